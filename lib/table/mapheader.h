@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * mapheader - what a compiled map says of itself: the record under its reserved key.
+ *
+ * Readable text, lines of `name value`, first `postern-map VERSION`, last a checksum of all before. Knows nothing
+ * of the file that holds it.
+ */
+#ifndef POSTERN_LIB_TABLE_MAPHEADER_H
+#define POSTERN_LIB_TABLE_MAPHEADER_H
+
+#include "lib/base/strbuf.h"
+#include "lib/mail/netaddr.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MAPHEADER_VERSION 1u
+
+/* Reserved keys begin with a NUL byte, which no key of a text can hold. */
+#define MAPHEADER_KEY "\0header"
+#define MAPHEADER_KEY_LEN 7u
+#define MAPHEADER_FILTER_KEY "\0filter"
+#define MAPHEADER_FILTER_KEY_LEN 7u
+
+/* Set of prefix lengths 0 to 128. */
+struct mapheader_lengths {
+    bool used[129];
+};
+
+struct mapheader {
+    char *format; /* "access" */
+    char *source; /* the text that it was made from */
+    uint64_t source_size;
+    int64_t source_mtime_ns; /* 0: not known (standard input) */
+    uint64_t entries;
+    struct mapheader_lengths ipv4; /* without whole octets */
+    struct mapheader_lengths ipv6; /* without whole groups */
+    uint64_t filter_size;          /* bytes of the record under MAPHEADER_FILTER_KEY */
+    uint64_t filter_seed;
+    uint64_t filter_check; /* hash64 of that record with that seed */
+};
+
+void mapheader_fini(struct mapheader *header);
+
+/* Appends the record. */
+void mapheader_encode(const struct mapheader *header, struct strbuf *out);
+
+/* Reads a record; every byte is checked. False: nothing is to be freed, and `why` says what is wrong. */
+bool mapheader_decode(const char *data, size_t len, struct mapheader *header_out,
+                      struct strbuf *why);
+
+#endif
