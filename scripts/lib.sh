@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash
+# Shared by scripts/test.sh and scripts/demo.sh: finding the tree, building out of it.
+# shellcheck disable=SC2034  # the colours are for those who read this file
+
+SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+  BOLD=$'\e[1m' DIM=$'\e[2m' RED=$'\e[31m' GREEN=$'\e[32m' PLAIN=$'\e[0m'
+else
+  BOLD='' DIM='' RED='' GREEN='' PLAIN=''
+fi
+
+die() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+# Makes ./configure where it is absent or older than what it is made of.
+bootstrap() {
+  local input
+  for input in "$SOURCE"/configure.ac "$SOURCE"/Makefile.am "$SOURCE"/m4/*.m4 "$SOURCE"/*/Makefile.inc \
+    "$SOURCE"/tests/*/Makefile.inc; do
+    if [ ! -f "$SOURCE/configure" ] || [ ! -f "$SOURCE/Makefile.in" ] || [ "$input" -nt "$SOURCE/Makefile.in" ]; then
+      echo "autoreconf -fi"
+      (cd "$SOURCE" && autoreconf -fi) || return
+      return 0
+    fi
+  done
+}
+
+# configure_in FOLDER OPTION...: configures there unless it has been done with the same options.
+configure_in() {
+  local folder=$1 wanted
+  shift
+  if [ -f "$SOURCE/config.status" ]; then
+    die "the source tree itself has been configured: run 'make distclean' in $SOURCE first"
+  fi
+  wanted="$SOURCE $*"
+  mkdir -p "$folder"
+  if [ -f "$folder/Makefile" ] && [ "$(cat "$folder/.options" 2>/dev/null)" = "$wanted" ]; then
+    return 0
+  fi
+  rm -f "$folder/.options"
+  (cd "$folder" && "$SOURCE/configure" "$@") || return
+  printf '%s\n' "$wanted" >"$folder/.options"
+}
