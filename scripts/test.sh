@@ -50,12 +50,18 @@ plain_build() {
 step_build() { plain_build && make -C "$BUILD/plain" -j "$JOBS" all; }
 
 step_format() {
-  local sources scripts
-  mapfile -t sources < <(cd "$SOURCE" && find lib milter ctl tests -name '*.[ch]' | sort)
-  mapfile -t scripts < <(cd "$SOURCE" && find scripts tests .ci -name '*.sh' -o -path .ci/run | sort)
-  cd "$SOURCE" && clang-format-14 --dry-run -Werror "${sources[@]}" &&
-    shellcheck -x "${scripts[@]}" &&
-    echo "${#sources[@]} C files and ${#scripts[@]} scripts are well-formed"
+  local sources scripts file failed=0
+  cd "$SOURCE" || return
+  mapfile -t sources < <(find lib milter ctl tests -name '*.[ch]' | sort)
+  mapfile -t scripts < <(find scripts tests .ci -name '*.sh' -o -path .ci/run | sort)
+  for file in "${sources[@]}"; do
+    clang-format-14 --dry-run -Werror "$file" 2>/dev/null && continue
+    echo "$file: not formatted; clang-format-14 -i $file"
+    failed=1
+  done
+  shellcheck -x "${scripts[@]}" || failed=1
+  echo "${#sources[@]} C files and ${#scripts[@]} scripts examined"
+  return $failed
 }
 
 step_checks() {
