@@ -70,7 +70,7 @@ step_checks() {
   for name in sizes actions docs; do
     "$SOURCE/scripts/check-$name.py" || failed=1
   done
-  POSTERN_SRCDIR=$SOURCE /usr/bin/python3 -B -m pytest -q -p no:cacheprovider "$SOURCE/tests/checks" || failed=1
+  POSTERN_SOURCE=$SOURCE /usr/bin/python3 -B -m pytest -q -p no:cacheprovider "$SOURCE/tests/checks" || failed=1
   return $failed
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(os.environ.get("POSTERN_SRCDIR", Path(__file__).resolve().parents[2]))
+SOURCE = Path(os.environ.get("POSTERN_SOURCE", Path(__file__).resolve().parents[2]))
 HEAD = "/* SPDX-License-Identifier: GPL-3.0-or-later */\n"
 
 CLEAN = {
