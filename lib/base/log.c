@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "lib/base/log.h"
+#include "lib/base/xalloc.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#define LOG_MAX_VALUE 512u
+
+struct logger {
+    enum log_target target;
+    const char *ident;
+    bool journal; /* standard error is read by journald */
+    atomic_int level;
+    atomic_int facility;
+};
+
+static const struct {
+    const char *name;
+    int facility;
+} facilities[] = {
+    {"mail", LOG_MAIL},     {"daemon", LOG_DAEMON}, {"auth", LOG_AUTH},     {"user", LOG_USER},
+    {"local0", LOG_LOCAL0}, {"local1", LOG_LOCAL1}, {"local2", LOG_LOCAL2}, {"local3", LOG_LOCAL3},
+    {"local4", LOG_LOCAL4}, {"local5", LOG_LOCAL5}, {"local6", LOG_LOCAL6}, {"local7", LOG_LOCAL7},
+};
+
+static const char *const level_names[] = {"error", "warning", "info", "debug"};
+
+/* Indexed by enum log_level. */
+static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
+
+/* The syslog facility of that name, or -1. */
+static int facility_number(const char *name)
+{
+    for (size_t i = 0; i < sizeof(facilities) / sizeof(facilities[0]); i++) {
+        if (strcasecmp(facilities[i].name, name) == 0) {
+            return facilities[i].facility;
+        }
+    }
+    return -1;
+}
+
+bool log_facility_known(const char *name)
+{
+    return facility_number(name) >= 0;
+}
+
+bool log_level_parse(const char *name, enum log_level *level_out)
+{
+    for (size_t i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++) {
+        if (strcasecmp(level_names[i], name) == 0) {
+            *level_out = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+struct logger *log_new(enum log_target target, const char *ident, const char *facility,
+                       enum log_level level)
+{
+    struct logger *logger = xcalloc(1, sizeof(*logger));
+
+    logger->target = target;
+    logger->ident = ident;
+    logger->journal = target == LOG_TARGET_STDERR && getenv("JOURNAL_STREAM") != NULL;
+    log_configure(logger, facility, level);
+    if (target == LOG_TARGET_SYSLOG) {
+        openlog(ident, LOG_PID | LOG_NDELAY, LOG_MAIL);
+    }
+    return logger;
+}
+
+void log_free(struct logger **logger)
+{
+    if (*logger == NULL) {
+        return;
+    }
+    if ((*logger)->target == LOG_TARGET_SYSLOG) {
+        closelog();
+    }
+    free(*logger);
+    *logger = NULL;
+}
+
+void log_configure(struct logger *logger, const char *facility, enum log_level level)
+{
+    int number = facility_number(facility);
+
+    atomic_store_explicit(&logger->facility, number < 0 ? LOG_MAIL : number, memory_order_relaxed);
+    atomic_store_explicit(&logger->level, (int)level, memory_order_relaxed);
+}
+
+bool log_enabled(const struct logger *logger, enum log_level level)
+{
+    return logger != NULL &&
+           (int)level <= atomic_load_explicit(&logger->level, memory_order_relaxed);
+}
+
+/* One write(2), so that lines of several threads do not mix. */
+static void write_stderr(const struct logger *logger, int priority, const char *line)
+{
+    struct strbuf out;
+
+    strbuf_init(&out);
+    if (logger->journal) {
+        strbuf_appendf(&out, "<%d>", priority);
+    }
+    strbuf_append(&out, line);
+    strbuf_append_char(&out, '\n');
+    ssize_t written = write(STDERR_FILENO, out.data, out.len);
+    (void)written; /* there is nowhere left to report it */
+    strbuf_fini(&out);
+}
+
+void log_line(struct logger *logger, enum log_level level, const char *line)
+{
+    if (!log_enabled(logger, level)) {
+        return;
+    }
+    int priority = priorities[level];
+
+    if (logger->target == LOG_TARGET_SYSLOG) {
+        int facility = atomic_load_explicit(&logger->facility, memory_order_relaxed);
+
+        syslog(facility | priority, "%s", line);
+    } else {
+        write_stderr(logger, priority, line);
+    }
+}
+
+void log_printf(struct logger *logger, enum log_level level, const char *format, ...)
+{
+    if (!log_enabled(logger, level)) {
+        return;
+    }
+    va_list args;
+    char *line = NULL;
+
+    va_start(args, format);
+    int len = vasprintf(&line, format, args);
+    va_end(args);
+    if (len >= 0) {
+        log_line(logger, level, line);
+        free(line);
+    }
+}
+
+/* Length of the valid UTF-8 sequence at `text` (RFC 3629), or 0. `left` > 0. */
+static size_t utf8_sequence(const unsigned char *text, size_t left)
+{
+    size_t len = text[0] < 0x80                      ? 1
+                 : text[0] >= 0xc2 && text[0] < 0xe0 ? 2
+                 : (text[0] & 0xf0) == 0xe0          ? 3
+                 : text[0] >= 0xf0 && text[0] < 0xf5 ? 4
+                                                     : 0;
+
+    if (len == 0 || len > left) {
+        return 0;
+    }
+    for (size_t i = 1; i < len; i++) {
+        if ((text[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] >= 0xa0) ||
+        (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] >= 0x90)) {
+        return 0;
+    }
+    /* U+0080 to U+009F are control characters too. */
+    return len == 2 && text[0] == 0xc2 && text[1] < 0xa0 ? 0 : len;
+}
+
+static bool needs_quotes(const char *value, size_t len)
+{
+    if (len == 0) {
+        return true;
+    }
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)value[i];
+
+        if (c <= ' ' || c >= 0x7f || c == '"' || c == '=' || c == '\\') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void append_quoted(struct strbuf *line, const char *value, size_t len)
+{
+    size_t i = 0;
+
+    strbuf_append_char(line, '"');
+    while (i < len) {
+        const unsigned char *at = (const unsigned char *)value + i;
+        size_t sequence = utf8_sequence(at, len - i);
+
+        if (sequence == 0 || *at < ' ' || *at == 0x7f) {
+            strbuf_appendf(line, "\\x%02x", *at);
+            sequence = 1;
+        } else {
+            if (*at == '"' || *at == '\\') {
+                strbuf_append_char(line, '\\');
+            }
+            strbuf_append_len(line, value + i, sequence);
+        }
+        i += sequence;
+    }
+    strbuf_append_char(line, '"');
+}
+
+void log_field(struct strbuf *line, const char *key, const char *value)
+{
+    if (value == NULL) {
+        return;
+    }
+    size_t len = strlen(value);
+    bool cut = len > LOG_MAX_VALUE;
+
+    if (line->len > 0) {
+        strbuf_append_char(line, ' ');
+    }
+    strbuf_append(line, key);
+    strbuf_append_char(line, '=');
+    len = cut ? LOG_MAX_VALUE : len;
+    if (needs_quotes(value, len)) {
+        append_quoted(line, value, len);
+    } else {
+        strbuf_append_len(line, value, len);
+    }
+    if (cut) {
+        strbuf_append(line, "...");
+    }
+}
+
+void log_field_uint(struct strbuf *line, const char *key, unsigned long value)
+{
+    char number[24];
+
+    (void)snprintf(number, sizeof(number), "%lu", value);
+    log_field(line, key, number);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "lib/mail/domain.h"
+
+#include <string.h>
+#include <strings.h>
+
+const char *domain_parent(const char *name)
+{
+    const char *dot = *name == '\0' ? NULL : strchr(name + 1, '.');
+
+    return dot == NULL || dot[1] == '\0' ? NULL : dot + 1;
+}
+
+bool domain_is_literal(const char *name)
+{
+    size_t len = strlen(name);
+
+    return len >= 2 && name[0] == '[' && name[len - 1] == ']';
+}
+
+bool domain_equal(const char *a, const char *b)
+{
+    return strcasecmp(a, b) == 0;
+}
+
+bool domain_ends_in(const char *name, const char *suffix)
+{
+    size_t name_len = strlen(name);
+    size_t suffix_len = strlen(suffix);
+
+    return suffix_len <= name_len && strcasecmp(name + name_len - suffix_len, suffix) == 0;
+}
+
+bool domain_is_operator(char c)
+{
+    return c != '\0' && strchr(".:%@!^/[]+()<>,;", c) != NULL;
+}
+
+const char *domain_next_token(const char *at)
+{
+    if (*at == '\0') {
+        return NULL;
+    }
+    if (domain_is_operator(*at)) {
+        at++;
+    } else {
+        while (*at != '\0' && !domain_is_operator(*at)) {
+            at++;
+        }
+    }
+    return *at == '\0' ? NULL : at;
+}
+
+void domain_fold(char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text >= 'A' && *text <= 'Z') {
+            *text = (char)(*text + ('a' - 'A'));
+        }
+    }
+}
+
+const char *domain_normalize(struct arena *arena, const char *name)
+{
+    size_t len = strlen(name);
+
+    while (len > 0 && name[len - 1] == '.') {
+        len--;
+    }
+    char *copy = arena_strndup(arena, name, len);
+
+    domain_fold(copy);
+    return copy;
+}
