@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "lib/policy/access_rules.h"
+
+#include "lib/mail/address.h"
+#include "lib/mail/domain.h"
+#include "lib/policy/ruleset.h"
+#include "lib/policy/trace.h"
+#include "lib/table/netwalk.h"
+#include "lib/table/table.h"
+
+#include <string.h>
+
+/* The longest key: a tag, an address, "+*". What is longer is in no map. */
+#define ACCESS_MAX_TAG 12u
+#define ACCESS_MAX_KEY (ADDRESS_MAX_LEN + 8u)
+
+struct access_search access_search_init(struct session *session, const char *tag, bool tag_only)
+{
+    return (struct access_search){
+        .session = session,
+        .table = ruleset_access(session->ruleset),
+        .tag = tag,
+        .tag_only = tag_only,
+    };
+}
+
+static void trace_lookup(const struct access_search *search, const char *key, enum status status,
+                         const struct table_value *value)
+{
+    struct trace *trace = search->session->trace;
+
+    if (trace == NULL) {
+        return;
+    }
+    struct trace_lookup lookup = {
+        .table = table_name(search->table),
+        .key = key,
+        .result = status,
+    };
+    if (status == STATUS_OK) {
+        lookup.value = value->text;
+        lookup.file = table_source(search->table);
+        lookup.line = value->line;
+    } else if (status == STATUS_TEMPFAIL) {
+        lookup.value = table_failure(search->table);
+    }
+    trace->lookup(trace, &lookup);
+}
+
+/* A right-hand side that was found becomes an action; one that cannot be read is a failure of the map. */
+static struct access_match found(const struct access_search *search, const char *key, size_t len,
+                                 const struct table_value *value)
+{
+    struct arena *arena = search->session->scratch;
+    struct access_match match = {.status = STATUS_OK};
+
+    match.rule = (struct verdict_rule){
+        .file = table_source(search->table),
+        .line = value->line,
+        .key = arena_strndup(arena, key, len),
+    };
+    if (!action_parse(value->text, arena, &match.action, NULL)) {
+        match.status = STATUS_TEMPFAIL;
+    }
+    return match;
+}
+
+static bool ask(const struct access_search *search, const char *key, size_t len,
+                struct access_match *match)
+{
+    struct table_value value = {0};
+    enum status status = table_find(search->table, key, len, search->session->scratch, &value);
+
+    trace_lookup(search, key, status, &value);
+    if (status == STATUS_NOTFOUND) {
+        return false;
+    }
+    if (status == STATUS_OK) {
+        *match = found(search, key, len, &value);
+    } else {
+        *match = (struct access_match){.status = STATUS_TEMPFAIL};
+    }
+    return true;
+}
+
+/* One key made of three parts, in lower case: with the tag, then without. True if that ends the search. */
+static bool try_key(const struct access_search *search, const char *head, size_t head_len,
+                    const char *middle, const char *tail, struct access_match *match)
+{
+    char key[ACCESS_MAX_TAG + ACCESS_MAX_KEY + 1];
+    size_t tag_len = strlen(search->tag);
+    size_t middle_len = strlen(middle);
+    size_t tail_len = strlen(tail);
+    size_t len = head_len + middle_len + tail_len;
+
+    if (search->table == NULL || len == 0 || len > ACCESS_MAX_KEY) {
+        return false;
+    }
+    memcpy(key, search->tag, tag_len);
+    char *at = key + tag_len;
+
+    memcpy(at, head, head_len);
+    memcpy(at + head_len, middle, middle_len);
+    memcpy(at + head_len + middle_len, tail, tail_len);
+    at[len] = '\0';
+    domain_fold(key);
+    if (tag_len > 0 && ask(search, key, tag_len + len, match)) {
+        return true;
+    }
+    return (tag_len == 0 || !search->tag_only) && ask(search, at, len, match);
+}
+
+static bool try_text(const struct access_search *search, const char *text,
+                     struct access_match *match)
+{
+    return try_key(search, text, strlen(text), "", "", match);
+}
+
+/* SKIP ends the search of a domain or an address as if nothing had been found. */
+static struct access_match skip_is_nothing(struct access_match match)
+{
+    if (match.status == STATUS_OK && match.action.kind == ACTION_SKIP) {
+        match.status = STATUS_NOTFOUND;
+        match.skip = true;
+    }
+    return match;
+}
+
+/* Cuts the last octet or group of "[10.1.2.3]", in place: "[10.1.2]". False if there is none left. */
+static bool shorten_literal(char *literal)
+{
+    size_t len = strlen(literal);
+    char *last = NULL;
+
+    for (char *at = literal + 1; at < literal + len - 1; at++) {
+        if (*at == '.' || *at == ':') {
+            last = at;
+        }
+    }
+    if (last == NULL || last == literal + 1) {
+        return false;
+    }
+    if (*last == ':' && last[-1] == ':' && last - 1 > literal + 1) {
+        last--; /* a trailing "::x" goes as a whole */
+    }
+    last[0] = ']';
+    last[1] = '\0';
+    return true;
+}
+
+static struct access_match find_literal(const struct access_search *search, const char *literal)
+{
+    struct access_match match = {.status = STATUS_NOTFOUND};
+    char *key = arena_strdup(search->session->scratch, literal);
+
+    do {
+        if (try_text(search, key, &match)) {
+            return skip_is_nothing(match);
+        }
+    } while (shorten_literal(key));
+    return match;
+}
+
+struct access_match access_find_domain(const struct access_search *search, const char *domain)
+{
+    struct access_match match = {.status = STATUS_NOTFOUND};
+    bool dots = config_has(ruleset_config(search->session->ruleset), FEATURE_LOOKUPDOTDOMAIN);
+
+    if (strlen(domain) > DOMAIN_MAX_LEN) {
+        return match;
+    }
+    if (domain_is_literal(domain)) {
+        return find_literal(search, domain);
+    }
+    for (const char *at = domain; at != NULL; at = domain_parent(at)) {
+        const char *parent = domain_parent(at);
+
+        if (try_text(search, at, &match)) {
+            break;
+        }
+        if (dots && parent != NULL && try_text(search, parent - 1, &match)) {
+            break;
+        }
+    }
+    return skip_is_nothing(match);
+}
+
+struct access_match access_find_client(const struct access_search *search)
+{
+    struct access_match match = {.status = STATUS_NOTFOUND};
+    char key[NETADDR_TEXT_SIZE];
+    struct netwalk walk;
+
+    if (search->table == NULL || search->session->client_net.family == NETADDR_NONE) {
+        return match;
+    }
+    netwalk_init(&walk, search->table, &search->session->client_net);
+    while (netwalk_next(&walk, key)) {
+        if (try_text(search, key, &match)) {
+            break;
+        }
+    }
+    return skip_is_nothing(match);
+}
+
+/* Where the detail begins: the first '+' that is not the first byte; NULL in a local part that keeps its quotes. */
+static const char *detail_of(const char *local)
+{
+    return *local == '\0' || *local == '"' ? NULL : strchr(local + 1, '+');
+}
+
+/* The local part as a key has it: no quotes, no backslashes. */
+static const char *plain_local(struct arena *arena, const char *local)
+{
+    char *plain = arena_alloc(arena, strlen(local) + 1);
+    char *end = plain;
+
+    for (; *local != '\0'; local++) {
+        if (*local != '"' && *local != '\\') {
+            *end++ = *local;
+        }
+    }
+    *end = '\0';
+    return plain;
+}
+
+/* F and U: `rest` is "@domain" or "@". */
+static struct access_match find_user(const struct access_search *search, const char *local,
+                                     const char *rest)
+{
+    struct access_match match = {.status = STATUS_NOTFOUND};
+    const char *plus = detail_of(local);
+    const char *plain = plain_local(search->session->scratch, local);
+
+    if (try_key(search, plain, strlen(plain), "", rest, &match) || plus == NULL) {
+        return match;
+    }
+    plus = strchr(plain + 1, '+');
+    if (plus == NULL) {
+        return match;
+    }
+    size_t user_len = (size_t)(plus - plain);
+
+    if (!try_key(search, plain, user_len, "+*", rest, &match)) {
+        (void)try_key(search, plain, user_len, "", rest, &match);
+    }
+    return match;
+}
+
+struct access_match access_find_full(const struct access_search *search, const char *local,
+                                     const char *domain)
+{
+    return find_user(search, local, arena_printf(search->session->scratch, "@%s", domain));
+}
+
+struct access_match access_find_user(const struct access_search *search, const char *local)
+{
+    return find_user(search, local, "@");
+}
+
+struct access_match access_find_exact(const struct access_search *search, const char *key)
+{
+    struct access_match match = {.status = STATUS_NOTFOUND};
+
+    (void)try_text(search, key, &match);
+    return match;
+}
+
+struct access_match access_find(const struct access_search *search, const char *order,
+                                const char *local, const char *domain)
+{
+    struct access_match match = {.status = STATUS_NOTFOUND};
+
+    for (; *order != '\0' && match.status == STATUS_NOTFOUND; order++) {
+        match = *order == 'F'   ? access_find_full(search, local, domain)
+                : *order == 'U' ? access_find_user(search, local)
+                                : access_find_domain(search, domain);
+    }
+    return match;
+}

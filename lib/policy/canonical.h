@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * canonical - senders and recipients as Sendmail compares them: SEMANTICS.md section 6.
+ *
+ * Own host names that only forward ("x%other@local", "other!x@local", quoted too) are taken off; "localhost" and own
+ * literals become the own host name; trailing dots go.
+ */
+#ifndef POSTERN_LIB_POLICY_CANONICAL_H
+#define POSTERN_LIB_POLICY_CANONICAL_H
+
+#include "lib/base/status.h"
+#include "lib/mail/reply.h"
+#include "lib/policy/session.h"
+
+#include <stdbool.h>
+
+struct canonical {
+    const char *local;  /* without quotes, unless it needs them */
+    const char *domain; /* lower case; NULL: none */
+    bool is_local;      /* the domain is in class w */
+    const char *
+        typed; /* Sendmail's $f: no brackets, no route, case kept, own hosts before operators taken off */
+};
+
+/*
+ * Both return STATUS_OK; STATUS_INVALID with the reply of Sendmail's parser if it cannot be an address; or
+ * STATUS_TEMPFAIL if the access map was needed and cannot be read. Strings live until the end of the stage.
+ *
+ * A recipient (unless loose_relay_check) also loses a domain that we relay for, if its local part names another host.
+ */
+enum status canonical_sender(struct session *session, const char *typed, struct canonical *out,
+                             struct reply *error_out);
+enum status canonical_recipient(struct session *session, const char *typed, struct canonical *out,
+                                struct reply *error_out);
+
+/* Is it "<>", the sender of a bounce? */
+bool canonical_is_empty(const char *typed);
+
+#endif

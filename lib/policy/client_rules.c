@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "lib/policy/client_rules.h"
+
+#include "lib/mail/domain.h"
+#include "lib/policy/classes.h"
+#include "lib/policy/ruleset.h"
+
+#include <string.h>
+#include <strings.h>
+
+static struct rules_result require_rdns(struct session *session)
+{
+    struct arena *arena = session->scratch;
+    const char *addr = session->client_addr;
+    const char *reason = "require_rdns";
+
+    if (classes_is_relay_client(session)) {
+        rules_note(session, "require_rdns: the client address is in relay_domains");
+        return rules_nothing();
+    }
+    switch (session->resolve) {
+    case RESOLVE_FAIL:
+        return rules_refuse(550, "5.7.1", arena_printf(arena, "Fix reverse DNS for %s", addr),
+                            reason);
+    case RESOLVE_TEMP:
+        return rules_refuse(451, "4.1.8",
+                            arena_printf(arena, "Client IP address %s does not resolve", addr),
+                            reason);
+    case RESOLVE_FORGED:
+        return rules_refuse(451, "4.1.8",
+                            arena_printf(arena, "Possibly forged hostname for %s", addr), reason);
+    case RESOLVE_OK:
+        break;
+    }
+    return rules_nothing();
+}
+
+struct rules_result client_rules_check(struct session *session)
+{
+    const struct config *config = ruleset_config(session->ruleset);
+    struct access_search search = access_search_init(session, "connect:", false);
+    struct access_match match = {.status = STATUS_NOTFOUND};
+    const char *name = config_has(config, FEATURE_USE_CLIENT_PTR) ? session->client_ptr
+                                                                  : session->client_name;
+
+    if (*session->client_addr == '\0') {
+        return rules_nothing(); /* not an IP client: Sendmail does not ask check_relay either */
+    }
+    if (*name != '\0') {
+        match = access_find_domain(&search, name);
+    }
+    if (match.status == STATUS_NOTFOUND) {
+        match = access_find_client(&search);
+    }
+    if (match.status != STATUS_NOTFOUND) {
+        return rules_apply(&match, &config->reject, "access");
+    }
+    return config_has(config, FEATURE_REQUIRE_RDNS) ? require_rdns(session) : rules_nothing();
+}
+
+/* A dot with something on both sides of it. */
+static bool has_inner_dot(const char *name)
+{
+    const char *dot = *name == '\0' ? NULL : strchr(name + 1, '.');
+
+    return dot != NULL && dot[1] != '\0';
+}
+
+static bool is_ipv6_literal(const char *name)
+{
+    return strncasecmp(name, "IPv6:", 5) == 0 ||
+           (strncasecmp(name, "[IPv6:", 6) == 0 && domain_is_literal(name));
+}
+
+static bool helo_is_bogus(const struct session *session, const char *name)
+{
+    const char *bracketed = arena_printf(session->scratch, "[%s]", name);
+
+    if (classes_is_local(session, bracketed) || classes_is_local(session, name)) {
+        return true;
+    }
+    return !has_inner_dot(name) && !is_ipv6_literal(name);
+}
+
+struct rules_result client_rules_check_helo(struct session *session)
+{
+    const struct config *config = ruleset_config(session->ruleset);
+    /* Sendmail's $s is the client's name where none was given. */
+    const char *name = *session->helo != '\0' ? session->helo : session->client_name;
+
+    if (!config_has(config, FEATURE_BLOCK_BAD_HELO) || *session->client_addr == '\0') {
+        return rules_nothing();
+    }
+    if (*session->login.authen != '\0') {
+        rules_note(session, "block_bad_helo: not asked for clients that logged in");
+        return rules_nothing();
+    }
+    if (classes_is_relay_client(session)) {
+        rules_note(session, "block_bad_helo: the client address is in relay_domains");
+        return rules_nothing();
+    }
+    if (!helo_is_bogus(session, name)) {
+        return rules_nothing();
+    }
+    const char *text = arena_printf(session->scratch, "bogus HELO name used: %s", name);
+
+    return rules_refuse(550, "5.7.1", reply_clean(session->scratch, text), "block_bad_helo");
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * client_rules - Sendmail's check_relay: may this client connect? And FEATURE(block_bad_helo).
+ */
+#ifndef POSTERN_LIB_POLICY_CLIENT_RULES_H
+#define POSTERN_LIB_POLICY_CLIENT_RULES_H
+
+#include "lib/policy/rules.h"
+
+/* Connect: entries for the client's name and address, then require_rdns: SEMANTICS.md section 7. */
+struct rules_result client_rules_check(struct session *session);
+
+/*
+ * block_bad_helo: SEMANTICS.md section 11.5. Not asked for clients that logged in or are in class R. Unlike Sendmail's, it
+ * does not need delay_checks and takes an IPv6 literal.
+ */
+struct rules_result client_rules_check_helo(struct session *session);
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "lib/policy/config.h"
+
+#include "lib/base/xalloc.h"
+#include "lib/mail/domain.h"
+#include "lib/policy/config_keys.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const struct {
+    const char *name;
+    uint32_t bits; /* with all that it implies */
+} features[] = {
+    {"accept_unqualified_senders", FEATURE_ACCEPT_UNQUALIFIED_SENDERS},
+    {"accept_unresolvable_domains", FEATURE_ACCEPT_UNRESOLVABLE_DOMAINS},
+    {"badmx", FEATURE_BADMX},
+    {"block_bad_helo", FEATURE_BLOCK_BAD_HELO},
+    {"blocklist_recipients", FEATURE_BLOCKLIST_RECIPIENTS},
+    {"blacklist_recipients", FEATURE_BLACKLIST_RECIPIENTS | FEATURE_BLOCKLIST_RECIPIENTS},
+    {"compat_check", FEATURE_COMPAT_CHECK},
+    {"delay_checks", FEATURE_DELAY_CHECKS},
+    {"delay_checks_friend", FEATURE_DELAY_CHECKS_FRIEND | FEATURE_DELAY_CHECKS},
+    {"delay_checks_hater", FEATURE_DELAY_CHECKS_HATER | FEATURE_DELAY_CHECKS},
+    {"lookupdotdomain", FEATURE_LOOKUPDOTDOMAIN},
+    {"loose_relay_check", FEATURE_LOOSE_RELAY_CHECK},
+    {"nopercenthack_nospecial", FEATURE_NOPERCENTHACK_NOSPECIAL},
+    {"nopercenthack_reject", FEATURE_NOPERCENTHACK_REJECT},
+    {"nouucp_nospecial", FEATURE_NOUUCP_NOSPECIAL},
+    {"nouucp_reject", FEATURE_NOUUCP_REJECT},
+    {"promiscuous_relay", FEATURE_PROMISCUOUS_RELAY},
+    {"relay_based_on_MX", FEATURE_RELAY_BASED_ON_MX},
+    {"relay_entire_domain", FEATURE_RELAY_ENTIRE_DOMAIN},
+    {"relay_hosts_only", FEATURE_RELAY_HOSTS_ONLY},
+    {"relay_local_from", FEATURE_RELAY_LOCAL_FROM},
+    {"relay_mail_from", FEATURE_RELAY_MAIL_FROM},
+    {"relay_mail_from_domain", FEATURE_RELAY_MAIL_FROM_DOMAIN | FEATURE_RELAY_MAIL_FROM},
+    {"relaytofulladdress", FEATURE_RELAYTOFULLADDRESS},
+    {"require_rdns", FEATURE_REQUIRE_RDNS},
+    {"skip", FEATURE_SKIP},
+    {"use_client_ptr", FEATURE_USE_CLIENT_PTR},
+};
+
+#define FEATURES (sizeof(features) / sizeof(features[0]))
+
+bool config_feature_parse(const char *name, uint32_t *bits_out)
+{
+    for (size_t i = 0; i < FEATURES; i++) {
+        if (strcasecmp(features[i].name, name) == 0) {
+            *bits_out = features[i].bits;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *config_default_path(void)
+{
+    const char *path = getenv("POSTERN_CONF");
+
+    return path != NULL && *path != '\0' ? path : POSTERN_SYSCONFDIR "/postern.conf";
+}
+
+char *config_map_path(const char *text_path)
+{
+    size_t len = strlen(text_path) + sizeof(".gdbm");
+    char *path = xmalloc(len);
+
+    (void)snprintf(path, len, "%s.gdbm", text_path);
+    return path;
+}
+
+/* ---- from libConfuse's values to the structure ---- */
+
+static char *get_string(cfg_t *cfg, const char *key)
+{
+    const char *value = cfg_getstr(cfg, key);
+
+    return xstrdup(value == NULL ? "" : value);
+}
+
+static struct config_list get_list(cfg_t *cfg, const char *key)
+{
+    struct config_list list = {.count = cfg_size(cfg, key)};
+
+    list.items = xcalloc(list.count + 1, sizeof(*list.items));
+    for (size_t i = 0; i < list.count; i++) {
+        list.items[i] = xstrdup(cfg_getnstr(cfg, key, (unsigned)i));
+    }
+    return list;
+}
+
+static void free_list(struct config_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        free(list->items[i]);
+    }
+    free(list->items);
+}
+
+static bool was_set(cfg_t *cfg, const char *key)
+{
+    cfg_opt_t *opt = cfg_getopt(cfg, key);
+
+    return opt != NULL && (opt->flags & CFGF_MODIFIED) != 0;
+}
+
+/*
+ * The path of a list or map that need not be there: a default that names no file is "none"; a file that the
+ * administrator named must exist, and whoever reads it says so.
+ */
+static char *get_optional_path(cfg_t *cfg, const char *key)
+{
+    char *path = get_string(cfg, key);
+    struct stat st;
+
+    if (!was_set(cfg, key) && stat(path, &st) != 0 && errno == ENOENT) {
+        char *map = config_map_path(path);
+
+        if (stat(map, &st) != 0 && errno == ENOENT) {
+            *path = '\0';
+        }
+        free(map);
+    }
+    return path;
+}
+
+/* The text of a reply, copied; the key was validated before. */
+static struct reply get_reply(cfg_t *cfg, const char *key, const char *default_dsn)
+{
+    struct arena *arena = arena_new();
+    struct reply reply = {0};
+
+    if (reply_parse(cfg_getstr(cfg, key), default_dsn, arena, &reply)) {
+        reply.text = xstrdup(reply.text);
+    }
+    arena_free(&arena);
+    return reply;
+}
+
+static uint32_t get_features(cfg_t *cfg)
+{
+    uint32_t all = 0;
+
+    for (unsigned i = 0; i < cfg_size(cfg, "features"); i++) {
+        uint32_t bits = 0;
+
+        (void)config_feature_parse(cfg_getnstr(cfg, "features", i), &bits);
+        all |= bits;
+    }
+    return all;
+}
+
+static void fill(struct config *config, cfg_t *cfg)
+{
+    cfg_t *log = cfg_getsec(cfg, "log");
+
+    config->listen = get_string(cfg, "listen");
+    config->listen_mode = (unsigned)strtoul(cfg_getstr(cfg, "listen_mode"), NULL, 8);
+    config->listen_group = get_string(cfg, "listen_group");
+    config->user = get_string(cfg, "user");
+    config->pid_file = get_string(cfg, "pid_file");
+    config->control_socket = get_string(cfg, "control_socket");
+    config->hostname = get_string(cfg, "hostname");
+    config->access = get_string(cfg, "access");
+    config->spammers = get_optional_path(cfg, "spammers");
+    config->local_host_names = get_optional_path(cfg, "local_host_names");
+    config->relay_domains = get_optional_path(cfg, "relay_domains");
+    config->local_domains = get_list(cfg, "local_domains");
+    config->local_mailers = get_list(cfg, "local_mailers");
+    config->trust_auth_mech = get_list(cfg, "trust_auth_mech");
+    config->features = get_features(cfg);
+    config->relay_control = strcasecmp(cfg_getstr(cfg, "relay_control"), "off") == 0
+                                ? RELAY_CONTROL_OFF
+                                : RELAY_CONTROL_MTA;
+    config->reject = get_reply(cfg, "reject_message", NULL);
+    config->recipient_reject = get_reply(cfg, "recipient_reject_message", "5.2.1");
+    config->log_facility = get_string(log, "facility");
+    (void)log_level_parse(cfg_getstr(log, "level"), &config->log_level);
+}
+
+struct config *config_load(const char *path, struct diag *diag)
+{
+    FILE *file = fopen(path, "re");
+
+    if (file == NULL) {
+        diag_report(diag, DIAG_ERROR, path, 0, "name another file with -c FILE or in POSTERN_CONF",
+                    "cannot be read: %s", strerror(errno));
+        return NULL;
+    }
+    struct config *config = NULL;
+    cfg_t *cfg = config_keys_parse(file, path, diag);
+
+    if (cfg != NULL) {
+        config = xcalloc(1, sizeof(*config));
+        config->path = xstrdup(path);
+        fill(config, cfg);
+        cfg_free(cfg);
+    }
+    fclose(file);
+    return config;
+}
+
+void config_free(struct config **config)
+{
+    if (*config == NULL) {
+        return;
+    }
+    char *const strings[] = {
+        (*config)->path,
+        (*config)->listen,
+        (*config)->listen_group,
+        (*config)->user,
+        (*config)->pid_file,
+        (*config)->control_socket,
+        (*config)->hostname,
+        (*config)->access,
+        (*config)->spammers,
+        (*config)->local_host_names,
+        (*config)->relay_domains,
+        (*config)->log_facility,
+        (char *)(*config)->reject.text,
+        (char *)(*config)->recipient_reject.text,
+    };
+
+    for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
+        free(strings[i]);
+    }
+    free_list(&(*config)->local_domains);
+    free_list(&(*config)->local_mailers);
+    free_list(&(*config)->trust_auth_mech);
+    free(*config);
+    *config = NULL;
+}

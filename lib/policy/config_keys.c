@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "lib/policy/config_keys.h"
+
+#include "lib/base/arena.h"
+#include "lib/base/log.h"
+#include "lib/base/xalloc.h"
+#include "lib/mail/reply.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/*
+ * libConfuse's error function gets no pointer of ours, and lib/ keeps no globals: the struct diag travels in a hidden
+ * option of every section. A name with a blank cannot be written without quotes.
+ */
+#define DIAG_OPTION " diag"
+
+static struct diag *diag_of(cfg_t *cfg)
+{
+    for (cfg_opt_t *opt = cfg->opts; opt->name != NULL; opt++) {
+        if (strcmp(opt->name, DIAG_OPTION) == 0) {
+            return (struct diag *)opt->simple_value.ptr;
+        }
+    }
+    return NULL;
+}
+
+static void on_error(cfg_t *cfg, const char *format, va_list args)
+{
+    struct diag *diag = diag_of(cfg);
+    char text[512];
+
+    (void)vsnprintf(text, sizeof(text), format, args);
+    if (diag != NULL) {
+        diag_report(diag, DIAG_ERROR, cfg->filename == NULL ? "postern.conf" : cfg->filename,
+                    cfg->line > 0 ? (unsigned)cfg->line : 0, NULL, "%s", text);
+    }
+}
+
+static void warn(cfg_t *cfg, const char *key, const char *text)
+{
+    struct diag *diag = diag_of(cfg);
+
+    if (diag != NULL) {
+        diag_report(diag, DIAG_WARNING, cfg->filename, cfg->line > 0 ? (unsigned)cfg->line : 0,
+                    NULL, "%s: %s", key, text);
+    }
+}
+
+static int refuse_hidden(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
+{
+    (void)argc;
+    (void)argv;
+    cfg_error(cfg, "no such option '%s'", cfg_opt_name(opt));
+    return -1;
+}
+
+/* ---- values; each function returns 0, or -1 after cfg_error() ---- */
+
+/* The value just parsed: the last one of a list. */
+static const char *last_value(cfg_opt_t *opt)
+{
+    const char *value = cfg_opt_getnstr(opt, cfg_opt_size(opt) - 1);
+
+    return value == NULL ? "" : value;
+}
+
+static int check_path(cfg_t *cfg, cfg_opt_t *opt)
+{
+    const char *value = last_value(opt);
+
+    if (*value != '\0' && *value != '/') {
+        cfg_error(cfg, "%s: \"%s\" must be an absolute path, or \"\" for none", cfg_opt_name(opt),
+                  value);
+        return -1;
+    }
+    return 0;
+}
+
+/* inet:PORT@HOST, inet6:PORT@HOST */
+static bool is_inet(const char *value)
+{
+    const char *port = strncasecmp(value, "inet6:", 6) == 0  ? value + 6
+                       : strncasecmp(value, "inet:", 5) == 0 ? value + 5
+                                                             : NULL;
+    char *end;
+
+    if (port == NULL) {
+        return false;
+    }
+    long number = strtol(port, &end, 10);
+
+    return end != port && number > 0 && number < 65536 &&
+           (*end == '\0' || (*end == '@' && end[1] != '\0'));
+}
+
+static int check_listen(cfg_t *cfg, cfg_opt_t *opt)
+{
+    const char *value = last_value(opt);
+    bool unix_path = (strncasecmp(value, "unix:", 5) == 0 && value[5] == '/') ||
+                     (strncasecmp(value, "local:", 6) == 0 && value[6] == '/');
+
+    if (!unix_path && !is_inet(value)) {
+        cfg_error(cfg, "listen: \"%s\": write unix:/path, inet:port@host or inet6:port@host",
+                  value);
+        return -1;
+    }
+    return 0;
+}
+
+static int check_control_socket(cfg_t *cfg, cfg_opt_t *opt)
+{
+    const char *value = last_value(opt);
+
+    if (strlen(value) > 100) {
+        cfg_error(cfg, "%s: the path of a socket has at most 100 bytes", cfg_opt_name(opt));
+        return -1;
+    }
+    return check_path(cfg, opt);
+}
+
+static int check_mode(cfg_t *cfg, cfg_opt_t *opt)
+{
+    const char *value = last_value(opt);
+    char *end;
+    unsigned long mode = strtoul(value, &end, 8);
+
+    if (end == value || *end != '\0' || mode > 0777) {
+        cfg_error(cfg, "listen_mode: \"%s\" is no octal mode such as \"0660\"", value);
+        return -1;
+    }
+    return 0;
+}
+
+static int check_features(cfg_t *cfg, cfg_opt_t *opt)
+{
+    static const struct {
+        const char *name;
+        const char *text;
+    } later[] = {
+        {"badmx", "needs DNS, which this version does not ask: nothing is refused for it"},
+        {"compat_check", "is not in this version: Compat: entries decide nothing"},
+        {"relay_based_on_MX",
+         "needs DNS, which this version does not ask: no domain is found by it"},
+    };
+    uint32_t bits;
+
+    for (unsigned i = 0; i < cfg_opt_size(opt); i++) {
+        const char *name = cfg_opt_getnstr(opt, i);
+
+        if (!config_feature_parse(name, &bits)) {
+            cfg_error(cfg, "features: there is no \"%s\"; postern.conf(5) lists them", name);
+            return -1;
+        }
+    }
+    const char *name = last_value(opt);
+
+    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+        if (strcasecmp(name, later[i].name) == 0) {
+            warn(cfg, name, later[i].text);
+        }
+    }
+    return 0;
+}
+
+static int check_relay_control(cfg_t *cfg, cfg_opt_t *opt)
+{
+    const char *value = last_value(opt);
+
+    if (strcasecmp(value, "mta") == 0 || strcasecmp(value, "off") == 0) {
+        return 0;
+    }
+    if (strcasecmp(value, "milter") == 0) {
+        cfg_error(cfg,
+                  "relay_control: \"milter\" is not in this version; write \"mta\" and keep the "
+                  "MTA closed for relaying");
+    } else {
+        cfg_error(cfg, "relay_control: \"%s\" is neither \"mta\" nor \"off\"", value);
+    }
+    return -1;
+}
+
+static int check_reply(cfg_t *cfg, cfg_opt_t *opt)
+{
+    const char *value = last_value(opt);
+    struct arena *arena = arena_new();
+    struct reply reply;
+    bool good = reply_parse(value, NULL, arena, &reply) && *reply.text != '\0';
+
+    arena_free(&arena);
+    if (!good) {
+        cfg_error(cfg,
+                  "%s: \"%s\": write a reply with its code, such as \"550 5.7.1 Access denied\"",
+                  cfg_opt_name(opt), value);
+        return -1;
+    }
+    return 0;
+}
+
+static int check_facility(cfg_t *cfg, cfg_opt_t *opt)
+{
+    if (!log_facility_known(last_value(opt))) {
+        cfg_error(cfg,
+                  "facility: \"%s\" is unknown; write mail, daemon, auth, user or local0 to local7",
+                  last_value(opt));
+        return -1;
+    }
+    return 0;
+}
+
+static int check_level(cfg_t *cfg, cfg_opt_t *opt)
+{
+    enum log_level level;
+
+    if (!log_level_parse(last_value(opt), &level)) {
+        cfg_error(cfg, "level: \"%s\" is none of error, warning, info, debug", last_value(opt));
+        return -1;
+    }
+    return 0;
+}
+
+/* ---- what later versions know ---- */
+
+/* Does the file hold more than comments and blank lines? */
+static bool has_rules(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    char line[256];
+    bool found = false;
+
+    if (file == NULL) {
+        return false;
+    }
+    while (!found && fgets(line, sizeof(line), file) != NULL) {
+        const char *at = line + strspn(line, " \t\r\n");
+
+        found = *at != '\0' && *at != '#';
+    }
+    fclose(file);
+    return found;
+}
+
+static int check_later_rules(cfg_t *cfg, cfg_opt_t *opt)
+{
+    const char *value = last_value(opt);
+
+    if (check_path(cfg, opt) != 0) {
+        return -1;
+    }
+    if (*value != '\0' && has_rules(value)) {
+        cfg_error(cfg, "%s: %s has rules, and this version does not apply them; write %s = \"\"",
+                  cfg_opt_name(opt), value, cfg_opt_name(opt));
+        return -1;
+    }
+    return 0;
+}
+
+static int check_later_socket(cfg_t *cfg, cfg_opt_t *opt)
+{
+    if (*last_value(opt) != '\0') {
+        warn(cfg, cfg_opt_name(opt), "this version does not serve this socket");
+    }
+    return check_path(cfg, opt);
+}
+
+/* A section whose absence would let mail through that the administrator wants checked. */
+static int refuse_section(cfg_t *cfg, cfg_opt_t *opt)
+{
+    cfg_error(cfg, "%s: this version has no such section; remove it", cfg_opt_name(opt));
+    return -1;
+}
+
+static int warn_section(cfg_t *cfg, cfg_opt_t *opt)
+{
+    warn(cfg, cfg_opt_name(opt), "has no effect in this version");
+    return 0;
+}
+
+/* ---- the keys ---- */
+
+#define HIDDEN(diag)                                                                             \
+    {                                                                                            \
+        .name = (char *)DIAG_OPTION, .type = CFGT_FUNC, .func = refuse_hidden, .simple_value = { \
+            .ptr = (void **)(diag)                                                               \
+        }                                                                                        \
+    }
+
+static void set_validators(cfg_t *cfg)
+{
+    static const struct {
+        const char *key;
+        cfg_validate_callback_t check;
+    } validators[] = {
+        {"listen", check_listen},
+        {"listen_mode", check_mode},
+        {"pid_file", check_path},
+        {"control_socket", check_control_socket},
+        {"access", check_path},
+        {"spammers", check_path},
+        {"local_host_names", check_path},
+        {"relay_domains", check_path},
+        {"features", check_features},
+        {"relay_control", check_relay_control},
+        {"reject_message", check_reply},
+        {"recipient_reject_message", check_reply},
+        {"relay_message", check_reply},
+        {"regex", check_later_rules},
+        {"header_checks", check_later_rules},
+        {"mime_header_checks", check_later_rules},
+        {"popauth_socket", check_later_socket},
+        {"map_socket", check_later_socket},
+        {"policy_socket", check_later_socket},
+        {"dnsbl", refuse_section},
+        {"daemon", refuse_section},
+        {"dns", warn_section},
+        {"relay_store", warn_section},
+        {"log|facility", check_facility},
+        {"log|level", check_level},
+    };
+
+    for (size_t i = 0; i < sizeof(validators) / sizeof(validators[0]); i++) {
+        cfg_set_validate_func(cfg, validators[i].key, validators[i].check);
+    }
+}
+
+cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
+{
+    cfg_opt_t log_keys[] = {
+        CFG_STR("facility", "mail", CFGF_NONE),
+        CFG_STR("level", "info", CFGF_NONE),
+        HIDDEN(diag),
+        CFG_END(),
+    };
+    cfg_opt_t dns_keys[] = {
+        CFG_STR_LIST("servers", "{}", CFGF_NONE),
+        CFG_INT("timeout_ms", 3000, CFGF_NONE),
+        CFG_INT("tries", 2, CFGF_NONE),
+        CFG_STR("answer_at", "rcpt", CFGF_NONE),
+        HIDDEN(diag),
+        CFG_END(),
+    };
+    cfg_opt_t store_keys[] = {
+        CFG_STR("backend", "gdbm", CFGF_NONE),
+        CFG_STR("file", "", CFGF_NONE),
+        CFG_INT("window_minutes", 0, CFGF_NONE),
+        HIDDEN(diag),
+        CFG_END(),
+    };
+    cfg_opt_t refused_keys[] = {HIDDEN(diag), CFG_END()};
+    cfg_opt_t keys[] = {
+        CFG_STR("listen", "unix:" POSTERN_RUNSTATEDIR "/milter.sock", CFGF_NONE),
+        CFG_STR("listen_mode", "0660", CFGF_NONE),
+        CFG_STR("listen_group", "postern", CFGF_NONE),
+        CFG_STR("user", "postern", CFGF_NONE),
+        CFG_STR("pid_file", POSTERN_RUNSTATEDIR "/postern.pid", CFGF_NONE),
+        CFG_STR("control_socket", POSTERN_RUNSTATEDIR "/control.sock", CFGF_NONE),
+        CFG_STR("hostname", "", CFGF_NONE),
+        CFG_STR("access", POSTERN_SYSCONFDIR "/access", CFGF_NONE),
+        CFG_STR("spammers", POSTERN_SYSCONFDIR "/spammers", CFGF_NONE),
+        CFG_STR("local_host_names", POSTERN_SYSCONFDIR "/local-host-names", CFGF_NONE),
+        CFG_STR("relay_domains", POSTERN_SYSCONFDIR "/relay-domains", CFGF_NONE),
+        CFG_STR_LIST("local_domains", "{}", CFGF_NONE),
+        CFG_STR_LIST("local_mailers", "{local, virtual}", CFGF_NONE),
+        CFG_STR_LIST("trust_auth_mech", "{}", CFGF_NONE),
+        CFG_STR_LIST("features", "{}", CFGF_NONE),
+        CFG_STR("relay_control", "mta", CFGF_NONE),
+        CFG_STR("reject_message", "550 5.7.1 Access denied", CFGF_NONE),
+        CFG_STR("recipient_reject_message", "550 Mailbox disabled for this recipient", CFGF_NONE),
+        CFG_SEC("log", log_keys, CFGF_NONE),
+        CFG_STR("relay_message", "550 5.7.1 Relaying denied", CFGF_NONE),
+        CFG_STR("regex", "", CFGF_NONE),
+        CFG_STR("header_checks", "", CFGF_NONE),
+        CFG_STR("mime_header_checks", "", CFGF_NONE),
+        CFG_STR("popauth_socket", "", CFGF_NONE),
+        CFG_STR("map_socket", "", CFGF_NONE),
+        CFG_STR("policy_socket", "", CFGF_NONE),
+        CFG_SEC("dns", dns_keys, CFGF_NODEFAULT),
+        CFG_SEC("relay_store", store_keys, CFGF_NODEFAULT),
+        CFG_SEC("dnsbl", refused_keys,
+                CFGF_TITLE | CFGF_MULTI | CFGF_NODEFAULT | CFGF_IGNORE_UNKNOWN),
+        CFG_SEC("daemon", refused_keys,
+                CFGF_TITLE | CFGF_MULTI | CFGF_NODEFAULT | CFGF_IGNORE_UNKNOWN),
+        HIDDEN(diag),
+        CFG_END(),
+    };
+    cfg_t *cfg = cfg_init(keys, CFGF_NONE);
+    size_t before = diag->errors;
+
+    if (cfg == NULL) {
+        diag_report(diag, DIAG_ERROR, path, 0, NULL, "out of memory");
+        return NULL;
+    }
+    free(cfg->filename);
+    cfg->filename = xstrdup(path);
+    cfg_set_error_function(cfg, on_error);
+    set_validators(cfg);
+    if (cfg_parse_fp(cfg, file) == CFG_SUCCESS && diag->errors == before) {
+        return cfg;
+    }
+    if (diag->errors == before) {
+        diag_report(diag, DIAG_ERROR, path, 0, NULL, "cannot be read: %s", strerror(errno));
+    }
+    cfg_free(cfg);
+    return NULL;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * recipient_rules - Sendmail's check_rcpt as far as it is not about relaying: blocked recipients, and who wants
+ * to be spared (delay_checks friend, hater).
+ */
+#ifndef POSTERN_LIB_POLICY_RECIPIENT_RULES_H
+#define POSTERN_LIB_POLICY_RECIPIENT_RULES_H
+
+#include "lib/policy/rules.h"
+
+/* SEMANTICS.md section 9, steps 1 to 3. */
+struct rules_result recipient_rules_check(struct session *session, const char *typed);
+
+/* Did the client log in with a mechanism that the configuration trusts? */
+bool recipient_rules_login_trusted(const struct session *session);
+
+/*
+ * delay_checks_friend and _hater, SEMANTICS.md section 11.2: `accepted` if the recipient wants no further checks.
+ */
+struct rules_result recipient_rules_check_spared(struct session *session, const char *typed);
+
+#endif

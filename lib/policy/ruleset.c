@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "lib/policy/ruleset.h"
+
+#include "lib/base/xalloc.h"
+#include "lib/policy/classes.h"
+#include "lib/table/table_fail.h"
+#include "lib/table/table_gdbm.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* What does not change when only a map does: shared by the rulesets that follow each other. */
+struct base {
+    atomic_uint references;
+    struct config *config;
+    struct classes *classes;
+};
+
+/* A compiled map, and which file it was when it was opened. */
+struct map {
+    struct table *table; /* NULL: none configured */
+    bool exists;
+    dev_t device;
+    ino_t inode;
+    struct timespec changed;
+};
+
+struct ruleset {
+    atomic_uint references;
+    struct base *base;
+    struct map access;
+    struct map spammers;
+};
+
+/* ---- what is shared ---- */
+
+static void base_unref(struct base *base)
+{
+    if (base == NULL || atomic_fetch_sub(&base->references, 1) != 1) {
+        return;
+    }
+    classes_free(&base->classes);
+    config_free(&base->config);
+    free(base);
+}
+
+static struct base *base_load(const char *path, struct diag *diag)
+{
+    struct base *base = xcalloc(1, sizeof(*base));
+
+    atomic_init(&base->references, 1);
+    base->config = config_load(path, diag);
+    if (base->config != NULL) {
+        base->classes = classes_load(base->config, diag);
+    }
+    if (base->classes == NULL) {
+        base_unref(base);
+        return NULL;
+    }
+    return base;
+}
+
+/* ---- maps ---- */
+
+static void map_identify(struct map *map, const char *path)
+{
+    struct stat st;
+
+    map->exists = stat(path, &st) == 0;
+    if (map->exists) {
+        map->device = st.st_dev;
+        map->inode = st.st_ino;
+        map->changed = st.st_mtim;
+    }
+}
+
+/* Is the file at `path` still the one that was opened? */
+static bool map_is_current(const struct map *map, const char *text_path)
+{
+    struct map now = {0};
+    char *path;
+
+    if (map->table == NULL) {
+        return true;
+    }
+    path = config_map_path(text_path);
+    map_identify(&now, path);
+    free(path);
+    return now.exists == map->exists &&
+           (!now.exists || (now.device == map->device && now.inode == map->inode &&
+                            now.changed.tv_sec == map->changed.tv_sec &&
+                            now.changed.tv_nsec == map->changed.tv_nsec));
+}
+
+static const char *hint_for(const char *name)
+{
+    return strcmp(name, "access") == 0
+               ? "run posternctl makemap access; until then mail is answered 451 4.3.0"
+               : "run posternctl makemap spammers; until then mail is answered 451 4.3.0";
+}
+
+static struct map map_open(const char *name, const char *text_path, struct diag *diag)
+{
+    struct map map = {0};
+    struct strbuf why;
+
+    if (*text_path == '\0') {
+        return map;
+    }
+    char *path = config_map_path(text_path);
+
+    strbuf_init(&why);
+    /* First the identity, then the content: a file renamed in between is noticed at the next look. */
+    map_identify(&map, path);
+    map.table = table_gdbm_open(name, path, text_path, &why);
+    if (map.table == NULL) {
+        diag_report(diag, DIAG_WARNING, path, 0, hint_for(name), "the map %s cannot be used: %s",
+                    name, why.data);
+        map.table = table_fail_new(name, text_path, why.data);
+    }
+    strbuf_fini(&why);
+    free(path);
+    return map;
+}
+
+static struct map map_share(const struct map *map)
+{
+    struct map shared = *map;
+
+    shared.table = table_ref(map->table);
+    return shared;
+}
+
+/* ---- rulesets ---- */
+
+static void warn_of_missing_dns(const struct config *config, struct diag *diag)
+{
+    if (!config_has(config, FEATURE_ACCEPT_UNRESOLVABLE_DOMAINS)) {
+        diag_report(
+            diag, DIAG_WARNING, config->path, 0, "add accept_unresolvable_domains to features",
+            "this version does not ask DNS: senders whose domain does not resolve are accepted");
+    }
+}
+
+struct ruleset *ruleset_load(const char *path, struct diag *diag)
+{
+    struct base *base = base_load(path, diag);
+
+    if (base == NULL) {
+        return NULL;
+    }
+    struct ruleset *ruleset = xcalloc(1, sizeof(*ruleset));
+
+    warn_of_missing_dns(base->config, diag);
+    atomic_init(&ruleset->references, 1);
+    ruleset->base = base;
+    ruleset->access = map_open("access", base->config->access, diag);
+    ruleset->spammers = map_open("spammers", base->config->spammers, diag);
+    return ruleset;
+}
+
+struct ruleset *ruleset_refresh(const struct ruleset *old, struct diag *diag)
+{
+    const struct config *config = old->base->config;
+    bool same_access = map_is_current(&old->access, config->access);
+    bool same_spammers = map_is_current(&old->spammers, config->spammers);
+
+    if (same_access && same_spammers) {
+        return NULL;
+    }
+    struct ruleset *ruleset = xcalloc(1, sizeof(*ruleset));
+
+    atomic_init(&ruleset->references, 1);
+    atomic_fetch_add(&old->base->references, 1);
+    ruleset->base = old->base;
+    ruleset->access = same_access ? map_share(&old->access)
+                                  : map_open("access", config->access, diag);
+    ruleset->spammers = same_spammers ? map_share(&old->spammers)
+                                      : map_open("spammers", config->spammers, diag);
+    return ruleset;
+}
+
+struct ruleset *ruleset_ref(struct ruleset *ruleset)
+{
+    atomic_fetch_add(&ruleset->references, 1);
+    return ruleset;
+}
+
+void ruleset_unref(struct ruleset **ruleset)
+{
+    struct ruleset *last = *ruleset;
+
+    *ruleset = NULL;
+    if (last == NULL || atomic_fetch_sub(&last->references, 1) != 1) {
+        return;
+    }
+    table_unref(&last->access.table);
+    table_unref(&last->spammers.table);
+    base_unref(last->base);
+    free(last);
+}
+
+const struct config *ruleset_config(const struct ruleset *ruleset)
+{
+    return ruleset->base->config;
+}
+
+const struct table *ruleset_access(const struct ruleset *ruleset)
+{
+    return ruleset->access.table;
+}
+
+const struct table *ruleset_spammers(const struct ruleset *ruleset)
+{
+    return ruleset->spammers.table;
+}
+
+const struct classes *ruleset_classes(const struct ruleset *ruleset)
+{
+    return ruleset->base->classes;
+}
+
+struct ruleset_needs ruleset_needs(const struct ruleset *ruleset)
+{
+    const struct config *config = ruleset_config(ruleset);
+
+    return (struct ruleset_needs){
+        .client_resolve = true, /* whether the client's name counts at all */
+        .client_ptr = config_has(config, FEATURE_USE_CLIENT_PTR),
+        .daemon_addr = true, /* the own literal is a local domain */
+        .login = config_has(config, FEATURE_BLOCK_BAD_HELO) ||
+                 (config_has(config, FEATURE_DELAY_CHECKS) && config->trust_auth_mech.count > 0),
+        .quarantine = *config->access != '\0' || *config->spammers != '\0',
+    };
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * ruleset - one immutable snapshot of configuration and tables.
+ *
+ * A reload makes a new one beside the old; whoever holds a reference goes on with what he has. Reference counts are
+ * atomic, everything else is read-only: safe for threads.
+ */
+#ifndef POSTERN_LIB_POLICY_RULESET_H
+#define POSTERN_LIB_POLICY_RULESET_H
+
+#include "lib/base/diag.h"
+#include "lib/policy/config.h"
+
+#include <stdbool.h>
+
+struct ruleset;
+struct table;
+struct classes;
+
+/*
+ * Reads postern.conf and all that it names. Every error and warning goes to `diag`. NULL if there was an error. A
+ * compiled map that is missing or broken is a warning here: its table answers STATUS_TEMPFAIL until it is there.
+ * Returns with one reference.
+ */
+struct ruleset *ruleset_load(const char *path, struct diag *diag);
+
+/*
+ * Looks whether a compiled map was renamed into place (or came, or went) since the ruleset was made. NULL if all are the same, else
+ * a new ruleset with the same configuration and lists and the new maps. A map that cannot be read is reported to
+ * `diag` as a warning.
+ */
+struct ruleset *ruleset_refresh(const struct ruleset *ruleset, struct diag *diag);
+
+struct ruleset *ruleset_ref(struct ruleset *ruleset);
+void ruleset_unref(struct ruleset **ruleset);
+
+const struct config *ruleset_config(const struct ruleset *ruleset);
+const struct table *ruleset_access(const struct ruleset *ruleset);   /* NULL: none configured */
+const struct table *ruleset_spammers(const struct ruleset *ruleset); /* NULL: none configured */
+const struct classes *ruleset_classes(const struct ruleset *ruleset);
+
+/* What the MTA must tell for this ruleset's decisions, beyond arguments, {j} and the queue id. */
+struct ruleset_needs {
+    bool client_resolve; /* {client_resolve} */
+    bool client_ptr;     /* {client_ptr} */
+    bool daemon_addr;    /* {if_addr}, {daemon_addr} */
+    bool login;          /* {auth_type}, {auth_authen} */
+    bool quarantine;     /* the right to quarantine */
+};
+struct ruleset_needs ruleset_needs(const struct ruleset *ruleset);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "lib/policy/sender_rules.h"
+
+#include "lib/mail/domain.h"
+#include "lib/policy/canonical.h"
+#include "lib/policy/classes.h"
+#include "lib/policy/ruleset.h"
+
+#include <string.h>
+
+/* The typed address without the brackets that must stand around it. */
+static const char *without_brackets(struct arena *arena, const char *typed)
+{
+    size_t len = strlen(typed);
+
+    if (len >= 2 && typed[0] == '<' && typed[len - 1] == '>') {
+        return arena_strndup(arena, typed + 1, len - 2);
+    }
+    return typed;
+}
+
+/* Does the address as typed claim to come from this very host? */
+static bool claims_localhost(const struct session *session, const char *typed)
+{
+    static const char *const literals[] = {
+        "@localhost",
+        "@[127.0.0.1]",
+        "@[IPv6:0:0:0:0:0:0:0:1]",
+        "@[IPv6:::1]",
+    };
+    const struct config *config = ruleset_config(session->ruleset);
+    const char *address = without_brackets(session->scratch, typed);
+
+    for (size_t i = 0; i < sizeof(literals) / sizeof(literals[0]); i++) {
+        if (domain_ends_in(address, literals[i])) {
+            return true;
+        }
+    }
+    if (*session->domain != '\0' &&
+        domain_ends_in(address, arena_printf(session->scratch, "@localhost.%s", session->domain))) {
+        return true;
+    }
+    return !config_has(config, FEATURE_NOUUCP_NOSPECIAL) &&
+           !config_has(config, FEATURE_NOUUCP_REJECT) && domain_ends_in(address, "@localhost.UUCP");
+}
+
+/* The spammers map: hosts with their parents, and full addresses. */
+static struct rules_result check_spammers(struct session *session, const struct canonical *sender)
+{
+    const struct config *config = ruleset_config(session->ruleset);
+    struct access_search search = {
+        .session = session,
+        .table = ruleset_spammers(session->ruleset),
+        .tag = "",
+    };
+    const char *domain = sender->domain == NULL ? session->hostname : sender->domain;
+
+    if (search.table == NULL) {
+        return rules_nothing();
+    }
+    struct access_match match = access_find(&search, "FD", sender->local, domain);
+
+    return match.status == STATUS_NOTFOUND ? rules_nothing()
+                                           : rules_apply(&match, &config->reject, "spammers");
+}
+
+static struct rules_result check_unqualified(struct session *session,
+                                             const struct canonical *sender)
+{
+    const struct config *config = ruleset_config(session->ruleset);
+
+    if (sender->domain != NULL || *session->client_addr == '\0' ||
+        config_has(config, FEATURE_ACCEPT_UNQUALIFIED_SENDERS)) {
+        return rules_nothing();
+    }
+    const char *text = arena_printf(session->scratch, "Domain name required for sender address %s",
+                                    sender->typed);
+
+    return rules_refuse(553, "5.5.4", reply_clean(session->scratch, text), "unqualified_sender");
+}
+
+struct rules_result sender_rules_check(struct session *session, const char *typed)
+{
+    const struct config *config = ruleset_config(session->ruleset);
+    struct access_search search = access_search_init(session, "from:", false);
+    struct canonical sender;
+    struct reply error;
+
+    if (canonical_is_empty(typed)) {
+        return rules_nothing(); /* RFC 5321, 4.5.5: bounces must get through */
+    }
+    if (!config_has(config, FEATURE_ACCEPT_UNQUALIFIED_SENDERS) &&
+        claims_localhost(session, typed) && *session->client_name != '\0' &&
+        !classes_is_local(session, session->client_name)) {
+        return rules_refuse(553, "5.5.4", "Real domain name required for sender address",
+                            "unqualified_sender");
+    }
+    enum status status = canonical_sender(session, typed, &sender, &error);
+
+    if (status == STATUS_INVALID) {
+        return (struct rules_result){.verdict = verdict_refuse(error, "syntax")};
+    }
+    struct access_match match = access_find(&search, sender.domain == NULL ? "U" : "FUD",
+                                            sender.local, sender.domain);
+
+    if (match.status != STATUS_NOTFOUND &&
+        !(match.status == STATUS_OK && match.action.kind == ACTION_SKIP)) {
+        return rules_apply(&match, &config->reject, "access");
+    }
+    struct rules_result result = check_spammers(session, &sender);
+
+    if (result.accepted || result.verdict.kind != VERDICT_CONTINUE) {
+        return result;
+    }
+    return check_unqualified(session, &sender);
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "lib/policy/session.h"
+
+#include "lib/mail/domain.h"
+#include "lib/policy/ruleset.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define UNKNOWN_HOST "localhost" /* where neither the configuration nor the MTA says a name */
+
+static const char *const resolve_names[] = {
+    [RESOLVE_OK] = "OK",
+    [RESOLVE_FAIL] = "FAIL",
+    [RESOLVE_TEMP] = "TEMP",
+    [RESOLVE_FORGED] = "FORGED",
+};
+
+const char *session_resolve_name(enum session_resolve resolve)
+{
+    return resolve_names[resolve];
+}
+
+void session_init(struct session *session, struct ruleset *ruleset, struct trace *trace)
+{
+    struct arena *arena = arena_new();
+
+    *session = (struct session){
+        .ruleset = ruleset_ref(ruleset),
+        .trace = trace,
+        .arena = arena,
+        .message = arena_new(),
+        .scratch = arena_new(),
+        .client_name = "",
+        .client_ptr = "",
+        .client_addr = "",
+        .resolve = RESOLVE_FAIL,
+        .hostname = UNKNOWN_HOST,
+        .domain = "",
+        .own_literal = "",
+        .daemon_name = "",
+        .helo = arena_alloc(arena, DOMAIN_MAX_LEN + 1),
+        .login = {.type = "", .authen = ""},
+    };
+    session->helo[0] = '\0';
+}
+
+void session_fini(struct session *session)
+{
+    ruleset_unref(&session->ruleset);
+    arena_free(&session->arena);
+    arena_free(&session->message);
+    arena_free(&session->scratch);
+}
+
+static bool is_empty(const char *text)
+{
+    return text == NULL || *text == '\0';
+}
+
+/* A name that DNS gave, not one of the words that MTAs put where there is none. */
+static bool is_name(const char *name)
+{
+    return !is_empty(name) && *name != '[' && strcasecmp(name, "unknown") != 0 &&
+           strlen(name) <= DOMAIN_MAX_LEN;
+}
+
+static enum session_resolve resolve_of(const struct session_client *client)
+{
+    if (!is_empty(client->resolve)) {
+        for (size_t i = 0; i < sizeof(resolve_names) / sizeof(resolve_names[0]); i++) {
+            if (strcasecmp(client->resolve, resolve_names[i]) == 0) {
+                return (enum session_resolve)i;
+            }
+        }
+    }
+    return is_name(client->name) ? RESOLVE_OK : RESOLVE_FAIL;
+}
+
+static void set_address(struct session *session, const char *address)
+{
+    char text[NETADDR_TEXT_SIZE];
+
+    if (is_empty(address) || !netaddr_parse(address, &session->client_net)) {
+        return;
+    }
+    session->client_addr = arena_strdup(session->arena, netaddr_format(&session->client_net, text));
+}
+
+/*
+ * A name counts only if it resolves back to the address; otherwise the client is "[address]" and the
+ * name is what its PTR record says.
+ */
+static void set_name(struct session *session, const struct session_client *client)
+{
+    const char *name = is_name(client->name) ? domain_normalize(session->arena, client->name) : "";
+
+    session->resolve = resolve_of(client);
+    session->client_ptr = is_name(client->ptr) ? domain_normalize(session->arena, client->ptr)
+                                               : name;
+    if (session->resolve == RESOLVE_OK && *name != '\0') {
+        session->client_name = name;
+    } else if (*session->client_addr != '\0') {
+        session->client_name = arena_printf(session->arena, "[%s]", session->client_addr);
+    } else {
+        session->client_name = name;
+    }
+}
+
+/* "[192.0.2.1]", the own address that the client connected to. */
+static const char *own_literal(struct session *session, const char *address)
+{
+    char text[NETADDR_TEXT_SIZE];
+    struct netaddr addr;
+
+    if (is_empty(address) || !netaddr_parse(address, &addr)) {
+        return "";
+    }
+    return arena_printf(session->arena, "[%s]", netaddr_format(&addr, text));
+}
+
+void session_connect(struct session *session, const struct session_client *client)
+{
+    const struct config *config = ruleset_config(session->ruleset);
+    const char *hostname = *config->hostname != '\0' ? config->hostname : client->hostname;
+
+    if (!is_empty(hostname)) {
+        session->hostname = domain_normalize(session->arena, hostname);
+    }
+    const char *domain = domain_parent(session->hostname);
+
+    session->domain = domain == NULL ? "" : domain;
+    session->own_literal = own_literal(session, client->daemon_addr);
+    if (!is_empty(client->daemon_name)) {
+        session->daemon_name = arena_strdup(session->arena, client->daemon_name);
+    }
+    set_address(session, client->address);
+    set_name(session, client);
+}
+
+void session_reset_message(struct session *session)
+{
+    arena_reset(session->message);
+    arena_reset(session->scratch);
+    session->login = (struct session_login){.type = "", .authen = ""};
+    session->sender = NULL;
+    session->recipients = 0;
+    session->discard = verdict_continue();
+    session->quarantine = verdict_continue();
+}

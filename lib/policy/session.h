@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * session - the facts of one SMTP session, and what earlier stages left for later ones.
+ *
+ * Facts come in through session_connect() and the arguments of the stages (stages.h), as the MTA gave them: both MTAs'
+ * dialects (Postfix: client name "unknown"; Sendmail: "[192.0.2.1]") are made one here. A session belongs to one
+ * thread at a time, which may be another one at each call. It keeps the ruleset that it began with.
+ */
+#ifndef POSTERN_LIB_POLICY_SESSION_H
+#define POSTERN_LIB_POLICY_SESSION_H
+
+#include "lib/base/arena.h"
+#include "lib/mail/netaddr.h"
+#include "lib/policy/verdict.h"
+
+#include <stdbool.h>
+
+struct ruleset;
+struct trace;
+
+/* Sendmail's {client_resolve}. */
+enum session_resolve { RESOLVE_OK, RESOLVE_FAIL, RESOLVE_TEMP, RESOLVE_FORGED };
+
+/* What an MTA tells of a client; NULL: not told. The strings need not outlive the call. */
+struct session_client {
+    const char *name; /* verified host name; "unknown", "[address]" or NULL: there is none */
+    const char *
+        address; /* IP address as text, with or without "IPv6:"; NULL: not an IP client (local, unix socket) */
+    const char *resolve;     /* OK, FAIL, TEMP, FORGED; NULL: OK if there is a name, else FAIL */
+    const char *ptr;         /* PTR name, verified or not: {client_ptr} */
+    const char *hostname;    /* the MTA's own name: {j} */
+    const char *daemon_name; /* {daemon_name} */
+    const char
+        *daemon_addr; /* own address that the client connected to: {if_addr} or {daemon_addr} */
+};
+
+/* Who logged in, known from MAIL on; NULL or empty: nobody. */
+struct session_login {
+    const char *type;   /* SASL mechanism: {auth_type} */
+    const char *authen; /* authenticated name: {auth_authen} */
+};
+
+struct session {
+    struct ruleset *ruleset; /* counted */
+    struct trace *trace;     /* NULL: nobody looks */
+    struct arena *arena;     /* as long as the connection */
+    struct arena *message;   /* since MAIL */
+    struct arena *scratch;   /* of one stage: what a client sends often must not add up */
+
+    /* facts of the connection */
+    const char *client_name; /* "host.example" or "[192.0.2.1]"; "" if there is neither */
+    const char *client_ptr;  /* "" if not known */
+    const char *
+        client_addr; /* Sendmail's text: "192.0.2.1", "IPv6:2001:db8:0:0:0:0:0:1"; "" if not an IP client */
+    struct netaddr client_net;
+    enum session_resolve resolve;
+    const char *hostname;    /* Sendmail's $j */
+    const char *domain;      /* Sendmail's $m; "" if the host name has no dot */
+    const char *own_literal; /* "[192.0.2.1]" of daemon_addr, or "" */
+    const char *daemon_name;
+    char *helo; /* "" before HELO; cut to DOMAIN_MAX_LEN */
+
+    /* facts of the message */
+    struct session_login login; /* never NULL inside: "" */
+    const char *sender;         /* as typed; NULL outside of a transaction */
+    unsigned recipients;        /* accepted so far */
+
+    /* kept for later stages */
+    struct verdict
+        connect; /* a refusal is answered at each MAIL; DISCARD and QUARANTINE hold for each message */
+    struct verdict discard; /* VERDICT_DISCARD if this message goes */
+    struct verdict
+        quarantine; /* VERDICT_QUARANTINE if this message is held; the last one given wins */
+};
+
+/* A session without facts in the caller's storage; takes a reference of the ruleset. `trace` may be NULL. */
+void session_init(struct session *session, struct ruleset *ruleset, struct trace *trace);
+
+/* Frees all that the session holds; legal after session_init() and for a zeroed structure. */
+void session_fini(struct session *session);
+
+/* Sets the facts of the connection. */
+void session_connect(struct session *session, const struct session_client *client);
+
+/* Forgets the message: at MAIL, after the end of a message, at RSET (milter: abort). */
+void session_reset_message(struct session *session);
+
+/* "OK", "FAIL", "TEMP", "FORGED". */
+const char *session_resolve_name(enum session_resolve resolve);
+
+#endif

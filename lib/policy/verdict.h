@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * verdict - what a stage decided, in a value: what to do, what to answer, which rule, and why.
+ */
+#ifndef POSTERN_LIB_POLICY_VERDICT_H
+#define POSTERN_LIB_POLICY_VERDICT_H
+
+#include "lib/mail/reply.h"
+
+enum verdict_kind {
+    VERDICT_CONTINUE,   /* no objection; later stages may have one */
+    VERDICT_REJECT,     /* 5xx reply */
+    VERDICT_TEMPFAIL,   /* 4xx reply */
+    VERDICT_DISCARD,    /* accept, and drop the whole message at its end */
+    VERDICT_QUARANTINE, /* accept, and hold the message */
+};
+
+/* The rule that decided. file is NULL when no line of a file did. */
+struct verdict_rule {
+    const char *file;
+    unsigned line;
+    const char *key;
+};
+
+struct verdict {
+    enum verdict_kind kind;
+    struct reply reply;       /* with REJECT and TEMPFAIL */
+    const char *quarantine;   /* with QUARANTINE: the text */
+    struct verdict_rule rule; /* what decided, where a rule did */
+    const char
+        *reason; /* one word: "access", "require_rdns", ...; NULL with CONTINUE if nothing spoke */
+};
+
+/*
+ * All strings of a verdict live in the arena of the session or message that it was made for, or are constant.
+ */
+
+/* "continue", "reject", "tempfail", "discard", "quarantine". */
+const char *verdict_kind_name(enum verdict_kind kind);
+
+/* A verdict without objection. */
+struct verdict verdict_continue(void);
+
+/* REJECT or TEMPFAIL by the first digit of the reply. */
+struct verdict verdict_refuse(struct reply reply, const char *reason);
+
+/* Is it a refusal, that is REJECT or TEMPFAIL? */
+_Bool verdict_is_refusal(const struct verdict *verdict);
+
+#endif
