@@ -193,7 +193,7 @@ static bool needs_quotes(const char *value, size_t len)
     return false;
 }
 
-static void append_quoted(struct strbuf *line, const char *value, size_t len)
+static void append_quoted(struct strbuf *line, const char *value, size_t len, const char *ending)
 {
     size_t i = 0;
 
@@ -213,6 +213,7 @@ static void append_quoted(struct strbuf *line, const char *value, size_t len)
         }
         i += sequence;
     }
+    strbuf_append(line, ending);
     strbuf_append_char(line, '"');
 }
 
@@ -230,13 +231,13 @@ void log_field(struct strbuf *line, const char *key, const char *value)
     strbuf_append(line, key);
     strbuf_append_char(line, '=');
     len = cut ? LOG_MAX_VALUE : len;
+    const char *ending = cut ? "..." : "";
+
     if (needs_quotes(value, len)) {
-        append_quoted(line, value, len);
+        append_quoted(line, value, len, ending);
     } else {
         strbuf_append_len(line, value, len);
-    }
-    if (cut) {
-        strbuf_append(line, "...");
+        strbuf_append(line, ending);
     }
 }
 
