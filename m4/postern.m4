@@ -110,7 +110,7 @@ AC_DEFUN([POSTERN_WARNINGS], [
   WARNING_CFLAGS=
   m4_foreach_w([postern_flag],
     [-Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef -Wvla
-     -Wpointer-arith -Wwrite-strings -Wimplicit-fallthrough],
+     -Wpointer-arith -Wimplicit-fallthrough],
     [POSTERN_ADD_CFLAG([WARNING_CFLAGS], postern_flag)])
   AS_IF([test "x$enable_werror" = xyes], [WARNING_CFLAGS="$WARNING_CFLAGS -Werror"])
   AC_SUBST([WARNING_CFLAGS])

@@ -20,7 +20,7 @@ LIBRARY_USERS = {
     "pcre2*.h": ["lib/table/table_regex.c"],
     "ares*.h": ["lib/dns/resolver.c"],
     "hiredis*": ["lib/relay/relay_store_redis.c"],
-    "confuse.h": ["lib/policy/config*.c"],
+    "confuse.h": ["lib/policy/config*"],
 }
 
 # word -> the files that may use it, and why others may not

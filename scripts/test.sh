@@ -13,7 +13,7 @@ STEP_SECONDS=1100
 
 # Steps in the order in which they are started; those of PARALLEL do not disturb one another.
 FIRST=(deps build)
-PARALLEL=(integration differential asan tsan distcheck unit clang fuzz checks format systemd)
+PARALLEL=(integration differential asan tsan distcheck unit clang fuzz checks format systemd demo)
 LAST=(bench)
 
 usage() {
@@ -34,6 +34,7 @@ Runs every step, or those named (and what they need). Logs: DIR/logs/STEP.log; D
   systemd       the unit is valid and its exposure at most 2.0
   integration   through the real Postfix and the real Sendmail
   differential  decisions compared with those of the real Sendmail
+  demo          demo.sh --once: each of its sessions ends as it should
   bench         the quick form of make bench
 TEXT
 }
@@ -76,9 +77,21 @@ step_checks() {
 
 step_unit() { make -C "$BUILD/plain" -j "$JOBS" check; }
 
+# As root the plain tests run as root; these run as an ordinary user then, for tests must pass as either.
+as_nobody() {
+  local drop=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+  if [ "$(id -u)" -eq 0 ] && "${drop[@]}" test -r "$SOURCE/Makefile.am" -a -x "$BUILD"; then
+    chown -R 65534:65534 "$BUILD/asan" && HOME=/nonexistent "${drop[@]}" "$@"
+  else
+    "$@"
+  fi
+}
+
 step_asan() {
   configure_in "$BUILD/asan" --enable-werror --enable-sanitizers=address,undefined &&
-    ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 make -C "$BUILD/asan" -j "$JOBS" all check
+    make -C "$BUILD/asan" -j "$JOBS" all &&
+    make -C "$BUILD/asan" -j "$JOBS" check TESTS= &&
+    ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 as_nobody make -C "$BUILD/asan" -j "$JOBS" check
 }
 
 # ThreadSanitizer cannot map its shadow where the kernel spreads addresses too widely.
@@ -128,6 +141,8 @@ step_integration() { make -C "$BUILD/plain" check-integration PYTEST_ARGS=-q; }
 
 step_differential() { make -C "$BUILD/plain" check-differential PYTEST_ARGS=-q; }
 
+step_demo() { "$SOURCE/scripts/demo.sh" --once --no-deps --build-dir "$BUILD/demo"; }
+
 step_bench() { make -C "$BUILD/plain" bench BENCH_ARGS=--quick; }
 
 # --- running them ------------------------------------------------------------------------------------------------------
@@ -142,7 +157,7 @@ summary_of() {
   grep -hE '^(=+ )?[0-9]+ (passed|failed|skipped|errors?|deselected).* in [0-9.]+s|^# (TOTAL|PASS|SKIP|FAIL|ERROR): ' "$log"
   case $1 in
     checks) grep -E '^check-' "$log" ;;
-    format | systemd | bench | fuzz) tail -n 8 "$log" | grep -v '^make' ;;
+    format | systemd | bench | fuzz | demo) tail -n 8 "$log" | grep -v '^make' ;;
   esac
 }
 
