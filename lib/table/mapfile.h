@@ -30,13 +30,15 @@ struct mapfile_prefixes;
 struct mapfile_line {
     const char *file; /* for diag_report() */
     unsigned number;
-    const char *key;   /* as written, never empty, no blank in it */
+    const char *key; /* as written, never empty, no blank in it */
     size_t key_len;
-    const char *value; /* as written, without the blanks around it, or the format's default; never empty */
+    const char
+        *value; /* as written, without the blanks around it, or the format's default; never empty */
     size_t value_len;
-    struct strbuf *stored_key;          /* empty; the format writes the key that lookups will ask for, in any case */
-    struct mapfile_prefixes *prefixes;  /* for mapfile_note_prefix() */
-    struct diag *diag;                  /* errors and warnings go here, with hints */
+    struct strbuf
+        *stored_key; /* empty; the format writes the key that lookups will ask for, in any case */
+    struct mapfile_prefixes *prefixes; /* for mapfile_note_prefix() */
+    struct diag *diag;                 /* errors and warnings go here, with hints */
 };
 
 /*
@@ -63,7 +65,7 @@ struct mapfile_job {
     const char *source_path; /* the text; its name goes into the map */
     bool from_fd;            /* read source_fd (standard input, not closed), not source_path */
     int source_fd;
-    const char *shown_name;  /* of the text in messages; default: source_path, or "-" with from_fd */
+    const char *shown_name; /* of the text in messages; default: source_path, or "-" with from_fd */
 
     /* Called now and then with what is done, 0 to 1; below 0 if the length of the input is not known. */
     void (*progress)(void *ctx, double fraction);

@@ -23,16 +23,18 @@
 #define MAPHEADER_FILTER_KEY "\0filter"
 #define MAPHEADER_FILTER_KEY_LEN 7u
 
-/* Set of prefix lengths 0 to 128. */
+/* Prefix lengths 0 to 128. */
+#define MAPHEADER_LENGTHS 129u
+
 struct mapheader_lengths {
-    bool used[129];
+    bool used[MAPHEADER_LENGTHS];
 };
 
 struct mapheader {
     char *format; /* "access" */
     char *source; /* the text that it was made from */
     uint64_t source_size;
-    int64_t source_mtime_ns; /* 0: not known (standard input) */
+    int64_t source_mtime_ns; /* since 1970; 0: not known (standard input) */
     uint64_t entries;
     struct mapheader_lengths ipv4; /* without whole octets */
     struct mapheader_lengths ipv6; /* without whole groups */

@@ -30,7 +30,7 @@ struct table_value {
 
 /*
  * Asks for `key`. STATUS_OK: *value_out is set. STATUS_NOTFOUND: there is no such key. STATUS_TEMPFAIL: the table cannot
- * be read; table_failure() says why. Safe for threads; may wait for a file read, never for the network.
+ * be read; value_out->text says why (and table_failure() if it can never be). Safe for threads; may wait for a file read, never for the network.
  */
 enum status table_find(const struct table *table, const char *key, size_t key_len,
                        struct arena *arena, struct table_value *value_out)
@@ -62,7 +62,9 @@ size_t table_prefixes(const struct table *table, enum netaddr_family family,
 struct table_ops {
     enum status (*find)(const struct table *table, const char *key, size_t key_len,
                         struct arena *arena, struct table_value *value_out);
-    void (*free)(struct table *table); /* the whole private structure, of which the table is the first member */
+    void (*free)(
+        struct table
+            *table); /* the whole private structure, of which the table is the first member */
 };
 
 /* What all kinds have; the first member of their own structure. Only lib/table/ looks inside. */
@@ -86,7 +88,10 @@ void table_init(struct table *table, const struct table_ops *ops, const char *na
 /* Frees what the members hold, not the structure: for table_ops.free. */
 void table_fini(struct table *table);
 
-/* Remembers a prefix length for table_prefixes(); whole octets and groups are left out. */
+/*
+ * Remembers a prefix length for table_prefixes(); whole octets and groups are left out, but not the 0 of IPv4, which no
+ * cutting of octets ends at.
+ */
 void table_add_prefix(struct table *table, enum netaddr_family family, unsigned bits);
 
 #endif
