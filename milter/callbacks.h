@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * callbacks - the filter: protocol on one side, stages on the other.
+ *
+ * Copies what the MTA tells into struct session, calls stage_*(), and turns the verdict into an answer. Whatever cannot be
+ * (a command without a session, a stage out of order, a reply that the engine does not take) ends as a temporary failure.
+ */
+#ifndef POSTERN_MILTER_CALLBACKS_H
+#define POSTERN_MILTER_CALLBACKS_H
+
+#include "milter/mfi.h"
+
+#include <stdatomic.h>
+
+struct logger;
+struct snapshot;
+struct stats;
+
+/* What all sessions share: the owner that the functions of callbacks_filter() take. */
+struct callbacks {
+    struct snapshot *snapshot;
+    struct logger *logger;
+    struct stats *stats;
+    atomic_bool told_quarantine; /* said once: the MTA lacks something */
+    atomic_bool told_macros;
+};
+
+/* The functions for an engine; their owner is a struct callbacks. */
+const struct mfi_filter *callbacks_filter(void);
+
+#endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "milter/decision_log.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* Recipients that the line of a message names; their number is there in any case. */
+#define RECIPIENTS_SHOWN 5u
+
+/* 2024-01-01: ids need not tell older times from one another. */
+#define ID_EPOCH 1704067200
+
+/* ---- session ids ---- */
+
+/*
+ * Ids count up from the second of the first one, times 2^20: unique after a restart too, unless more than a million
+ * sessions a second came before.
+ */
+static uint64_t next_number(void)
+{
+    static atomic_uint_least64_t last;
+    uint64_t number = atomic_load_explicit(&last, memory_order_relaxed);
+
+    if (number == 0) {
+        uint64_t start = (uint64_t)(time(NULL) - ID_EPOCH) << 20;
+
+        (void)atomic_compare_exchange_strong(&last, &number, start);
+    }
+    return atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+}
+
+/* Crockford's base 32: no letters that look like digits. */
+static void write_id(char id[DECISION_LOG_ID_SIZE])
+{
+    static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+    char reversed[DECISION_LOG_ID_SIZE];
+    uint64_t number = next_number();
+    size_t len = 0;
+
+    do {
+        reversed[len++] = digits[number & 31];
+        number >>= 5;
+    } while (number > 0 && len < sizeof(reversed) - 1);
+    for (size_t i = 0; i < len; i++) {
+        id[i] = reversed[len - 1 - i];
+    }
+    id[len] = '\0';
+}
+
+/* ---- lines ---- */
+
+static void append_session(struct decision_log *log, const struct session *session,
+                           const char *queue_id)
+{
+    struct strbuf *line = &log->line;
+
+    strbuf_reset(line);
+    log_field(line, "session", log->id);
+    log_field(line, "queue", queue_id);
+    if (session == NULL) {
+        return;
+    }
+    log_field(line, "client", session->client_name);
+    if (session->client_addr != NULL && session->client_addr[0] != '\0') {
+        log_field(line, "addr", session->client_addr);
+    }
+    if (session->helo != NULL && session->helo[0] != '\0') {
+        log_field(line, "helo", session->helo);
+    }
+    if (session->login.authen != NULL && session->login.authen[0] != '\0') {
+        log_field(line, "user", session->login.authen);
+    }
+}
+
+static void append_verdict(struct strbuf *line, const struct verdict *verdict)
+{
+    if (verdict->rule.file != NULL) {
+        char place[512];
+
+        (void)snprintf(place, sizeof(place), "%s:%u", verdict->rule.file, verdict->rule.line);
+        log_field(line, "rule", place);
+    }
+    log_field(line, "key", verdict->rule.key);
+    log_field(line, "reason", verdict->reason);
+    if (verdict->kind == VERDICT_QUARANTINE) {
+        log_field(line, "hold", verdict->quarantine);
+    }
+    if (verdict_is_refusal(verdict)) {
+        char reply[REPLY_MAX_TEXT + 32];
+
+        (void)snprintf(reply, sizeof(reply), "%d %s %s", verdict->reply.code, verdict->reply.dsn,
+                       verdict->reply.text != NULL ? verdict->reply.text : "");
+        log_field(line, "reply", reply);
+    }
+}
+
+void decision_log_refusal(struct decision_log *log, const struct session *session,
+                          const char *queue_id, enum stats_stage stage, const char *sender,
+                          const char *recipient, const struct verdict *verdict)
+{
+    if (!log_enabled(log->logger, LOG_LEVEL_INFO)) {
+        return;
+    }
+    append_session(log, session, queue_id);
+    log_field(&log->line, "from", sender);
+    log_field(&log->line, "to", recipient);
+    log_field(&log->line, "stage", stats_stage_name(stage));
+    log_field(&log->line, "action", verdict_kind_name(verdict->kind));
+    append_verdict(&log->line, verdict);
+    log_line(log->logger, LOG_LEVEL_INFO, log->line.data);
+}
+
+void decision_log_message(struct decision_log *log, const struct session *session,
+                          const char *queue_id, const char *sender, const struct verdict *verdict)
+{
+    if (!log_enabled(log->logger, LOG_LEVEL_INFO)) {
+        return;
+    }
+    append_session(log, session, queue_id);
+    log_field(&log->line, "from", sender);
+    log_field(&log->line, "to", log->recipients.data);
+    log_field_uint(&log->line, "nrcpt", log->recipient_count);
+    log_field(&log->line, "stage", stats_stage_name(STATS_EOM));
+    log_field(&log->line, "action",
+              verdict->kind == VERDICT_CONTINUE ? "accept" : verdict_kind_name(verdict->kind));
+    append_verdict(&log->line, verdict);
+    log_line(log->logger, LOG_LEVEL_INFO, log->line.data);
+}
+
+void decision_log_failure(struct decision_log *log, const struct session *session,
+                          enum stats_stage stage, const char *what)
+{
+    if (!log_enabled(log->logger, LOG_LEVEL_ERROR)) {
+        return;
+    }
+    append_session(log, session, NULL);
+    log_field(&log->line, "stage", stats_stage_name(stage));
+    log_field(&log->line, "action", verdict_kind_name(VERDICT_TEMPFAIL));
+    log_field(&log->line, "error", what);
+    log_line(log->logger, LOG_LEVEL_ERROR, log->line.data);
+}
+
+void decision_log_event(struct decision_log *log, const struct session *session, const char *event)
+{
+    if (!log_enabled(log->logger, LOG_LEVEL_DEBUG)) {
+        return;
+    }
+    append_session(log, session, NULL);
+    log_field(&log->line, "event", event);
+    log_line(log->logger, LOG_LEVEL_DEBUG, log->line.data);
+}
+
+/* ---- lookups ---- */
+
+static void trace_lookup(struct trace *trace, const struct trace_lookup *lookup)
+{
+    struct decision_log *log = (struct decision_log *)trace;
+    static const char *const results[] = {
+        [STATUS_OK] = "found",
+        [STATUS_NOTFOUND] = "none",
+        [STATUS_TEMPFAIL] = "failed",
+        [STATUS_INVALID] = "invalid",
+    };
+
+    append_session(log, NULL, NULL);
+    log_field(&log->line, "event", "lookup");
+    log_field(&log->line, "table", lookup->table);
+    log_field(&log->line, "key", lookup->key);
+    log_field(&log->line, "result", results[lookup->result]);
+    log_field(&log->line, "value", lookup->value);
+    if (lookup->result == STATUS_OK) {
+        log_field_uint(&log->line, "line", lookup->line);
+    }
+    log_line(log->logger, LOG_LEVEL_DEBUG, log->line.data);
+}
+
+static void trace_note(struct trace *trace, const char *text)
+{
+    struct decision_log *log = (struct decision_log *)trace;
+
+    append_session(log, NULL, NULL);
+    log_field(&log->line, "event", "note");
+    log_field(&log->line, "text", text);
+    log_line(log->logger, LOG_LEVEL_DEBUG, log->line.data);
+}
+
+/* ---- life ---- */
+
+void decision_log_init(struct decision_log *log, struct logger *logger)
+{
+    log->trace = (struct trace){trace_lookup, trace_note};
+    log->logger = logger;
+    write_id(log->id);
+    strbuf_init(&log->line);
+    strbuf_init(&log->recipients);
+    log->recipient_count = 0;
+}
+
+void decision_log_fini(struct decision_log *log)
+{
+    strbuf_fini(&log->line);
+    strbuf_fini(&log->recipients);
+}
+
+void decision_log_begin_message(struct decision_log *log)
+{
+    strbuf_reset(&log->recipients);
+    log->recipient_count = 0;
+}
+
+void decision_log_add_recipient(struct decision_log *log, const char *recipient)
+{
+    log->recipient_count++;
+    if (log->recipient_count > RECIPIENTS_SHOWN) {
+        return;
+    }
+    if (log->recipient_count > 1) {
+        strbuf_append_char(&log->recipients, ',');
+    }
+    strbuf_append(&log->recipients, recipient);
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "milter/reload.h"
+#include "lib/policy/ruleset.h"
+
+#include <string.h>
+
+/* ---- items: to the log, and to who asked ---- */
+
+struct fork_sink {
+    struct logger *logger;
+    diag_sink *sink;
+    void *ctx;
+};
+
+void reload_log_item(void *ctx, const struct diag_item *item)
+{
+    struct logger *logger = ctx;
+    bool error = item->level == DIAG_ERROR;
+    struct strbuf line;
+
+    strbuf_init(&line);
+    log_field(&line, "event", "configuration");
+    log_field(&line, "file", item->file);
+    if (item->line > 0) {
+        log_field_uint(&line, "line", item->line);
+    }
+    log_field(&line, error ? "error" : "warning", item->text);
+    log_field(&line, "hint", item->hint);
+    log_line(logger, error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, line.data);
+    strbuf_fini(&line);
+}
+
+static void pass_on(void *ctx, const struct diag_item *item)
+{
+    struct fork_sink *both = ctx;
+
+    reload_log_item(both->logger, item);
+    if (both->sink != NULL) {
+        both->sink(both->ctx, item);
+    }
+}
+
+/* ---- keys that count at start only ---- */
+
+static void compare(struct diag *diag, const struct config *config, const char *key,
+                    const char *before, const char *now)
+{
+    if (strcmp(before, now) != 0) {
+        diag_report(diag, DIAG_WARNING, config->path, 0, "restart postern",
+                    "%s is now \"%s\", but the daemon runs with \"%s\" until it is restarted", key,
+                    now, before);
+    }
+}
+
+static void report_fixed_keys(struct diag *diag, const struct config *before,
+                              const struct config *now)
+{
+    compare(diag, now, "listen", before->listen, now->listen);
+    compare(diag, now, "listen_group", before->listen_group, now->listen_group);
+    compare(diag, now, "user", before->user, now->user);
+    compare(diag, now, "pid_file", before->pid_file, now->pid_file);
+    compare(diag, now, "control_socket", before->control_socket, now->control_socket);
+    if (before->listen_mode != now->listen_mode) {
+        diag_report(
+            diag, DIAG_WARNING, now->path, 0, "restart postern",
+            "listen_mode is now %04o, but the socket has %04o until the daemon is restarted",
+            now->listen_mode, before->listen_mode);
+    }
+}
+
+/* ---- reload ---- */
+
+void reload_init(struct reload *reload, const char *path, struct snapshot *snapshot,
+                 struct logger *logger, struct stats *stats)
+{
+    (void)pthread_mutex_init(&reload->lock, NULL);
+    reload->path = path;
+    reload->snapshot = snapshot;
+    reload->first = snapshot_get(snapshot);
+    reload->logger = logger;
+    reload->stats = stats;
+    reload->loaded_at = time(NULL);
+}
+
+void reload_fini(struct reload *reload)
+{
+    ruleset_unref(&reload->first);
+    (void)pthread_mutex_destroy(&reload->lock);
+}
+
+static void put_in_force(struct reload *reload, struct ruleset *ruleset)
+{
+    const struct config *config = ruleset_config(ruleset);
+
+    log_configure(reload->logger, config->log_facility, config->log_level);
+    snapshot_swap(reload->snapshot, ruleset);
+    reload->loaded_at = time(NULL);
+}
+
+bool reload_run(struct reload *reload, diag_sink *sink, void *ctx)
+{
+    struct fork_sink both = {reload->logger, sink, ctx};
+    struct diag diag;
+
+    (void)pthread_mutex_lock(&reload->lock);
+    diag_init(&diag, pass_on, &both);
+    struct ruleset *ruleset = ruleset_load(reload->path, &diag);
+
+    if (ruleset == NULL) {
+        stats_add(&reload->stats->reloads_refused);
+        log_printf(reload->logger, LOG_LEVEL_ERROR,
+                   "event=reload result=refused errors=%zu warnings=%zu", diag.errors,
+                   diag.warnings);
+    } else {
+        report_fixed_keys(&diag, ruleset_config(reload->first), ruleset_config(ruleset));
+        put_in_force(reload, ruleset);
+        stats_add(&reload->stats->reloads);
+        log_printf(reload->logger, LOG_LEVEL_INFO, "event=reload result=done warnings=%zu",
+                   diag.warnings);
+    }
+    (void)pthread_mutex_unlock(&reload->lock);
+    return ruleset != NULL;
+}
+
+void reload_refresh(struct reload *reload)
+{
+    struct diag diag;
+
+    (void)pthread_mutex_lock(&reload->lock);
+    diag_init(&diag, reload_log_item, reload->logger);
+    struct ruleset *current = snapshot_get(reload->snapshot);
+    struct ruleset *fresh = ruleset_refresh(current, &diag);
+
+    ruleset_unref(&current);
+    if (fresh != NULL) {
+        snapshot_swap(reload->snapshot, fresh);
+        reload->loaded_at = time(NULL);
+        stats_add(&reload->stats->map_changes);
+        log_printf(reload->logger, LOG_LEVEL_INFO, "event=maps result=%s",
+                   diag.warnings + diag.errors > 0 ? "changed-with-warnings" : "changed");
+    }
+    (void)pthread_mutex_unlock(&reload->lock);
+}
+
+time_t reload_time(struct reload *reload)
+{
+    (void)pthread_mutex_lock(&reload->lock);
+    time_t loaded_at = reload->loaded_at;
+
+    (void)pthread_mutex_unlock(&reload->lock);
+    return loaded_at;
+}

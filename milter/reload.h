@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * reload - new rules for a daemon that runs.
+ *
+ * A new ruleset is made beside the current one; any error keeps the old one. One reload happens at a time, whoever asks for it:
+ * a signal, the control socket, or the watch for maps that were renamed into place.
+ */
+#ifndef POSTERN_MILTER_RELOAD_H
+#define POSTERN_MILTER_RELOAD_H
+
+#include "lib/base/diag.h"
+#include "lib/base/log.h"
+#include "milter/snapshot.h"
+#include "milter/stats.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <time.h>
+
+struct ruleset;
+
+struct reload {
+    pthread_mutex_t lock; /* one at a time; also guards loaded_at */
+    const char *path;     /* of postern.conf, absolute */
+    struct snapshot *snapshot;
+    struct ruleset *first; /* what the daemon started with: its sockets and user stay those */
+    struct logger *logger;
+    struct stats *stats;
+    time_t loaded_at;
+};
+
+/* Takes references, of which reload_fini() gives back that of the ruleset. */
+void reload_init(struct reload *reload, const char *path, struct snapshot *snapshot,
+                 struct logger *logger, struct stats *stats);
+void reload_fini(struct reload *reload);
+
+/*
+ * Reads everything anew. Each error and warning is logged, and also goes to `sink` (which may be NULL). False: there was an
+ * error, and the old rules stay.
+ */
+bool reload_run(struct reload *reload, diag_sink *sink, void *ctx);
+
+/* Takes maps that were renamed into place, came or went. Cheap if there are none. */
+void reload_refresh(struct reload *reload);
+
+/* When the current rules were read. */
+time_t reload_time(struct reload *reload);
+
+/* A sink that writes items to the logger that is ctx. */
+void reload_log_item(void *ctx, const struct diag_item *item);
+
+#endif

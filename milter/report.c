@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "milter/report.h"
+#include "lib/base/xalloc.h"
+#include "lib/policy/ruleset.h"
+#include "lib/table/table.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A string that JSON can hold: bytes that are not UTF-8 become "?". */
+static json_t *text(const char *value)
+{
+    json_t *string = json_string(value);
+
+    if (string != NULL) {
+        return string;
+    }
+    char *copy = xstrdup(value);
+
+    for (char *c = copy; *c != '\0'; c++) {
+        if ((unsigned char)*c >= 0x80) {
+            *c = '?';
+        }
+    }
+    string = json_string(copy);
+    free(copy);
+    return string;
+}
+
+static json_t *number(uint64_t value)
+{
+    return json_integer((json_int_t)value);
+}
+
+static json_t *utc(time_t when)
+{
+    struct tm parts;
+    char out[32];
+
+    if (gmtime_r(&when, &parts) == NULL ||
+        strftime(out, sizeof(out), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
+        return json_null();
+    }
+    return json_string(out);
+}
+
+/* ---- counters ---- */
+
+static json_t *verdict_counters(struct stats *stats)
+{
+    json_t *stages = json_object();
+
+    for (int stage = 0; stage < STATS_STAGES; stage++) {
+        json_t *kinds = json_object();
+
+        for (int kind = 0; kind < STATS_KINDS; kind++) {
+            (void)json_object_set_new(kinds, verdict_kind_name((enum verdict_kind)kind),
+                                      number(stats_get(&stats->verdicts[stage][kind])));
+        }
+        (void)json_object_set_new(stages, stats_stage_name((enum stats_stage)stage), kinds);
+    }
+    return stages;
+}
+
+static json_t *counters(struct stats *stats)
+{
+    return json_pack("{sososososososososo}", "sessions", number(stats_get(&stats->sessions)),
+                     "messages", number(stats_get(&stats->messages)), "messages_aborted",
+                     number(stats_get(&stats->aborted)), "internal_failures",
+                     number(stats_get(&stats->internal_failures)), "reloads",
+                     number(stats_get(&stats->reloads)), "reloads_refused",
+                     number(stats_get(&stats->reloads_refused)), "map_changes",
+                     number(stats_get(&stats->map_changes)), "sessions_open",
+                     json_integer((json_int_t)stats_level(&stats->sessions_open)), "verdicts",
+                     verdict_counters(stats));
+}
+
+/* ---- status ---- */
+
+/* Nothing if no such table is configured. */
+static void add_map(json_t *maps, const struct table *table)
+{
+    if (table == NULL) {
+        return;
+    }
+    struct stat compiled;
+    char *path = config_map_path(table_source(table));
+    json_t *map = json_object();
+
+    (void)json_object_set_new(map, "name", text(table_name(table)));
+    (void)json_object_set_new(map, "source", text(table_source(table)));
+    (void)json_object_set_new(map, "entries", number(table_count(table)));
+    if (stat(path, &compiled) == 0) {
+        time_t age = time(NULL) - compiled.st_mtime;
+
+        (void)json_object_set_new(map, "built_at", utc(compiled.st_mtime));
+        (void)json_object_set_new(map, "age_seconds", number(age > 0 ? (uint64_t)age : 0));
+    }
+    if (table_failure(table) != NULL) {
+        (void)json_object_set_new(map, "failure", text(table_failure(table)));
+    }
+    free(path);
+    (void)json_array_append_new(maps, map);
+}
+
+static json_t *answer_status(struct report *report)
+{
+    struct ruleset *ruleset = snapshot_get(report->snapshot);
+    struct timespec now;
+    json_t *maps = json_array();
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    add_map(maps, ruleset_access(ruleset));
+    add_map(maps, ruleset_spammers(ruleset));
+    json_t *status = json_pack(
+        "{sisssIsIsososososo}", "version", 1, "program_version", PACKAGE_VERSION, "pid",
+        (json_int_t)getpid(), "uptime_seconds", (json_int_t)(now.tv_sec - report->started),
+        "configuration", text(ruleset_config(ruleset)->path), "listen",
+        text(ruleset_config(report->reload->first)->listen), "loaded_at",
+        utc(reload_time(report->reload)), "maps", maps, "counters", counters(report->stats));
+
+    ruleset_unref(&ruleset);
+    return status;
+}
+
+/* ---- reload ---- */
+
+static void collect(void *ctx, const struct diag_item *item)
+{
+    json_t *items = ctx;
+    json_t *object = json_object();
+
+    (void)json_object_set_new(object, "level",
+                              json_string(item->level == DIAG_ERROR ? "error" : "warning"));
+    (void)json_object_set_new(object, "file", text(item->file));
+    if (item->line > 0) {
+        (void)json_object_set_new(object, "line", number(item->line));
+    }
+    (void)json_object_set_new(object, "text", text(item->text));
+    if (item->hint != NULL) {
+        (void)json_object_set_new(object, "hint", text(item->hint));
+    }
+    (void)json_array_append_new(items, object);
+}
+
+static json_t *answer_reload(struct report *report)
+{
+    json_t *items = json_array();
+    bool done = reload_run(report->reload, collect, items);
+
+    return json_pack("{sisbso}", "version", 1, "reloaded", (int)done, "items", items);
+}
+
+/* ---- requests ---- */
+
+char *report_answer(void *ctx, const char *request)
+{
+    struct report *report = ctx;
+    json_t *answer;
+
+    if (strcmp(request, "status") == 0) {
+        answer = answer_status(report);
+    } else if (strcmp(request, "stats") == 0) {
+        answer = json_pack("{siso}", "version", 1, "counters", counters(report->stats));
+    } else if (strcmp(request, "reload") == 0) {
+        answer = answer_reload(report);
+    } else {
+        answer = json_pack("{siss}", "version", 1, "error", "unknown request");
+    }
+    char *out = answer != NULL ? json_dumps(answer, JSON_COMPACT) : NULL;
+
+    json_decref(answer);
+    return out != NULL ? out : xstrdup("{\"version\":1,\"error\":\"no memory\"}");
+}

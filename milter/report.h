@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * report - what the control socket answers, as JSON. Every object has "version": 1.
+ */
+#ifndef POSTERN_MILTER_REPORT_H
+#define POSTERN_MILTER_REPORT_H
+
+#include "milter/reload.h"
+#include "milter/snapshot.h"
+#include "milter/stats.h"
+
+#include <stdint.h>
+
+/* What the answers speak of. */
+struct report {
+    struct snapshot *snapshot;
+    struct reload *reload;
+    struct stats *stats;
+    int64_t started; /* CLOCK_MONOTONIC, seconds */
+};
+
+/*
+ * The answer to "status", "stats" or "reload" (which it carries out), or {"error": ...} for anything else. free() it. A
+ * control_handler, the owner being a struct report.
+ */
+char *report_answer(void *report, const char *request);
+
+#endif
