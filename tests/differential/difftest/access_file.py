@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Random access files whose keys are made from the transactions that will ask for them."""
+
+from .addresses import mixed
+
+TAGS = ("Connect", "From", "To", "Spam")
+DSN = ("5.7.1", "5.1.1", "5.2.0", "4.7.1", "4.2.2", "5.0.0")
+WORDS = ("No thanks", "Go away, spammer. Bye", "User unknown", "Mailbox full; try later", "see http://b.test/why?x=1",
+         "100% spam", "Blocked [list 4]", "mail from you: refused", "write to joe@b.test", "a+b=c", "Busy/closed", "no", "N.B. x")
+VALUES = (
+    ("keyword", 60), ("code", 8), ("code_dsn", 8), ("quoted", 6), ("error_dsn_code", 10), ("error_dsn_code_dsn", 3),
+    ("error_dsn_text", 3), ("error_code", 4), ("error_quoted", 5), ("quarantine", 9), ("quarantine_quoted", 4),
+    ("friend", 3), ("odd", 2.5),
+)
+ODD = (
+    "FRIEND", "HATER", "SPAMFRIEND", "SPAMHATER", "REJECTED", "OK then", "REJECT:x", '"REJECT"', "RELAY # why", "250 fine",
+    "550", "ERROR:", "QUARANTINE:", "blah", "ERROR:text only", "ERROR:5.7:550 x", "ERROR:5.7.1:", "550 5.7.1", "354 go on",
+    "ERROR:9.9.9:550 x", "600 six", "550 a < b", 'ERROR:5.7.1:"550 x', "REJECT (spam)", "550 Go (comment) away", "SKIP it",
+    "ERROR:550 x", "ERROR: 550 x", "DISCARD:x", "DISCARD me", "421 4.7.0 Bye", "ERROR:4.7.0:421 Bye", "550 say \"hi\" now",
+    "450 5.7.1 odd pair", "ERROR:5.7.1:450 odd pair", "Quarantine: x y", "OK.", "550  two  blanks", "550\tTab here", "RELAY RELAY",
+)
+
+
+def _code(rng, dsn=None):
+    if dsn:
+        return "451" if dsn[0] == "4" and rng.random() < 0.9 else "550"
+    return rng.choice(("550", "550", "553", "554", "571", "450", "451", "452", "421"))
+
+
+def value(rng, tag):
+    kind = rng.choices([k for k, _ in VALUES], [w for _, w in VALUES])[0]
+    text, dsn = rng.choice(WORDS), rng.choice(DSN)
+    if tag == "Spam" and rng.random() < 0.7:
+        return mixed(rng, rng.choice(("FRIEND", "HATER")))
+    made = {
+        "keyword": lambda: mixed(rng, rng.choices(("REJECT", "OK", "RELAY", "DISCARD", "SKIP"), (30, 22, 22, 12, 14))[0]),
+        "code": lambda: f"{_code(rng)} {text}",
+        "code_dsn": lambda: f"{_code(rng, dsn)} {dsn} {text}",
+        "quoted": lambda: f'"{_code(rng, dsn)} {dsn} {text}"',
+        "error_dsn_code": lambda: f"{mixed(rng, 'ERROR')}:{dsn}:{_code(rng, dsn)} {text}",
+        "error_dsn_code_dsn": lambda: f"ERROR:{dsn}:{_code(rng, dsn)} {rng.choice(DSN)} {text}",
+        "error_dsn_text": lambda: f"ERROR:{dsn}:{text}",
+        "error_code": lambda: f"ERROR:{_code(rng)} {text}",
+        "error_quoted": lambda: f'ERROR:{dsn}:"{_code(rng, dsn)} {text}"',
+        "quarantine": lambda: f"{mixed(rng, 'QUARANTINE')}:{text}",
+        "quarantine_quoted": lambda: f'QUARANTINE:"{text}"',
+        "friend": lambda: rng.choice(("FRIEND", "HATER")) if tag == "Spam" else "REJECT",
+        "odd": lambda: rng.choice(ODD),
+    }
+    return made[kind]()
+
+
+def _prefixes(addr):
+    separator = ":" if addr.startswith("IPv6") else "."
+    parts = addr.split(separator)
+    return [separator.join(parts[:n]) for n in range(1, len(parts) + 1)]
+
+
+def _domain_keys(rng, domain):
+    domain = domain.rstrip(".")
+    if domain.startswith("["):
+        return [domain, "[" + rng.choice(_prefixes(domain[1:-1])) + "]"]
+    labels = domain.split(".")
+    parents = [".".join(labels[n:]) for n in range(len(labels))]
+    keys = parents + ["." + rng.choice(parents)]
+    if rng.random() < 0.05:
+        keys.append(rng.choice(parents) + ".")
+    return keys
+
+
+def _user_keys(user):
+    keys = [user]
+    if "+" in user:
+        base = user.split("+")[0]
+        keys += [base, base + "+*", base + "+"]
+    return [key for key in keys if key]
+
+
+def connect_key(rng, client):
+    keys = _domain_keys(rng, client.name)
+    if client.ptr and client.ptr != client.name:
+        keys += _domain_keys(rng, client.ptr)
+    keys += _prefixes(client.addr)[-4:]
+    return rng.choice(keys)
+
+
+def address_key(rng, addr):
+    if not addr.users:
+        return rng.choice(("<>", "joe@", "b.test"))
+    user, domain = rng.choice(addr.users), rng.choice(addr.domains).rstrip(".")
+    user = rng.choice(_user_keys(user))
+    roll = rng.random()
+    if roll < 0.35:
+        key = f"{user}@{domain}"
+    elif roll < 0.6:
+        key = f"{user}@"
+    elif roll < 0.98:
+        key = rng.choice(_domain_keys(rng, domain))
+    else:
+        key = rng.choice((user, "@" + domain))
+    return key.replace('"', "").replace("\\", "")
+
+
+def line(rng, parts):
+    transaction, sender, recipients = parts
+    tag = rng.choices(TAGS, (3, 4, 5, 1.2))[0]
+    if tag == "Connect":
+        key = connect_key(rng, transaction.client)
+    elif tag == "From":
+        key = address_key(rng, sender)
+    else:
+        key = address_key(rng, rng.choice(recipients))
+    roll = rng.random()
+    if roll < 0.22:
+        tag = ""
+    elif roll < 0.32:
+        tag = rng.choice(TAGS)
+    if not key or " " in key:
+        key = "b.test"
+    full = f"{tag}:{key}" if tag else key
+    blanks = rng.choice((" ", "\t", "   ", "\t\t"))
+    return f"{mixed(rng, full)}{blanks}{value(rng, tag)}{rng.choice(('', '', '', ' '))}"
+
+
+def access_file(rng, parts):
+    lines = [line(rng, rng.choice(parts)) for _ in range(rng.choice((0, 3, 10, 20, 30, 45)))]
+    for _ in range(len(lines) // 12):
+        twin = rng.choice(lines).split()[0]
+        lines.append(f"{mixed(rng, twin)} {value(rng, '')}")
+    if rng.random() < 0.3:
+        lines.insert(rng.randrange(len(lines) + 1), rng.choice(("# a comment", "", "#From:b.test REJECT")))
+    return lines

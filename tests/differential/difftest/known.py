@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The deliberate differences between postern and Sendmail, one by one.
+
+Each function says exactly when its difference applies and what postern does instead; each use is counted. The numbers are
+those of the README's table. There is no other excuse: whatever these functions do not turn Sendmail's answer into is a
+failure of the test.
+"""
+
+import ipaddress
+import re
+import threading
+from collections import Counter
+from dataclasses import replace
+
+from .reply import Verdict
+
+NAMES = {
+    0: "a connect refusal is told at MAIL",
+    1: "blanks in texts are kept",
+    2: "makemap refuses values that would become an accidental text; SKIP needs no option",
+    3: "ERROR:D.S.N:text without a reply code keeps its D.S.N",
+    4: "Connect: QUARANTINE holds the messages of the session",
+    5: "To: QUARANTINE does not skip the relay decision",
+    6: "block_bad_helo works without delay_checks, and accepts [IPv6:...]",
+    7: "Compat: is decided at RCPT",
+    8: "IPv6 keys may be compressed or have a /prefix; IPv4 keys may be CIDR",
+    9: "the text of a connect error never goes through printf",
+    10: "refusals that need DNS are told at RCPT",
+    11: "client certificates",
+}
+used = Counter()
+_lock = threading.Lock()
+
+
+def note(number):
+    """Counts one use of a difference."""
+    with _lock:
+        used[number] += 1
+
+
+def strip_blanks(text):
+    return re.sub(r"\s+", "", text)
+
+
+def d0_connect_refusal_at_mail(connect, mail):
+    """A filter cannot word the refusal of a connection, so every MAIL of the session gets it."""
+    if not connect.refused:
+        return mail
+    note(0)
+    return connect
+
+
+def d1_same_text(sendmail, postern):
+    """Sendmail loses blanks beside operators of an unquoted text; postern sends the text as it is written."""
+    if sendmail == postern:
+        return True
+    if strip_blanks(sendmail) != strip_blanks(postern):
+        return False
+    note(1)
+    return True
+
+
+def _unbalanced(value):
+    text, quoted, angle, paren = value, False, 0, 0
+    i = 0
+    while i < len(text):
+        c = text[i]
+        if c == "\\":
+            i += 1
+        elif c == '"':
+            quoted = not quoted
+        elif not quoted:
+            angle += {"<": 1, ">": -1}.get(c, 0)
+            paren += {"(": 1, ")": -1}.get(c, 0)
+            if angle < 0 or paren < 0:
+                return True
+        i += 1
+    return quoted or angle != 0 or paren != 0
+
+
+def _without_comments(value):
+    """Sendmail drops (comments) of a value unless they are quoted."""
+    parts = re.split(r'("(?:\\.|[^"\\])*")', value)
+    return "".join(part if part.startswith('"') else re.sub(r"\([^()]*\)", "", part) for part in parts)
+
+
+def d2_refused_key(key):
+    """Why postern's makemap may refuse this key: Sendmail would never ask for it."""
+    bare = re.sub(r"(?i)^(connect|from|to|spam):", "", key)
+    if not bare:
+        return "a tag alone"
+    if bare.startswith("@"):
+        return "@domain"
+    if bare.endswith(".") and not bare.endswith(".."):
+        return "a trailing dot"
+    if bare.startswith("<") or bare.endswith(">"):
+        return "angle brackets"
+    return None
+
+
+def d2_refused_value(key, value):
+    """Why postern's makemap may refuse this line; None if it must take it."""
+    if _unbalanced(value):
+        return "unbalanced quotes or brackets"
+    value = _without_comments(value).strip()
+    upper = value.upper()
+    tag = key.split(":")[0].lower() if re.match(r"(?i)(connect|from|to|spam):", key) else ""
+    if upper in ("OK", "RELAY", "REJECT", "DISCARD"):
+        return None
+    if upper == "SKIP":
+        return "SKIP on a user key" if "@" in key else None
+    if upper in ("FRIEND", "HATER"):
+        return None if tag == "spam" else "FRIEND or HATER outside Spam:"
+    text = value
+    if upper.startswith("QUARANTINE:"):
+        return None if value[11:].strip(' "') else "empty text"
+    if upper.startswith("ERROR:"):
+        text = value[6:].strip()
+        dsn = re.match(r"([^\s:.]+)\.([^\s:.]+)\.([^\s:.]+):\s*", text)
+        if dsn:
+            if not re.fullmatch(r"[245]\.\d{1,3}\.\d{1,3}", dsn.group().rstrip(": \t")) or text[0] == "2":
+                return "no enhanced status code"
+            text = text[dsn.end():]
+            if not text.strip(' "'):
+                return "empty text"
+            if not re.match(r'"?\d{3}(\s|"|$)', text):
+                return None
+    text = text.strip('"')
+    if not re.match(r"[45]\d\d\s", text + " "):
+        return "a text without a reply code of 4xx or 5xx"
+    rest = re.sub(r"^[45]\d\d\s*([245]\.\d{1,3}\.\d{1,3}(\s|$))?", "", text + " ").strip()
+    return None if rest.strip('"') else "empty text"
+
+
+def d3_given_dsn(verdict):
+    """Sendmail answers 553 5.3.0 and forgets the D.S.N; postern answers 550 or 450 with it."""
+    if not verdict.given_dsn or verdict.kind != "reject":
+        return verdict
+    note(3)
+    temporary = verdict.given_dsn[0] == "4"
+    return Verdict("tempfail" if temporary else "reject", 450 if temporary else 550, verdict.given_dsn, verdict.text)
+
+
+def d4_connect_quarantine(features, connect):
+    """Sendmail sets it in an envelope that is not used later; the text that postern holds the session's messages by."""
+    if features.delayed or connect.kind != "quarantine":
+        return None
+    note(4)
+    return connect.hold
+
+
+def d6_helo_for_sendmail(features, transaction):
+    """An address literal of IPv6 that is not our own is no bogus name: Sendmail is asked with a good name instead."""
+    own = {"[ipv6:0:0:0:0:0:0:0:1]", "[ipv6:::1]"}
+    helo = transaction.helo.lower()
+    if not features.has("block_bad_helo") or not re.fullmatch(r"\[ipv6:[0-9a-f:.]+\]", helo) or helo in own:
+        return transaction
+    note(6)
+    return replace(transaction, helo="good.name.test")
+
+
+def d6_helo_refusal_at_mail(features, transaction, helo, mail):
+    """Without delay_checks Sendmail's rule hangs on the end of the relay check; postern answers at MAIL."""
+    if features.delayed or transaction.auth_user or not helo.text.startswith("bogus HELO"):
+        return mail
+    note(6)
+    return helo
+
+
+def _expand_network(network):
+    """The octet or group prefixes, as Sendmail writes them, that together are the network."""
+    step = 8 if network.version == 4 else 16
+    whole = -(-network.prefixlen // step) * step
+    for sub in network.subnets(new_prefix=whole):
+        if sub.version == 4:
+            yield ".".join(str(sub.network_address).split(".")[: whole // 8])
+        else:
+            groups = [f"{int(g, 16):x}" for g in sub.network_address.exploded.split(":")]
+            yield ":".join(["IPv6"] + groups[: whole // 16])
+
+
+def _network_key(key):
+    """(tag, network) if the key is one of the new forms, else None."""
+    match = re.match(r"(?i)(connect:|)((ipv6:)?[0-9a-f.:]+(/\d+)?)$", key)
+    if not match or ("/" not in key and "::" not in key):
+        return None
+    text = re.sub(r"(?i)^ipv6:", "", match.group(2))
+    try:
+        return match.group(1).lower(), ipaddress.ip_network(text)
+    except ValueError:
+        return None
+
+
+def _whole(network):
+    return network.prefixlen % (8 if network.version == 4 else 16) == 0 and network.prefixlen > 0
+
+
+def d8_keys_for_sendmail(lines):
+    """Lines with CIDR or compressed IPv6 keys, written out as whole prefixes for Sendmail.
+
+    A network of whole octets or groups is one key, in its place in the file. Another one becomes several: each stands
+    only where no longer prefix is named by the file, for the longest counts, and of one length the tagged one.
+    """
+    plain, networks, taken = [], {}, {}
+    for line in lines:
+        key, _, value = re.sub(r"\s+", "\t", line.strip(), count=1).partition("\t")
+        found = _network_key(key)
+        if found and not _whole(found[1]):
+            networks.setdefault(found[1].prefixlen, []).append((*found, value))
+            continue
+        if found:
+            note(8)
+            key = found[0] + next(_expand_network(found[1]))
+            line = f"{key} {value}"
+        plain.append(line)
+        match = re.match(r"(?i)(connect:|)(.*)$", key)
+        taken.setdefault(match.group(2).lower(), set()).add(match.group(1).lower())
+    for length in sorted(networks, reverse=True):
+        longer = {prefix: set(tags) for prefix, tags in taken.items()}
+        for tag, network, value in networks[length]:
+            note(8)
+            for prefix in _expand_network(network):
+                if not longer.get(prefix.lower(), set()) & {tag, ""} and tag not in taken.get(prefix.lower(), set()):
+                    plain.append(f"{tag}{prefix} {value}")
+                    taken.setdefault(prefix.lower(), set()).add(tag)
+    return plain
+
+
+def report():
+    return [f"  {number:2} {NAMES[number]}: {used[number]}" for number in sorted(used)]
+
+
+def same_reply(sendmail, postern):
+    """Do both say the same? Code and enhanced code to the letter, text by difference 1."""
+    if sendmail.kind != postern.kind:
+        return False
+    if sendmail.kind == "quarantine":
+        return d1_same_text(sendmail.hold, postern.hold)
+    if sendmail.kind not in ("reject", "tempfail"):
+        return True
+    return (sendmail.code, sendmail.dsn) == (postern.code, postern.dsn) and d1_same_text(sendmail.text, postern.text)
+

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The same transactions on the wire: a Sendmail with its own access_db, and one with postern before it.
+
+Three things are compared for each transaction: the first server with what the rulesets said in address test mode (is the
+oracle right?), the second with what postern must say (does it say so through a real server?), and one with the other
+wherever no known difference speaks against it.
+"""
+
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from . import addresses, expect, features, generate, known, runner, world
+from .live_servers import Daemon, HOSTS, LIVE_LINES, PosternDaemon, play
+from .oracle import Oracle
+from .postern import Postern
+from .reply import CONTINUE
+from .sendmail import Sendmail
+from .world import FeatureSet
+
+LIVE_BATCH = 20
+
+
+@dataclass
+class LiveResult:
+    transactions: int = 0
+    failures: list = field(default_factory=list)
+    same: int = 0  # transactions on which both servers said the same, no difference being known
+    seconds: float = 0.0
+    counts: Counter = field(default_factory=Counter)
+
+
+def live_batch(seed, number, size, feature_set=None):
+    """A batch whose clients can connect: from 127.0.0.0/8, without a login."""
+    sets = features.all_sets()
+    order = random.Random(f"{seed}/live").sample(range(len(sets)), len(sets))
+    chosen = feature_set or sets[order[number % len(sets)]]
+    chosen = FeatureSet(chosen.features, (), chosen.messages)
+    rng = addresses.batch_rng(seed, f"live-{number}")
+    parts = []
+    while len(parts) < size:
+        transaction, mail, rcpts = addresses.transaction(rng)
+        who = rng.choice(HOSTS).client
+        parts.append((replace(transaction, client=who, auth_type="", auth_user=""), mail, rcpts))
+    access = generate.access_file.access_file(rng, parts)
+    return world.Batch(f"live-{number}", chosen, access, [p[0] for p in parts])
+
+
+def literal_outcome(batch, answer):
+    """What Sendmail itself does on the wire, no difference applied."""
+    if answer.connect.refused:
+        return expect.Outcome(answer.connect, answer.connect, [], answer.connect.kind)
+    if answer.mail.refused:
+        return expect.Outcome(answer.connect, answer.mail, [], answer.mail.kind)
+    verdicts = [answer.connect, answer.mail, *answer.recipients]
+    verdicts = [v if v.kind != "quarantine" or v is not answer.connect else CONTINUE for v in verdicts]
+    refused = answer.recipients if all(v.refused for v in answer.recipients) else None
+    kind, hold = expect.disposition(None, verdicts, refused)
+    return expect.Outcome(answer.connect, answer.mail, answer.recipients, kind, hold)
+
+
+def d9_garbled(want, have):
+    """The text of a connect error went through printf: compare the codes only."""
+    if "%" not in want.mail.text or not want.connect.refused:
+        return False
+    if (want.mail.code, want.mail.dsn) != (have.mail.code, have.mail.dsn):
+        return False
+    known.note(9)
+    return True
+
+
+def _wire_differences(who, want, have):
+    """Disagreements between an expectation and what a server said."""
+    found = []
+
+    def check(stage, wanted, got):
+        same = known.same_reply(replace(wanted, kind="reject"), replace(got, kind="reject")) if wanted.refused and got.refused \
+            else wanted.refused == got.refused
+        if not same:
+            found.append(f"{who}, {stage}: expected {wanted.show()!r}, the wire has {got.show()!r}")
+
+    check("mail", want.mail, have.mail)
+    if found or want.mail.refused:
+        return found
+    for i, verdict in enumerate(want.recipients):
+        got = have.recipients[i] if i < len(have.recipients) else CONTINUE
+        if verdict.kind == "syntax" and got.refused:
+            continue
+        check(f"rcpt {i}", verdict, got)
+    refused = ("reject", "tempfail", "refused", "syntax")
+    same = want.disposition == have.disposition or (want.disposition in refused and have.disposition in refused)
+    if not found and not same:
+        found.append(f"{who}: the message should end as {want.disposition!r}, ended as {have.disposition!r}")
+    elif not found and want.disposition == "quarantine" and not known.d1_same_text(want.hold, have.hold):
+        found.append(f"{who}: should be held by {want.hold!r}, is held by {have.hold!r}")
+    return found
+
+
+def _complete(want, answer):
+    """An expectation for postern, completed by what its MTA refuses before it asks."""
+    if want is not None:
+        return want
+    return expect.Outcome(CONTINUE, answer.mail, [], "syntax")
+
+
+def run_batch(batch, sendmail, oracle, work, result):
+    subject = Postern(batch, work)
+    lines = runner.accepted_lines(subject, batch.access)
+    literal = oracle.ask(batch, known.d8_keys_for_sendmail(lines))
+    asked = [known.d6_helo_for_sendmail(batch.features, t) for t in batch.transactions]
+    answers = oracle.ask(replace(batch, transactions=asked), known.d8_keys_for_sendmail(lines))
+    with Daemon(sendmail, work, batch.features, known.d8_keys_for_sendmail(lines)) as own, \
+            PosternDaemon(batch, subject, work) as filtering, \
+            Daemon(sendmail, work, batch.features, None, filtering.socket) as behind:
+        for index, transaction in enumerate(batch.transactions):
+            want_own = literal_outcome(batch, literal[index])
+            want = _complete(expect.expected(batch.features, transaction, answers[index]), answers[index])
+            have_own, have = play(own, transaction), play(behind, transaction)
+            found = []
+            if not d9_garbled(want_own, have_own):
+                found += _wire_differences("Sendmail alone", want_own, have_own)
+            found += _wire_differences("Sendmail with postern", want, have)
+            if want_own == want and not found:
+                found += _wire_differences("both servers", have_own, have)
+                result.same += not found
+            result.transactions += 1
+            result.counts[have.disposition] += 1
+            if found:
+                result.failures.append((batch, transaction, lines, found, have_own, have, filtering.log()))
+
+
+def run(seed, count, work, feature_set=None, stop_after=10):
+    sendmail = Sendmail(work, extra=LIVE_LINES)
+    oracle = Oracle(sendmail, work, check_plain=False)
+    result, begin, number = LiveResult(), time.monotonic(), 0
+    while count > 0 and len(result.failures) < stop_after:
+        size = min(LIVE_BATCH, count)
+        run_batch(live_batch(seed, number, size, feature_set), sendmail, oracle, work, result)
+        count -= size
+        number += 1
+    result.seconds = time.monotonic() - begin
+    return result
+
+
+def show(failure):
+    batch, transaction, lines, found, own, behind, log = failure
+    print("\n--- ON THE WIRE " + "-" * 60)
+    for text in found:
+        print(f"  {text}")
+    print(f"  batch {batch.number} features: {batch.features.line()}\n  access file:")
+    for line in lines:
+        print(f"    {line}")
+    print(f"  transaction: {transaction.line()}\n  Sendmail alone:\n{own.show()}\n  Sendmail with postern:\n{behind.show()}")
+    print("  postern's log:")
+    for line in log.splitlines()[-6:]:
+        print(f"    {line}")
+
+
+def main(seed, count, options):
+    if sys.platform != "linux":
+        print("differ: --live needs Linux")
+        return 2
+    chosen = None
+    if options.features is not None:
+        chosen = features.parse("" if options.features == "none" else options.features)
+    work = Path(options.keep or tempfile.mkdtemp(prefix="postern-live-", dir="/run"))
+    work.mkdir(parents=True, exist_ok=True)
+    work.chmod(0o755)
+    try:
+        result = run(seed, count, work, chosen)
+    finally:
+        if not options.keep:
+            shutil.rmtree(work, ignore_errors=True)
+    print(f"seed {seed}: {result.transactions} transactions on the wire in {result.seconds:.1f} s; of {result.same} both servers "
+          f"said the same; messages: " + ", ".join(f"{k} {n}" for k, n in sorted(result.counts.items())))
+    print("known differences of DESIGN that were met:")
+    print("\n".join(known.report()) or "  none")
+    for failure in result.failures:
+        show(failure)
+    print(f"\n{len(result.failures)} differences on the wire" + (": FAILED" if result.failures else ": PASSED"))
+    return 1 if result.failures else 0

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a transaction is, and the small world in which all transactions happen.
+
+The world is kept small on purpose: keys of an access file and what is asked for must often meet.
+"""
+
+from dataclasses import dataclass, field
+
+HOSTNAME = "mx.home.example"  # Sendmail's $j
+OWN_DOMAIN = "home.example"  # $m, and class m
+LOCAL_NAMES = ("local.example", "[192.0.2.1]")  # class w beyond localhost and $j
+RELAY_NAMES = ("partner.test", "203.0.113", "IPv6:2001:db8:99")  # class R
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client as Sendmail's daemon describes it in its macros."""
+
+    addr: str  # "10.1.2.3" or "IPv6:2001:db8:0:0:0:0:0:1"
+    name: str  # verified name, or "[addr]"
+    resolve: str = "OK"  # OK, FAIL, TEMP, FORGED
+    ptr: str = ""  # PTR name, also a forged one; "[addr]" if there is none
+
+    def line(self):
+        text = f"{self.name} [{self.addr}]"
+        if self.resolve != "OK":
+            text += f" {self.resolve}"
+        if self.ptr not in ("", self.name):
+            text += f" ptr={self.ptr}"
+        return text
+
+
+def make_client(addr, name=None, resolve="OK"):
+    """`name` is the PTR name; without OK it never becomes the client's name."""
+    literal = f"[{addr}]"
+    if resolve == "OK" and name:
+        return Client(addr, name, "OK", name)
+    ptr = name if resolve == "FORGED" and name else literal
+    return Client(addr, literal, resolve, ptr)
+
+
+@dataclass(frozen=True)
+class Transaction:
+    client: Client
+    helo: str
+    sender: str  # as typed, with <>
+    recipients: tuple
+    auth_type: str = ""
+    auth_user: str = ""
+
+    def line(self):
+        login = f" AUTH {self.auth_type} {self.auth_user}" if self.auth_type else ""
+        rcpts = " ".join(f"RCPT {r}" for r in self.recipients)
+        return f"{self.client.line()} HELO {self.helo}{login} MAIL {self.sender} {rcpts}"
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Names are those of postern.conf; `messages` are the keys *_message that are set."""
+
+    features: frozenset
+    trust_auth: tuple = ()
+    messages: tuple = ()  # pairs (key, text)
+
+    def has(self, name):
+        return name in self.features
+
+    @property
+    def delayed(self):
+        return any(f.startswith("delay_checks") for f in self.features)
+
+    def message(self, key):
+        return dict(self.messages).get(key)
+
+    def line(self):
+        words = sorted(self.features)
+        words += [f"trust_auth_mech={','.join(self.trust_auth)}"] if self.trust_auth else []
+        words += [f"{key}={text!r}" for key, text in self.messages]
+        return " ".join(words) or "(none)"
+
+
+@dataclass
+class Batch:
+    """Transactions that share features and an access file: one run of Sendmail's address test mode."""
+
+    number: int
+    features: FeatureSet
+    access: list  # lines of the access file
+    transactions: list
+    map_missing: bool = False
+    notes: list = field(default_factory=list)

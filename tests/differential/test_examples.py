@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each row of examples.md, asked of Sendmail's rulesets and of postern."""
+
+import pytest
+
+from difftest import examples, expect, known, runner
+from difftest.postern import Postern, outcome_of
+from difftest.reply import CONTINUE
+
+EXAMPLES = examples.load()
+
+# Rows whose Sendmail reply cannot be had here, with the reason.
+ORACLE_CANNOT = {9: "the oracle always has the option skip (difference 2)"}
+
+# What postern does on purpose in these rows: (refused by makemap,) or the reply at the row's stage.
+POSTERN_REFUSES = {21, 40, 41, 49, 50, 51, 53}
+POSTERN_SAYS = {
+    9: "continue",  # SKIP always works
+    11: "reject 550 5.7.1 Access denied",  # IPv6 keys may be compressed
+    19: "quarantine:odd",  # Connect: QUARANTINE holds
+    39: "reject 550 5.7.1 No thanks",  # D.S.N kept
+    138: "continue",  # [IPv6:...] is no bogus HELO
+}
+
+
+def ident(example):
+    return f"{example.number}"
+
+
+def same(want, have):
+    return known.same_reply(want, have)
+
+
+def sendmail_said(example, answer):
+    """Sendmail's own answer at the stage of a row, without the known differences."""
+    refused_connect = answer.connect if answer.connect.refused else None
+    if example.stage == "connect":
+        return answer.connect
+    if example.stage == "mail":
+        return refused_connect or answer.mail
+    rcpt = answer.relay[0] if answer.relay else answer.recipients[0]
+    stages = [answer.connect, answer.mail, rcpt]
+    refusal = next((v for v in stages if v.refused), None)
+    if example.stage == "rcpt":
+        return refusal or rcpt
+    assert example.stage == "disposition" and refusal is None
+    if any(v.kind == "discard" for v in stages):
+        return next(v for v in stages if v.kind == "discard")
+    held = [v for v in stages[1:] if v.kind == "quarantine"]
+    return held[-1] if held else CONTINUE
+
+
+def postern_said(example, outcome):
+    if example.stage in ("connect", "mail"):
+        return getattr(outcome, example.stage)
+    if example.stage == "rcpt":
+        return outcome.mail if outcome.mail.refused else outcome.recipients[0]
+    if outcome.disposition == "quarantine":
+        return expect.Verdict("quarantine", hold=outcome.hold)
+    return expect.Verdict("discard") if outcome.disposition == "discard" else CONTINUE
+
+
+def as_sendmail(verdict):
+    """A verdict in the words of the table: a syntax error is a refusal as any other."""
+    return verdict if verdict.kind != "syntax" else expect.Verdict("reject", verdict.code, verdict.dsn, verdict.text)
+
+
+def test_the_table_is_complete():
+    assert [example.number for example in EXAMPLES] == list(range(1, 145))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=ident)
+def test_sendmail(example, oracle):
+    if example.absent or example.number in ORACLE_CANNOT:
+        pytest.skip(example.absent or ORACLE_CANNOT[example.number])
+    answer = oracle.ask(example.batch)[0]
+    said = as_sendmail(sendmail_said(example, answer))
+    assert same(example.reply, said), f"{said.show()}, the table has {example.reply.show()}"
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=ident)
+def test_postern(example, oracle, work):
+    if example.absent:
+        pytest.skip(example.absent)
+    batch = example.batch
+    subject = Postern(batch, work)
+    if example.number in POSTERN_REFUSES:
+        assert subject.makemap(batch.access), "makemap takes what would be an accidental text"
+        return
+    runner.accepted_lines(subject, batch.access)
+    have = outcome_of(subject.explain(batch.transactions[0]))
+    said = postern_said(example, have)
+    if example.number in POSTERN_SAYS:
+        assert said.show() == POSTERN_SAYS[example.number]
+    elif example.reply.text.startswith(("Relaying denied", "Relaying temporarily")):
+        assert not said.refused, f"postern does not decide on relaying, and says {said.show()}"
+    elif answer_is_syntax(oracle, batch):
+        assert said.kind in ("continue", "reject")  # no MTA ever asks a filter
+    else:
+        assert same(example.reply, said), f"{said.show()}, the table has {example.reply.show()}"
+
+
+def answer_is_syntax(oracle, batch):
+    answer = oracle.ask(batch)[0]
+    return any(v.kind == "syntax" for v in [answer.mail, *answer.recipients])
