@@ -88,20 +88,6 @@ static void fold_as_map(struct run *run, const struct mapfile_format *format)
     fold(&run->key);
 }
 
-/* Lists hold addresses and networks in their one form. */
-static void fold_as_list(struct run *run)
-{
-    char text[NETADDR_TEXT_SIZE];
-    struct netaddr network;
-    bool host_bits;
-
-    if (netaddr_parse_network(run->key.data, &network, &host_bits)) {
-        strbuf_reset(&run->key);
-        strbuf_append(&run->key, netaddr_format(&network, text));
-    }
-    fold(&run->key);
-}
-
 static enum status find(struct run *run, struct table *table)
 {
     enum status status = table_find(table, run->key.data, run->key.len, run->arena, &run->value);
@@ -115,6 +101,16 @@ static enum status find(struct run *run, struct table *table)
     return status;
 }
 
+/* `why` begins with the path, which a problem names by itself. */
+static void report(struct run *run, const char *path, const struct strbuf *why)
+{
+    size_t len = strlen(path);
+    bool named = strncmp(why->data, path, len) == 0 && strncmp(why->data + len, ": ", 2) == 0;
+
+    diag_report(&run->problems.diag, DIAG_ERROR, path, 0, NULL, "%s",
+                named ? why->data + len + 2 : why->data);
+}
+
 static enum status query_map(struct run *run, const char *map_path, const char *text_path)
 {
     struct strbuf why;
@@ -123,7 +119,7 @@ static enum status query_map(struct run *run, const char *map_path, const char *
     struct table *table = table_gdbm_open(run->name, map_path, text_path, &why);
 
     if (table == NULL) {
-        ctl_complain(run->ctl, "%s", why.data);
+        report(run, map_path, &why);
     }
     strbuf_fini(&why);
     return table == NULL ? STATUS_TEMPFAIL : find(run, table);
@@ -139,7 +135,7 @@ static enum status query_gdbm(struct run *run, const char *path)
     enum status status = table_gdbm_read_header(path, &header, &why);
 
     if (status != STATUS_OK) {
-        ctl_complain(run->ctl, "%s", why.data);
+        report(run, path, &why);
         strbuf_fini(&why);
         return STATUS_TEMPFAIL;
     }
@@ -155,7 +151,8 @@ static enum status query_list(struct run *run, const char *path)
 {
     struct table *table = table_list_open(run->name, path, &run->problems.diag);
 
-    fold_as_list(run);
+    table_list_key(&run->key);
+    fold(&run->key);
     return table == NULL ? STATUS_TEMPFAIL : find(run, table);
 }
 
@@ -175,7 +172,8 @@ static enum status match_cidr(struct run *run, const struct mapfile_line *line,
     if (!netaddr_contains(&network, addr)) {
         return STATUS_NOTFOUND;
     }
-    run->value.text = arena_strndup(run->arena, line->value, line->value_len);
+    /* A network alone answers with itself. */
+    run->value.text = arena_strdup(run->arena, line->value_len > 0 ? line->value : line->key);
     run->value.line = line->number;
     return STATUS_OK;
 }
@@ -205,7 +203,7 @@ static enum status query_cidr(struct run *run, const char *path)
 
     fold(&run->key);
     if (fd < 0) {
-        ctl_complain(run->ctl, "%s: %s", path, strerror(errno));
+        diag_report(&run->problems.diag, DIAG_ERROR, path, 0, NULL, "%s", strerror(errno));
         return STATUS_TEMPFAIL;
     }
     run->source = path;

@@ -177,6 +177,27 @@ static void normalise_literal(struct strbuf *name)
     }
 }
 
+void table_list_key(struct strbuf *name)
+{
+    char text[NETADDR_TEXT_SIZE];
+    struct netaddr network;
+    bool host_bits;
+
+    if (name->len > 1 && name->data[0] == '[' && name->data[name->len - 1] == ']') {
+        normalise_literal(name);
+    } else if (netaddr_parse_network(name->data, &network, &host_bits)) {
+        strbuf_reset(name);
+        strbuf_append(name, netaddr_format(&network, text));
+    } else if (name->len > 1 && name->data[name->len - 1] == '.') {
+        name->data[--name->len] = '\0';
+    }
+    for (size_t i = 0; i < name->len; i++) {
+        if (name->data[i] >= 'A' && name->data[i] <= 'Z') {
+            name->data[i] = (char)(name->data[i] + ('a' - 'A'));
+        }
+    }
+}
+
 /* Brings loader->name into the form that lookups ask for. False: it was reported. */
 static bool normalise(struct loader *loader, unsigned line)
 {
@@ -185,12 +206,8 @@ static bool normalise(struct loader *loader, unsigned line)
     struct netaddr network;
     bool host_bits;
 
-    if (name->data[0] == '[' && name->data[name->len - 1] == ']') {
-        normalise_literal(name);
-    } else if (netaddr_parse_network(name->data, &network, &host_bits)) {
+    if (netaddr_parse_network(name->data, &network, &host_bits)) {
         table_add_prefix(&loader->table->base, network.family, network.bits);
-        strbuf_reset(name);
-        strbuf_append(name, netaddr_format(&network, text));
     } else if (host_bits) {
         diag_report(loader->diag, DIAG_ERROR, loader->file, line, NULL,
                     "\"%s\" has bits set behind the prefix length; the network is %s", name->data,
@@ -200,14 +217,8 @@ static bool normalise(struct loader *loader, unsigned line)
         error(loader, line, "a network is written as 192.0.2.0/25 or IPv6:2001:db8::/33",
               "is not a network");
         return false;
-    } else if (name->len > 1 && name->data[name->len - 1] == '.') {
-        name->data[--name->len] = '\0';
     }
-    for (size_t i = 0; i < name->len; i++) {
-        if (name->data[i] >= 'A' && name->data[i] <= 'Z') {
-            name->data[i] = (char)(name->data[i] + ('a' - 'A'));
-        }
-    }
+    table_list_key(name);
     return true;
 }
 

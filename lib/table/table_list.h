@@ -10,6 +10,7 @@
 #define POSTERN_LIB_TABLE_TABLE_LIST_H
 
 #include "lib/base/diag.h"
+#include "lib/base/strbuf.h"
 #include "lib/table/table.h"
 
 /* Reads the file. Every error goes to `diag`; NULL if there was one, also if the file cannot be read. */
@@ -20,5 +21,8 @@ struct table *table_list_open(const char *name, const char *path, struct diag *d
  */
 struct table *table_list_new(const char *name, const char *file, char *const *names, size_t count,
                              struct diag *diag);
+
+/* Brings a name into the form that a list keeps, for a lookup of what a person typed. */
+void table_list_key(struct strbuf *name);
 
 #endif
