@@ -140,6 +140,7 @@ static void client_from_key(const struct facts_key *key, struct facts_client *cl
     snprintf(client_out->addr, sizeof client_out->addr, "%.*s", len, key->value);
     client_out->ipv6 = strchr(client_out->addr, ':') != NULL;
     client_out->expect = key->expect;
+    client_out->resolve = blank == NULL ? "FAIL" : "OK";
     if (blank != NULL)
         snprintf(client_out->ptr, sizeof client_out->ptr, "%s", blank + 1);
 }
@@ -156,8 +157,11 @@ static void client_from_space(struct facts_source *source, struct facts_client *
     else
         snprintf(client_out->addr, sizeof client_out->addr, "10.%u.%u.%u", (unsigned)(bits & 255),
                  (unsigned)(bits >> 8 & 255), (unsigned)(bits >> 16 & 255));
-    if (!percent(source, PERCENT_UNRESOLVED))
+    client_out->resolve = "FAIL";
+    if (!percent(source, PERCENT_UNRESOLVED)) {
         miss_domain(source, client_out->ptr, sizeof client_out->ptr);
+        client_out->resolve = percent(source, PERCENT_FORGED) ? "FORGED" : "OK";
+    }
 }
 
 void facts_client(struct facts_source *source, struct facts_client *client_out)
@@ -168,9 +172,6 @@ void facts_client(struct facts_source *source, struct facts_client *client_out)
     else
         client_from_space(source, client_out);
     client_out->port = (uint16_t)(1024 + below(source, 60000));
-    client_out->resolve = client_out->ptr[0] == '\0'        ? "FAIL"
-                          : percent(source, PERCENT_FORGED) ? "FORGED"
-                                                            : "OK";
     if (strcmp(client_out->resolve, "OK") == 0)
         memcpy(client_out->host, client_out->ptr, sizeof client_out->host);
     else

@@ -194,6 +194,9 @@ static void send_bare(struct session_world *world, struct session *session, char
 
 static void session_quit(struct session_world *world, struct session *session)
 {
+    /* Postfix resets once more when its client leaves, after whatever it has reset before. */
+    if (world->options->mta == MTA_POSTFIX && session->message_ns != 0)
+        send_bare(world, session, 'A');
     send_bare(world, session, 'Q');
     session_flush(world, session);
     if (session->state != SESSION_OVER)

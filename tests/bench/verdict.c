@@ -73,6 +73,14 @@ static const char *expected_at_end(const struct session *session)
     return session->hold == NULL ? "continue" : session->hold;
 }
 
+/* A message that is both to be held and to be dropped is dropped. */
+static void keep_hold(struct session *session, const char *expect)
+{
+    if (expect != NULL && is_held(expect) &&
+        (session->hold == NULL || strcmp(expect, "discard") == 0))
+        session->hold = expect;
+}
+
 /* The answer that the keys in play ask for at this stage; NULL: any. A refused client may be told at MAIL. */
 static const char *expected(struct session *session)
 {
@@ -83,8 +91,7 @@ static const char *expected(struct session *session)
     case STAGE_HELO:
         return wants_refusal(client) ? NULL : client;
     case STAGE_MAIL:
-        if (client != NULL && is_held(client))
-            session->hold = client;
+        keep_hold(session, client);
         own = wants_refusal(client) ? client : session->message.sender_expect;
         session->unchecked = client == NULL || own == NULL;
         break;
@@ -97,8 +104,7 @@ static const char *expected(struct session *session)
     default:
         return session->unchecked ? NULL : "continue";
     }
-    if (own != NULL && is_held(own))
-        session->hold = own;
+    keep_hold(session, own);
     return client == NULL ? NULL : own;
 }
 
