@@ -77,6 +77,7 @@ int cmd_explain(struct ctl *ctl, int argc, char **argv);
 int cmd_makemap(struct ctl *ctl, int argc, char **argv);
 int cmd_query(struct ctl *ctl, int argc, char **argv);
 int cmd_reload(struct ctl *ctl, int argc, char **argv);
+int cmd_stats(struct ctl *ctl, int argc, char **argv);
 int cmd_status(struct ctl *ctl, int argc, char **argv);
 
 #endif

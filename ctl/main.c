@@ -22,6 +22,9 @@ static const struct verb {
     {"query", cmd_query, "NAME KEY", "looks up one key in one table"},
     {"explain", cmd_explain, "--client IP [OPTION...] [--from ADDRESS] [--rcpt ADDRESS...]",
      "shows how one SMTP session is decided, and by which rule"},
+    {"reload", cmd_reload, "", "has the daemon read its configuration and rules again"},
+    {"status", cmd_status, "", "shows how the daemon is"},
+    {"stats", cmd_stats, "", "shows what the daemon counted"},
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))

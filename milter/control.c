@@ -122,6 +122,15 @@ static bool read_request(struct control *control, struct client *client)
     return true;
 }
 
+/* What a client sends behind its request: close() would turn unread bytes into a reset and cost it the answer. */
+static bool read_rest(struct client *client)
+{
+    char rest[512];
+    ssize_t got = read(client->fd, rest, sizeof(rest));
+
+    return got > 0 || (got < 0 && would_block());
+}
+
 static bool write_answer(struct client *client)
 {
     ssize_t put = send(client->fd, client->answer + client->sent, client->answer_len - client->sent,
@@ -131,7 +140,25 @@ static bool write_answer(struct client *client)
         return would_block();
     }
     client->sent += (size_t)put;
-    return client->sent < client->answer_len;
+    return client->sent < client->answer_len || shutdown(client->fd, SHUT_WR) == 0;
+}
+
+static bool is_answered(const struct client *client)
+{
+    return client->answer != NULL && client->sent == client->answer_len;
+}
+
+/* What it waits for: its turn to be read from or written to. */
+static short waits_for(const struct client *client)
+{
+    return client->answer == NULL || is_answered(client) ? POLLIN : POLLOUT;
+}
+
+static bool take_turn(struct control *control, struct client *client)
+{
+    return client->answer == NULL ? read_request(control, client)
+           : is_answered(client)  ? read_rest(client)
+                                  : write_answer(client);
 }
 
 /* ---- the thread ---- */
@@ -144,7 +171,7 @@ static void serve(struct control *control, const struct pollfd *polls, int64_t n
         bool alive = true;
 
         if (polls[i].revents != 0) {
-            alive = client->answer == NULL ? read_request(control, client) : write_answer(client);
+            alive = take_turn(control, client);
         }
         if (!alive || now >= client->deadline) {
             drop(control, i);
@@ -167,8 +194,7 @@ static void *control_thread(void *arg)
 
             wait = left < wait ? (left > 0 ? left : 0) : wait;
             polls[i] = (struct pollfd){.fd = control->clients[i].fd,
-                                       .events = control->clients[i].answer == NULL ? POLLIN
-                                                                                    : POLLOUT};
+                                       .events = waits_for(&control->clients[i])};
         }
         polls[count] = (struct pollfd){.fd = control->listen_fd, .events = POLLIN};
         polls[count + 1] = (struct pollfd){.fd = control->stop_fd, .events = POLLIN};

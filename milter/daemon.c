@@ -261,22 +261,21 @@ static enum status start_threads(struct daemon *daemon, struct strbuf *why)
 }
 
 /* The rules are read as the user who will read them again at each reload. */
-static enum status load(struct daemon *daemon, struct strbuf *why)
+static enum status load(struct daemon *daemon, const struct config *config, struct strbuf *why)
 {
     struct diag diag;
     struct timespec now;
 
     diag_init(&diag, reload_log_item, daemon->logger);
-    struct ruleset *ruleset = ruleset_load(daemon->options->config_path, &diag);
+    struct ruleset *ruleset = ruleset_load(config->path, &diag);
 
     if (ruleset == NULL) {
-        strbuf_appendf(why, "%s: %zu error%s: see postern -t", daemon->options->config_path,
-                       diag.errors, diag.errors == 1 ? "" : "s");
+        strbuf_appendf(why, "%s: %zu error%s: see postern -t", config->path, diag.errors,
+                       diag.errors == 1 ? "" : "s");
         return STATUS_INVALID;
     }
     daemon->snapshot = snapshot_new(ruleset);
-    reload_init(&daemon->reload, daemon->options->config_path, daemon->snapshot, daemon->logger,
-                &daemon->stats);
+    reload_init(&daemon->reload, config, daemon->snapshot, daemon->logger, &daemon->stats);
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     daemon->report = (struct report){daemon->snapshot, &daemon->reload, &daemon->stats, now.tv_sec};
     daemon->callbacks.snapshot = daemon->snapshot;
@@ -290,7 +289,7 @@ static enum status load(struct daemon *daemon, struct strbuf *why)
 static void reload_by_signal(struct daemon *daemon)
 {
     notify_reloading();
-    (void)reload_run(&daemon->reload, NULL, NULL);
+    (void)reload_run(&daemon->reload, NULL);
     notify_send("READY=1");
 }
 
@@ -418,7 +417,7 @@ int daemon_run(const struct daemon_options *options)
         strbuf_append(&why, "this libmilter does not fit the one that postern was built with");
     }
     if (why.len > 0 || prepare(&daemon, config, &why) != STATUS_OK ||
-        load(&daemon, &why) != STATUS_OK || start_threads(&daemon, &why) != STATUS_OK) {
+        load(&daemon, config, &why) != STATUS_OK || start_threads(&daemon, &why) != STATUS_OK) {
         complain(&daemon, why.data);
         close_sockets(&daemon);
     } else {

@@ -2,14 +2,14 @@
 #include "milter/reload.h"
 #include "lib/policy/ruleset.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- items: to the log, and to who asked ---- */
 
-struct fork_sink {
+struct two_sinks {
     struct logger *logger;
-    diag_sink *sink;
-    void *ctx;
+    struct diag *asker;
 };
 
 void reload_log_item(void *ctx, const struct diag_item *item)
@@ -20,9 +20,13 @@ void reload_log_item(void *ctx, const struct diag_item *item)
 
     strbuf_init(&line);
     log_field(&line, "event", "configuration");
-    log_field(&line, "file", item->file);
     if (item->line > 0) {
-        log_field_uint(&line, "line", item->line);
+        char place[512];
+
+        (void)snprintf(place, sizeof(place), "%s:%u", item->file, item->line);
+        log_field(&line, "file", place);
+    } else {
+        log_field(&line, "file", item->file);
     }
     log_field(&line, error ? "error" : "warning", item->text);
     log_field(&line, "hint", item->hint);
@@ -32,11 +36,11 @@ void reload_log_item(void *ctx, const struct diag_item *item)
 
 static void pass_on(void *ctx, const struct diag_item *item)
 {
-    struct fork_sink *both = ctx;
+    struct two_sinks *both = ctx;
 
     reload_log_item(both->logger, item);
-    if (both->sink != NULL) {
-        both->sink(both->ctx, item);
+    if (both->asker != NULL) {
+        diag_report(both->asker, item->level, item->file, item->line, item->hint, "%s", item->text);
     }
 }
 
@@ -70,13 +74,12 @@ static void report_fixed_keys(struct diag *diag, const struct config *before,
 
 /* ---- reload ---- */
 
-void reload_init(struct reload *reload, const char *path, struct snapshot *snapshot,
+void reload_init(struct reload *reload, const struct config *started, struct snapshot *snapshot,
                  struct logger *logger, struct stats *stats)
 {
     (void)pthread_mutex_init(&reload->lock, NULL);
-    reload->path = path;
+    reload->started = started;
     reload->snapshot = snapshot;
-    reload->first = snapshot_get(snapshot);
     reload->logger = logger;
     reload->stats = stats;
     reload->loaded_at = time(NULL);
@@ -84,7 +87,6 @@ void reload_init(struct reload *reload, const char *path, struct snapshot *snaps
 
 void reload_fini(struct reload *reload)
 {
-    ruleset_unref(&reload->first);
     (void)pthread_mutex_destroy(&reload->lock);
 }
 
@@ -97,14 +99,14 @@ static void put_in_force(struct reload *reload, struct ruleset *ruleset)
     reload->loaded_at = time(NULL);
 }
 
-bool reload_run(struct reload *reload, diag_sink *sink, void *ctx)
+bool reload_run(struct reload *reload, struct diag *asker)
 {
-    struct fork_sink both = {reload->logger, sink, ctx};
+    struct two_sinks both = {reload->logger, asker};
     struct diag diag;
 
     (void)pthread_mutex_lock(&reload->lock);
     diag_init(&diag, pass_on, &both);
-    struct ruleset *ruleset = ruleset_load(reload->path, &diag);
+    struct ruleset *ruleset = ruleset_load(reload->started->path, &diag);
 
     if (ruleset == NULL) {
         stats_add(&reload->stats->reloads_refused);
@@ -112,7 +114,7 @@ bool reload_run(struct reload *reload, diag_sink *sink, void *ctx)
                    "event=reload result=refused errors=%zu warnings=%zu", diag.errors,
                    diag.warnings);
     } else {
-        report_fixed_keys(&diag, ruleset_config(reload->first), ruleset_config(ruleset));
+        report_fixed_keys(&diag, reload->started, ruleset_config(ruleset));
         put_in_force(reload, ruleset);
         stats_add(&reload->stats->reloads);
         log_printf(reload->logger, LOG_LEVEL_INFO, "event=reload result=done warnings=%zu",

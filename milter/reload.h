@@ -17,28 +17,28 @@
 #include <stdbool.h>
 #include <time.h>
 
-struct ruleset;
+struct config;
 
 struct reload {
     pthread_mutex_t lock; /* one at a time; also guards loaded_at */
-    const char *path;     /* of postern.conf, absolute */
     struct snapshot *snapshot;
-    struct ruleset *first; /* what the daemon started with: its sockets and user stay those */
+    const struct config
+        *started; /* with what the daemon started: its sockets and user stay those */
     struct logger *logger;
     struct stats *stats;
     time_t loaded_at;
 };
 
-/* Takes references, of which reload_fini() gives back that of the ruleset. */
-void reload_init(struct reload *reload, const char *path, struct snapshot *snapshot,
+/* All that is given must outlive the reload. */
+void reload_init(struct reload *reload, const struct config *started, struct snapshot *snapshot,
                  struct logger *logger, struct stats *stats);
 void reload_fini(struct reload *reload);
 
 /*
- * Reads everything anew. Each error and warning is logged, and also goes to `sink` (which may be NULL). False: there was an
+ * Reads everything anew. Each error and warning is logged, and also goes to `asker` (which may be NULL). False: there was an
  * error, and the old rules stay.
  */
-bool reload_run(struct reload *reload, diag_sink *sink, void *ctx);
+bool reload_run(struct reload *reload, struct diag *asker);
 
 /* Takes maps that were renamed into place, came or went. Cheap if there are none. */
 void reload_refresh(struct reload *reload);

@@ -120,8 +120,8 @@ static json_t *answer_status(struct report *report)
         "{sisssIsIsososososo}", "version", 1, "program_version", PACKAGE_VERSION, "pid",
         (json_int_t)getpid(), "uptime_seconds", (json_int_t)(now.tv_sec - report->started),
         "configuration", text(ruleset_config(ruleset)->path), "listen",
-        text(ruleset_config(report->reload->first)->listen), "loaded_at",
-        utc(reload_time(report->reload)), "maps", maps, "counters", counters(report->stats));
+        text(report->reload->started->listen), "loaded_at", utc(reload_time(report->reload)),
+        "maps", maps, "counters", counters(report->stats));
 
     ruleset_unref(&ruleset);
     return status;
@@ -150,9 +150,13 @@ static void collect(void *ctx, const struct diag_item *item)
 static json_t *answer_reload(struct report *report)
 {
     json_t *items = json_array();
-    bool done = reload_run(report->reload, collect, items);
+    struct diag diag; /* counts, and passes on */
 
-    return json_pack("{sisbso}", "version", 1, "reloaded", (int)done, "items", items);
+    diag_init(&diag, collect, items);
+    bool done = reload_run(report->reload, &diag);
+
+    return json_pack("{sisbsosIsI}", "version", 1, "reloaded", (int)done, "items", items, "errors",
+                     (json_int_t)diag.errors, "warnings", (json_int_t)diag.warnings);
 }
 
 /* ---- requests ---- */

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * control_client - asks the daemon that runs, over its control socket.
+ */
+#ifndef POSTERN_CTL_CONTROL_CLIENT_H
+#define POSTERN_CTL_CONTROL_CLIENT_H
+
+#include "ctl/ctl.h"
+
+/*
+ * Reads the arguments of a verb that takes none but the common options. True: go on; else *code_out is the exit status.
+ */
+bool control_client_arguments(struct ctl *ctl, int argc, char **argv, const char *help,
+                              int *code_out);
+
+/*
+ * Sends the request and returns the daemon's answer, an object that the caller releases. NULL if the daemon does not
+ * answer; then that was said on standard error.
+ *
+ * The socket is that of postern.conf, also if the file has errors: they must not keep anybody from asking the daemon
+ * that still runs with the rules of before.
+ */
+json_t *control_client_ask(const struct ctl *ctl, const char *request);
+
+/* A member of an answer; 0 or "" if there is none. */
+json_int_t control_client_number(const json_t *object, const char *key);
+const char *control_client_text(const json_t *object, const char *key);
+
+#endif
