@@ -157,7 +157,8 @@ summary_of() {
   grep -hE '^(=+ )?[0-9]+ (passed|failed|skipped|errors?|deselected).* in [0-9.]+s|^# (TOTAL|PASS|SKIP|FAIL|ERROR): ' "$log"
   case $1 in
     checks) grep -E '^check-' "$log" ;;
-    format | systemd | bench | fuzz | demo) tail -n 8 "$log" | grep -v '^make' ;;
+    fuzz) grep -E 'nothing found|executed_units' "$log" ;;
+    format | systemd | bench | demo) tail -n 8 "$log" | grep -v '^make' ;;
   esac
 }
 
