@@ -331,6 +331,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
     folder = Path(tempfile.mkdtemp(prefix="postern-demo."))
     folder.chmod(0o755)
+    sys.stdout.reconfigure(line_buffering=True)
     demo = Demo(folder)
     try:
         print(dim(f"unpacking Postfix, starting both in {folder} ..."), flush=True)
@@ -342,6 +343,9 @@ def main():
     except KeyboardInterrupt:
         print()
     finally:
+        # Whoever presses ^C again must not stop the tidying up.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         demo.stop()
         shutil.rmtree(folder, ignore_errors=True)
     for fault in demo.faults:
