@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Random access files whose keys are made from the transactions that will ask for them."""
 
+import ipaddress
+
 from .addresses import mixed
 
 TAGS = ("Connect", "From", "To", "Spam")
@@ -76,7 +78,19 @@ def _user_keys(user):
     return [key for key in keys if key]
 
 
+def network_key(rng, addr):
+    """A key that Sendmail does not know: CIDR, or IPv6 compressed or with a prefix length."""
+    if addr.startswith("IPv6:"):
+        address = ipaddress.ip_address(addr[5:])
+        length = rng.choice((128, 128, 112, 64, 48, 46, 32, 31, 30, 28))
+        network = ipaddress.ip_network((address, length), strict=False)
+        return f"IPv6:{network.network_address}" if length == 128 and rng.random() < 0.6 else f"IPv6:{network}"
+    return str(ipaddress.ip_network((addr, rng.choice((32, 30, 29, 25, 24, 23, 20, 16, 15, 10, 8))), strict=False))
+
+
 def connect_key(rng, client):
+    if rng.random() < 0.08:
+        return network_key(rng, client.addr)
     keys = _domain_keys(rng, client.name)
     if client.ptr and client.ptr != client.name:
         keys += _domain_keys(rng, client.ptr)

@@ -36,17 +36,21 @@ def disposition(held, verdicts, refusals):
     return ("quarantine", held) if held is not None else ("accept", "")
 
 
-def expected(features, transaction, answer):
+def expected(batch, transaction, answer):
     """What postern must do, or None if Sendmail's parser refuses the sender before any filter is asked."""
     if answer.mail.kind == "syntax":
         return None
-    connect = known.d3_given_dsn(answer.connect)
-    mail = known.d3_given_dsn(answer.mail)
+    features = batch.features
+
+    def adapt(verdict):
+        return known.d13_mark_of_unreadable_map(batch, known.d3_given_dsn(verdict))
+
+    connect, mail = adapt(answer.connect), adapt(answer.mail)
     mail = known.d6_helo_refusal_at_mail(features, transaction, answer.helo, mail)
     mail = known.d0_connect_refusal_at_mail(connect, mail)
     if mail.refused:
         return Outcome(connect, mail, [], mail.kind)
-    recipients = [known.d3_given_dsn(v) for v in answer.recipients]
+    recipients = [known.d12_unreadable_map(batch, transaction, adapt(v)) for v in answer.recipients]
     asked = [v for v in recipients if v.kind != "syntax"]
     held = known.d4_connect_quarantine(features, connect)
     refused = asked if asked and all(v.refused for v in asked) else None
@@ -72,8 +76,11 @@ def differences(want, have):
         found += _compare(f"rcpt {i}", verdict, answer)
     if all(v.kind == "syntax" for v in want.recipients):
         return found
+    # Refusals of different kinds, or of Sendmail's parser, may be called by the name of either.
+    vague = want.disposition == "refused" or any(v.kind == "syntax" for v in want.recipients)
+    refused = ("reject", "tempfail")
     same = want.disposition == have.disposition or (
-        want.disposition == "refused" and have.disposition in ("reject", "tempfail"))
+        vague and want.disposition in ("refused", *refused) and have.disposition in refused)
     if not same:
         found.append(f"message: Sendmail says {want.disposition!r}, postern {have.disposition!r}")
     elif want.disposition == "quarantine" and not known.d1_same_text(want.hold, have.hold):

@@ -12,6 +12,7 @@ import threading
 from collections import Counter
 from dataclasses import replace
 
+from .oracle import GOOD_HELO, trusted_login
 from .reply import Verdict
 
 NAMES = {
@@ -27,7 +28,11 @@ NAMES = {
     9: "the text of a connect error never goes through printf",
     10: "refusals that need DNS are told at RCPT",
     11: "client certificates",
+    # Not numbered in DESIGN:
+    12: "an unreadable map is never an accept: delay_checks_hater with it is 451 4.3.0",
+    13: "Sendmail shows the client its mark of an unreadable map",
 }
+TEMPORARY_FAILURE = Verdict("tempfail", 451, "4.3.0", "Temporary system failure. Please try again later.")
 used = Counter()
 _lock = threading.Lock()
 
@@ -156,12 +161,17 @@ def d6_helo_for_sendmail(features, transaction):
     if not features.has("block_bad_helo") or not re.fullmatch(r"\[ipv6:[0-9a-f:.]+\]", helo) or helo in own:
         return transaction
     note(6)
-    return replace(transaction, helo="good.name.test")
+    return replace(transaction, helo=GOOD_HELO)
 
 
 def d6_helo_refusal_at_mail(features, transaction, helo, mail):
-    """Without delay_checks Sendmail's rule hangs on the end of the relay check; postern answers at MAIL."""
+    """Without delay_checks Sendmail's rule hangs on the end of the relay check; postern answers at MAIL.
+
+    As with delay_checks, the sender comes first: its refusal stands, and OK or RELAY for it spares it the rest.
+    """
     if features.delayed or transaction.auth_user or not helo.text.startswith("bogus HELO"):
+        return mail
+    if mail.refused or mail.stop:
         return mail
     note(6)
     return helo
@@ -195,6 +205,25 @@ def _whole(network):
     return network.prefixlen % (8 if network.version == 4 else 16) == 0 and network.prefixlen > 0
 
 
+def _full_literals(text):
+    """IPv6 address literals in the full form."""
+    def full(match):
+        try:
+            groups = ipaddress.ip_address(match.group(1)).exploded.split(":")
+        except ValueError:
+            return match.group()
+        note(8)
+        return "[IPv6:" + ":".join(f"{int(g, 16):x}" for g in groups) + "]"
+
+    return re.sub(r"(?i)\[ipv6:([0-9a-f:]*::[0-9a-f:]*)\]", full, text)
+
+
+def d8_addresses_for_sendmail(transaction):
+    """postern writes the IPv6 literals of addresses out in full, as it does with those of keys."""
+    return replace(transaction, sender=_full_literals(transaction.sender),
+                   recipients=tuple(_full_literals(r) for r in transaction.recipients))
+
+
 def d8_keys_for_sendmail(lines):
     """Lines with CIDR or compressed IPv6 keys, written out as whole prefixes for Sendmail.
 
@@ -203,6 +232,8 @@ def d8_keys_for_sendmail(lines):
     """
     plain, networks, taken = [], {}, {}
     for line in lines:
+        if not line.startswith("#"):
+            line = _full_literals(line)
         key, _, value = re.sub(r"\s+", "\t", line.strip(), count=1).partition("\t")
         found = _network_key(key)
         if found and not _whole(found[1]):
@@ -224,6 +255,23 @@ def d8_keys_for_sendmail(lines):
                     plain.append(f"{tag}{prefix} {value}")
                     taken.setdefault(prefix.lower(), set()).add(tag)
     return plain
+
+
+def d12_unreadable_map(batch, transaction, verdict):
+    """Sendmail finds no HATER in a map that it cannot read, and accepts."""
+    trusted = trusted_login(batch.features, transaction)
+    if not (batch.map_missing and batch.features.has("delay_checks_hater")) or verdict.kind != "continue" or trusted:
+        return verdict
+    note(12)
+    return TEMPORARY_FAILURE
+
+
+def d13_mark_of_unreadable_map(batch, verdict):
+    """For a local part with quotes in it no rule catches the mark of a failed lookup, and it becomes the text."""
+    if not batch.map_missing or not verdict.text.endswith("<TMPF>"):
+        return verdict
+    note(13)
+    return TEMPORARY_FAILURE
 
 
 def report():

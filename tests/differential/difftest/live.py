@@ -111,15 +111,15 @@ def _complete(want, answer):
 def run_batch(batch, sendmail, oracle, work, result):
     subject = Postern(batch, work)
     lines = runner.accepted_lines(subject, batch.access)
-    literal = oracle.ask(batch, known.d8_keys_for_sendmail(lines))
-    asked = [known.d6_helo_for_sendmail(batch.features, t) for t in batch.transactions]
+    literal = oracle.ask(batch, known.d8_keys_for_sendmail(lines), literal=True)
+    asked = [runner.for_sendmail(batch.features, t) for t in batch.transactions]
     answers = oracle.ask(replace(batch, transactions=asked), known.d8_keys_for_sendmail(lines))
     with Daemon(sendmail, work, batch.features, known.d8_keys_for_sendmail(lines)) as own, \
             PosternDaemon(batch, subject, work) as filtering, \
             Daemon(sendmail, work, batch.features, None, filtering.socket) as behind:
         for index, transaction in enumerate(batch.transactions):
             want_own = literal_outcome(batch, literal[index])
-            want = _complete(expect.expected(batch.features, transaction, answers[index]), answers[index])
+            want = _complete(expect.expected(batch, transaction, answers[index]), answers[index])
             have_own, have = play(own, transaction), play(behind, transaction)
             found = []
             if not d9_garbled(want_own, have_own):

@@ -21,6 +21,7 @@ from .reply import CONTINUE, Verdict
 
 RE_RETURNS = "^{} +returns: (.*)$"
 RELAY_TEXTS = ("Relaying denied", "Relaying temporarily denied", "Can not check MX records")
+GOOD_HELO = "good.name.test"
 NEUTRAL_RECIPIENT = "<nobody-asks-for-this@never.asked.invalid>"
 
 
@@ -80,10 +81,15 @@ def preamble(transaction):
     return "\n".join(f".D{name}{shell(value)}" for name, value in macros.items())
 
 
-def commands(number, transaction, delayed):
-    """The (mark, command) pairs of one transaction, in the order in which the daemon calls the rulesets."""
+def commands(number, transaction, delayed, good_helo=False):
+    """The (mark, command) pairs of one transaction, in the order in which the daemon calls the rulesets.
+
+    With good_helo nothing is said about HELO except by the last command, which asks for that alone.
+    """
     client, sender = transaction.client, shell(transaction.sender)
     out = [(f"{number}.set", preamble(transaction))]
+    if good_helo:
+        out.append((f"{number}.set", f".Ds{GOOD_HELO}"))
     if not delayed:
         out.append((f"{number}.connect", f"Translate,check_relay {client.name} $| {client.addr}"))
     out += [
@@ -96,7 +102,7 @@ def commands(number, transaction, delayed):
     for i, rcpt in enumerate(transaction.recipients):
         out.append((f"{number}.parse{i}", f"/tryflags er\n/parse {shell(rcpt)}"))
         out.append((f"{number}.rcpt{i}", f"check_rcpt {shell(rcpt)}"))
-    out.append((f"{number}.helo", f"check_rcpt {NEUTRAL_RECIPIENT}"))
+    out.append((f"{number}.helo", f".Ds{shell(transaction.helo)}\ncheck_rcpt {NEUTRAL_RECIPIENT}"))
     return out
 
 
@@ -107,8 +113,12 @@ class Oracle:
         self.check_plain = check_plain
         self.inconsistent = []
 
-    def ask(self, batch, access=None):
-        """The answers to all transactions of a batch; `access` replaces the batch's access file."""
+    def ask(self, batch, access=None, literal=False):
+        """The answers to all transactions of a batch; `access` replaces the batch's access file.
+
+        Without delay_checks Sendmail judges HELO in check_rcpt or not at all. Only with `literal` do the answers for
+        recipients contain that.
+        """
         lines = batch.access if access is None else access
         folder = self.work / f"oracle-{batch.number}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -116,7 +126,7 @@ class Oracle:
         trusted = [trusted_login(batch.features, t) for t in batch.transactions]
         script = []
         for number, transaction in enumerate(batch.transactions):
-            script += commands(number, transaction, delayed)
+            script += commands(number, transaction, delayed, not literal and not delayed)
         outputs = {}
         for name in ("open", "plain"):
             if name == "plain" and not (self.check_plain or any(trusted)):
@@ -170,5 +180,7 @@ class Oracle:
     def _agree(self, batch, transaction, i, plain, verdict):
         if denies_relaying(plain) or (batch.features.has("block_bad_helo") and not batch.features.delayed):
             return
+        if batch.map_missing and plain.dsn == "4.3.0":
+            return  # the relay check could not read the map
         if (plain.kind, plain.code, plain.dsn, plain.text) != (verdict.kind, verdict.code, verdict.dsn, verdict.text):
             self.inconsistent.append((batch, transaction, i, plain, verdict))

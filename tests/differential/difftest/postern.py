@@ -52,9 +52,9 @@ def conf_text(folder, features):
 def explain_arguments(transaction):
     client = transaction.client
     arguments = ["--client", client.addr, "--name", client.name, "--resolve", client.resolve, "--helo", transaction.helo]
-    arguments += ["--macro", f"client_ptr={client.ptr}"]
+    arguments += ["--ptr", client.ptr]
     if transaction.auth_type:
-        arguments += ["--auth", transaction.auth_user, "--macro", f"auth_type={transaction.auth_type}"]
+        arguments += ["--auth", transaction.auth_user, "--mech", transaction.auth_type]
     arguments += ["--from", transaction.sender]
     for rcpt in transaction.recipients:
         arguments += ["--rcpt", rcpt]
