@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tests/unit/support.h"
+
+#include "lib/policy/stages.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* ---- traces ---- */
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash == NULL ? path : slash + 1;
+}
+
+static void trace_lookup_line(struct trace *trace, const struct trace_lookup *lookup)
+{
+    struct strbuf *text = &((struct trace_log *)trace)->text;
+
+    strbuf_appendf(text, "  %s %s", lookup->table, lookup->key);
+    if (lookup->result == STATUS_OK) {
+        strbuf_appendf(text, " = %s (%s:%u)", lookup->value, base_name(lookup->file), lookup->line);
+    } else if (lookup->result == STATUS_TEMPFAIL) {
+        strbuf_append(text, " cannot be read");
+    }
+    strbuf_append(text, "\n");
+}
+
+static void trace_note_line(struct trace *trace, const char *note)
+{
+    strbuf_appendf(&((struct trace_log *)trace)->text, "  note: %s\n", note);
+}
+
+void trace_log_init(struct trace_log *log)
+{
+    log->trace = (struct trace){.lookup = trace_lookup_line, .note = trace_note_line};
+    strbuf_init(&log->text);
+}
+
+void trace_log_fini(struct trace_log *log)
+{
+    strbuf_fini(&log->text);
+}
+
+const char *verdict_text(const struct verdict *verdict, char buf[VERDICT_TEXT_SIZE])
+{
+    const char *name = verdict_kind_name(verdict->kind);
+
+    if (verdict_is_refusal(verdict)) {
+        (void)snprintf(buf, VERDICT_TEXT_SIZE, "%s %d %s %s", name, verdict->reply.code,
+                       verdict->reply.dsn, verdict->reply.text);
+    } else if (verdict->kind == VERDICT_QUARANTINE) {
+        (void)snprintf(buf, VERDICT_TEXT_SIZE, "%s:%s", name, verdict->quarantine);
+    } else {
+        (void)snprintf(buf, VERDICT_TEXT_SIZE, "%s", name);
+    }
+    return buf;
+}
+
+/* ---- scenes ---- */
+
+void scene_init(struct scene *scene, const char *conf, const char *access)
+{
+    memset(scene, 0, sizeof(*scene));
+    site_init(&scene->site);
+    scene->ruleset = site_ruleset(&scene->site, conf, access);
+    trace_log_init(&scene->log);
+    strbuf_init(&scene->verdict);
+    session_init(&scene->session, scene->ruleset, &scene->log.trace);
+}
+
+void scene_fini(struct scene *scene)
+{
+    session_fini(&scene->session);
+    ruleset_unref(&scene->ruleset);
+    trace_log_fini(&scene->log);
+    strbuf_fini(&scene->verdict);
+    site_fini(&scene->site);
+}
+
+/* The next word of *text, which it cuts off in place; NULL at the end. */
+static char *next_word(char **text)
+{
+    *text += strspn(*text, " ");
+    if (**text == '\0') {
+        return NULL;
+    }
+    char *word = *text;
+
+    *text += strcspn(word, " ");
+    if (**text != '\0') {
+        *(*text)++ = '\0';
+    }
+    return word;
+}
+
+/* "[10.1.2.3]" without its brackets, in place. */
+static char *unbracket(char *word)
+{
+    word[strlen(word) - 1] = '\0';
+    return word + 1;
+}
+
+void scene_connect(struct scene *scene, const char *client)
+{
+    char copy[1024];
+    char *rest = copy;
+    char *words[4] = {NULL};
+    size_t count = 0;
+    struct session_client facts = {.daemon_addr = "192.0.2.1", .daemon_name = "MTA"};
+
+    assert_true(strlen(client) < sizeof(copy));
+    (void)snprintf(copy, sizeof(copy), "%s", client);
+    for (char *word; (word = next_word(&rest)) != NULL;) {
+        if (strncmp(word, "ptr=", 4) == 0) {
+            facts.ptr = word + 4;
+        } else {
+            assert_in_range(count, 0, 3);
+            words[count++] = word;
+        }
+    }
+    size_t at = 0;
+
+    /* A name that is followed by an address, be it "[10.1.2.3]" itself. */
+    if (count > 0 && (words[0][0] != '[' || (count > 1 && words[1][0] == '['))) {
+        facts.name = words[at++];
+    }
+    if (at < count && words[at][0] == '[') {
+        facts.address = unbracket(words[at++]);
+    }
+    if (at < count) {
+        facts.resolve = words[at++];
+    }
+    assert_int_equal(at, count);
+    session_connect(&scene->session, &facts);
+}
+
+const char *scene_keys(struct scene *scene)
+{
+    struct strbuf *text = &scene->log.text;
+    struct strbuf *out = &scene->verdict;
+
+    strbuf_reset(out);
+    for (char *line = text->data; line != NULL && *line != '\0';) {
+        char *end = strchr(line, '\n');
+
+        if (strncmp(line, "  note:", 7) != 0) {
+            char *key = strchr(line + 2, ' ') + 1;
+            size_t len = (size_t)(end - key);
+            char *value = memchr(key, ' ', len);
+
+            strbuf_append_char(out, ' ');
+            strbuf_append_len(out, key, value == NULL ? len : (size_t)(value - key));
+            if (value != NULL) {
+                strbuf_append(out, strncmp(value, " = ", 3) == 0 ? "=" : "!");
+            }
+        }
+        line = end + 1;
+    }
+    strbuf_reset(text);
+    return out->data;
+}
+
+/* ---- playing ---- */
+
+static void write_rule(const struct verdict *verdict, struct strbuf *out)
+{
+    if (verdict->rule.file != NULL) {
+        strbuf_appendf(out, "  [%s:%u %s]", base_name(verdict->rule.file), verdict->rule.line,
+                       verdict->rule.key);
+    }
+    if (verdict->reason != NULL) {
+        strbuf_appendf(out, " (%s)", verdict->reason);
+    }
+}
+
+static void take_login(struct scene *scene, char *argument)
+{
+    const char *mechanism = next_word(&argument);
+    const char *user = next_word(&argument);
+
+    (void)snprintf(scene->mechanism, sizeof(scene->mechanism), "%s",
+                   mechanism == NULL ? "" : mechanism);
+    (void)snprintf(scene->user, sizeof(scene->user), "%s", user == NULL ? "" : user);
+}
+
+static struct verdict play_mail(struct scene *scene, const char *sender)
+{
+    struct session_login login = {scene->mechanism, scene->user};
+    struct verdict verdict = stage_mail(&scene->session, &login, sender);
+
+    scene->in_mail = !verdict_is_refusal(&verdict);
+    return verdict;
+}
+
+/* One line; false if it does not reach the filter or is no stage. */
+static bool play_stage(struct scene *scene, const char *word, char *argument, struct verdict *out)
+{
+    struct session *session = &scene->session;
+
+    if (strcmp(word, "connect") == 0) {
+        if (scene->connected) {
+            session_fini(session);
+            session_init(session, scene->ruleset, &scene->log.trace);
+            scene->in_mail = false;
+        }
+        scene->connected = true;
+        scene_connect(scene, argument);
+        *out = stage_connect(session);
+    } else if (strcmp(word, "helo") == 0) {
+        *out = stage_helo(session, argument);
+    } else if (strcmp(word, "mail") == 0) {
+        *out = play_mail(scene, argument);
+    } else if (strcmp(word, "rcpt") == 0 && scene->in_mail) {
+        *out = stage_rcpt(session, argument);
+    } else if (strcmp(word, "eom") == 0 && scene->in_mail && session->recipients > 0) {
+        *out = stage_eom(session);
+        scene->in_mail = false;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void play_line(struct scene *scene, char *line, bool with_lookups, struct strbuf *out)
+{
+    char buf[VERDICT_TEXT_SIZE];
+    struct verdict verdict;
+    char *argument = line;
+
+    strbuf_appendf(out, "%s\n", line);
+
+    const char *word = next_word(&argument);
+
+    if (strcmp(word, "auth") == 0) {
+        take_login(scene, argument);
+        return;
+    }
+    if (strcmp(word, "reset") == 0) {
+        session_reset_message(&scene->session);
+        scene->in_mail = false;
+        return;
+    }
+    strbuf_reset(&scene->log.text);
+
+    bool reached = play_stage(scene, word, argument, &verdict);
+
+    if (!reached && strcmp(word, "rcpt") != 0 && strcmp(word, "eom") != 0) {
+        fail_msg("no line of a session: %s", word);
+    }
+    strbuf_reset(&scene->verdict);
+    strbuf_append(&scene->verdict, reached ? verdict_text(&verdict, buf) : "not reached");
+    if (with_lookups && scene->log.text.len > 0) {
+        strbuf_append(out, scene->log.text.data);
+    }
+    strbuf_appendf(out, "  -> %s", scene->verdict.data);
+    if (reached) {
+        write_rule(&verdict, out);
+    }
+    strbuf_append(out, "\n");
+}
+
+void scene_play(struct scene *scene, const char *lines, bool with_lookups, struct strbuf *out)
+{
+    char *copy = strdup(lines);
+    char *end;
+
+    assert_non_null(copy);
+    for (char *line = copy; *line != '\0'; line = end) {
+        size_t len = strcspn(line, "\n");
+
+        end = line + len + (line[len] == '\n' ? 1 : 0);
+        line[len] = '\0';
+        if (len > 0 && *line != '#') {
+            play_line(scene, line, with_lookups, out);
+        }
+    }
+    free(copy);
+}
+
+const char *scene_verdict(struct scene *scene, const char *lines)
+{
+    struct strbuf transcript;
+
+    strbuf_init(&transcript);
+    scene_play(scene, lines, false, &transcript);
+    strbuf_fini(&transcript);
+    return scene->verdict.data;
+}
