@@ -28,7 +28,8 @@ static struct diag *diag_of(cfg_t *cfg)
     return NULL;
 }
 
-static void on_error(cfg_t *cfg, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const char *format,
+                                                           va_list args)
 {
     struct diag *diag = diag_of(cfg);
     char text[512];
