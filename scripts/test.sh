@@ -157,8 +157,9 @@ summary_of() {
   grep -hE '^(=+ )?[0-9]+ (passed|failed|skipped|errors?|deselected).* in [0-9.]+s|^# (TOTAL|PASS|SKIP|FAIL|ERROR): ' "$log"
   case $1 in
     checks) grep -E '^check-' "$log" ;;
-    fuzz) grep -E 'nothing found|executed_units' "$log" ;;
-    format | systemd | bench | demo) tail -n 8 "$log" | grep -v '^make' ;;
+    fuzz) grep -E '^(fuzz_.*nothing found|stat::number_of_executed_units)' "$log" ;;
+    systemd) grep '^exposure' "$log" ;;
+    format | bench | demo) tail -n 8 "$log" | grep -v '^make' ;;
   esac
 }
 
