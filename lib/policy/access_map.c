@@ -279,7 +279,7 @@ static void check_value(struct entry *entry)
     struct action_problem problem;
     struct action action;
 
-    if (entry->tag == TAG_COMPAT && strncasecmp(value, "DISCARD:", 8) == 0) {
+    if (entry->tag == TAG_COMPAT && action_is_discard_with_text(value)) {
         value = "DISCARD";
     }
     bool good = action_parse(value, arena, &action, &problem);

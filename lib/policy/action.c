@@ -30,6 +30,11 @@ const char *action_kind_name(enum action_kind kind)
     return "?";
 }
 
+bool action_is_discard_with_text(const char *text)
+{
+    return strncasecmp(text, "DISCARD:", 8) == 0;
+}
+
 static bool problem(struct action_problem *problem_out, const char *text, const char *hint)
 {
     *problem_out = (struct action_problem){.text = text, .hint = hint};

@@ -43,6 +43,9 @@ struct action_problem {
 bool action_parse(const char *text, struct arena *arena, struct action *action_out,
                   struct action_problem *problem_out);
 
+/* Is it "DISCARD:text", as Compat: entries may write it? The text is for people: it means DISCARD. */
+bool action_is_discard_with_text(const char *text);
+
 /* The verb in capitals, for messages. */
 const char *action_kind_name(enum action_kind kind);
 
