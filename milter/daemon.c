@@ -55,19 +55,31 @@ struct daemon {
 
 /* ---- start ---- */
 
-/* A start that fails is told to who started it, and to the log. */
-static void complain(struct daemon *daemon, const char *what)
+/* One line: event=EVENT KEY="text". */
+static void note(struct daemon *daemon, enum log_level level, const char *event, const char *key,
+                 const char *text)
 {
-    if (!daemon->options->foreground) {
-        (void)fprintf(stderr, "postern: %s\n", what);
-    }
     struct strbuf line;
 
     strbuf_init(&line);
-    log_field(&line, "event", "start");
-    log_field(&line, "error", what);
-    log_line(daemon->logger, LOG_LEVEL_ERROR, line.data);
+    log_field(&line, "event", event);
+    log_field(&line, key, text);
+    log_line(daemon->logger, level, line.data);
     strbuf_fini(&line);
+}
+
+static void warn(struct daemon *daemon, const char *text)
+{
+    note(daemon, LOG_LEVEL_WARNING, "start", "warning", text);
+}
+
+/* A start that fails is told to who started it, and to the log. */
+static void complain(struct daemon *daemon, const char *text)
+{
+    if (!daemon->options->foreground) {
+        (void)fprintf(stderr, "postern: %s\n", text);
+    }
+    note(daemon, LOG_LEVEL_ERROR, "start", "error", text);
 }
 
 /* libmilter on EL uses select(2), whatever the limit; elsewhere each session needs a descriptor. */
@@ -115,8 +127,7 @@ static enum status find_listen_group(struct daemon *daemon, const struct config 
     if (geteuid() == 0) {
         return STATUS_INVALID;
     }
-    log_printf(daemon->logger, LOG_LEVEL_WARNING, "event=start warning=\"%s; not root, going on\"",
-               why->data);
+    warn(daemon, why->data);
     strbuf_reset(why);
     return STATUS_OK;
 }
@@ -158,7 +169,7 @@ static enum status open_milter_socket(struct daemon *daemon, const struct config
     enum status adopted = listener_adopt(&daemon->milter_socket, group, why);
 
     if (adopted != STATUS_OK && geteuid() != 0 && daemon->milter_socket.inode != 0) {
-        log_printf(daemon->logger, LOG_LEVEL_WARNING, "event=start warning=\"%s\"", why->data);
+        warn(daemon, why->data);
         strbuf_reset(why);
         return STATUS_OK;
     }
@@ -195,8 +206,7 @@ static enum status prepare(struct daemon *daemon, const struct config *config, s
                 privileges_drop(&privileges, why) == STATUS_OK;
 
     if (done && geteuid() == 0) {
-        log_printf(daemon->logger, LOG_LEVEL_WARNING,
-                   "event=start warning=\"running as root: set user in postern.conf\"");
+        warn(daemon, "running as root: set user in postern.conf");
     }
     privileges_fini(&privileges);
     return done ? STATUS_OK : STATUS_INVALID;
@@ -233,9 +243,8 @@ static void wait_until_parked(struct daemon *daemon)
         }
         (void)poll(NULL, 0, DRAIN_STEP_MS);
     }
-    log_printf(daemon->logger, LOG_LEVEL_WARNING,
-               "event=start warning=\"this libmilter waits for signals in a way of its own: use "
-               "posternctl reload, not SIGHUP\"");
+    warn(daemon,
+         "this libmilter waits for signals in a way of its own: use posternctl reload, not SIGHUP");
 }
 
 static enum status start_threads(struct daemon *daemon, struct strbuf *why)
@@ -321,8 +330,8 @@ static int main_loop(struct daemon *daemon)
             continue;
         }
         if (polls[1].revents != 0) {
-            log_printf(daemon->logger, LOG_LEVEL_ERROR,
-                       "event=stop error=\"libmilter gave up; its lines in the mail log say why\"");
+            note(daemon, LOG_LEVEL_ERROR, "stop", "error",
+                 "libmilter gave up; its lines in the mail log say why");
             return 1;
         }
         if (read_signals(daemon)) {
