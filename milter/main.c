@@ -109,8 +109,6 @@ int main(int argc, char **argv)
     options.config_path = path;
     int result = only_check ? check(path) : daemon_run(&options);
 
-    if (only_check) {
-        free(path); /* threads of a daemon that ended may still look at it */
-    }
+    free(path);
     return result;
 }
