@@ -2,7 +2,7 @@
 """Batches of transactions, each one reproducible from the seed and its own number."""
 
 from . import access_file, addresses, features
-from .world import Batch
+from .world import WORLDS, Batch
 
 BATCH_SIZE = 20
 MISSING_MAP_CHANCE = 0.02
@@ -15,7 +15,7 @@ def batch(seed, number, size=BATCH_SIZE, feature_set=None):
     parts = [addresses.transaction(rng) for _ in range(size)]
     access = access_file.access_file(rng, parts)
     missing = rng.random() < MISSING_MAP_CHANCE
-    return Batch(number, chosen, access, [p[0] for p in parts], map_missing=missing)
+    return Batch(number, chosen, access, [p[0] for p in parts], missing, rng.choice(WORLDS))
 
 
 def batches(seed, count, feature_set=None, first=0):

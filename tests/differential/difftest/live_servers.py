@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Live Sendmail daemons in folders of their own, postern as their filter, and an SMTP session with them."""
 
-import contextlib
 import itertools
 import os
 import re
@@ -91,9 +90,9 @@ def _address_features(chosen):
 class Daemon:
     """A Sendmail that queues all it accepts. With `milter` it asks a filter and decides nothing itself."""
 
-    def __init__(self, sendmail, work, chosen, access, milter=None):
+    def __init__(self, sendmail, work, batch, access, milter=None):
         self.folder = Path(work) / f"daemon-{next(_numbers)}"
-        self.sendmail, self.chosen, self.access, self.milter = sendmail, chosen, access, milter
+        self.sendmail, self.batch, self.access, self.milter = sendmail, batch, access, milter
         self.port = tools.free_port()
         self.process = None
 
@@ -101,8 +100,8 @@ class Daemon:
         self.folder.mkdir()
         (self.folder / "queue").mkdir(mode=0o700)
         lines = list(self.sendmail.extra) + _daemon_lines(self.folder, self.port, self.milter)
-        chosen = _address_features(self.chosen) if self.milter else self.chosen
-        text = mc_text(chosen, True, self.sendmail.paths, lines, access=not self.milter)
+        chosen = _address_features(self.batch.features) if self.milter else self.batch.features
+        text = mc_text(chosen, self.batch.names, True, self.sendmail.paths, lines, access=not self.milter)
         cf = self.folder / "sendmail.cf"
         cf.write_text(self.sendmail.m4(text).replace(ACCESS_PLACE, str(self.folder / "access")))
         if not self.milter:
@@ -177,23 +176,61 @@ def _verdict(answer):
     return Verdict("tempfail" if 400 <= answer.code < 500 else "reject", answer.code, answer.dsn, text)
 
 
-def play(daemon, transaction):
-    """Plays a transaction; what each command was answered and what became of the message."""
-    with contextlib.closing(smtp.Client(daemon.port, source=transaction.client.addr)) as client:
-        greeting = _verdict(client.reply())
-        if greeting.refused:
-            return Outcome(greeting, greeting, [], greeting.kind)
-        client.command(f"EHLO {transaction.helo}")
-        mail = _verdict(client.command(f"MAIL FROM:{transaction.sender}"))
+class Session:
+    """A connection to a daemon from one address, for one transaction after the other."""
+
+    def __init__(self, daemon, transaction):
+        self.daemon = daemon
+        self.client = smtp.Client(daemon.port, source=transaction.client.addr)
+        self.greeting = _verdict(self.client.reply())
+        self.closed = self.greeting.refused
+        if transaction.helo and not self.closed:
+            self.client.command(f"EHLO {transaction.helo}")
+
+    def close(self):
+        self.client.close()
+
+    def _command(self, line):
+        answer = self.client.command(line)
+        if answer.code == 421 and self.daemon.milter:
+            self.closed = True  # Sendmail closes when a filter says 421 (difference 0)
+        return _verdict(answer)
+
+    def play(self, transaction):
+        """What each command is answered, and what becomes of the message."""
+        if self.closed:
+            return Outcome(self.greeting, self.greeting, [], self.greeting.kind)
+        mail = self._command(f"MAIL FROM:{transaction.sender}")
         if mail.refused:
             return Outcome(CONTINUE, mail, [], mail.kind)
-        recipients = [_verdict(client.command(f"RCPT TO:{rcpt}")) for rcpt in transaction.recipients]
-        if all(verdict.refused for verdict in recipients):
+        recipients = []
+        for rcpt in transaction.recipients:
+            if self.closed:
+                break
+            recipients.append(self._command(f"RCPT TO:{rcpt}"))
+        if self.closed or all(verdict.refused for verdict in recipients):
+            if not self.closed:
+                self._command("RSET")
             return Outcome(CONTINUE, mail, recipients, "refused")
-        answer = client.data("Subject: live\n\ntest")
+        answer = self.client.data("Subject: live\n\ntest")
         if not answer.ok:
+            self.closed = True
             return Outcome(CONTINUE, mail, recipients, _verdict(answer).kind, str(answer))
-        queue_id = answer.text.split()[0]
-        kind, hold = daemon.disposition(queue_id)
+        kind, hold = self.daemon.disposition(answer.text.split()[0])
         return Outcome(CONTINUE, mail, recipients, kind, hold)
 
+
+def play_all(daemon, transactions):
+    """The outcomes of all; neighbours with the same client and HELO share a connection while it lasts."""
+    outcomes, session, before = [], None, None
+    for transaction in transactions:
+        same = before and (before.client, before.helo) == (transaction.client, transaction.helo)
+        if session and (session.closed or not same):
+            session.close()
+            session = None
+        session = session or Session(daemon, transaction)
+        outcomes.append(session.play(transaction))
+        before = transaction
+    if session:
+        session.close()
+    return outcomes

@@ -76,7 +76,7 @@ def preamble(transaction):
         "{client_ptr}": client.ptr,
         "{auth_type}": transaction.auth_type,
         "{auth_authen}": transaction.auth_user,
-        "s": transaction.helo,
+        "s": transaction.helo or client.name,
     }
     return "\n".join(f".D{name}{shell(value)}" for name, value in macros.items())
 
@@ -102,7 +102,7 @@ def commands(number, transaction, delayed, good_helo=False):
     for i, rcpt in enumerate(transaction.recipients):
         out.append((f"{number}.parse{i}", f"/tryflags er\n/parse {shell(rcpt)}"))
         out.append((f"{number}.rcpt{i}", f"check_rcpt {shell(rcpt)}"))
-    out.append((f"{number}.helo", f".Ds{shell(transaction.helo)}\ncheck_rcpt {NEUTRAL_RECIPIENT}"))
+    out.append((f"{number}.helo", f".Ds{shell(transaction.helo or client.name)}\ncheck_rcpt {NEUTRAL_RECIPIENT}"))
     return out
 
 
@@ -139,7 +139,7 @@ class Oracle:
 
     def _run(self, folder, name, batch, lines, script):
         cf = folder / f"{name}.cf"
-        cf.write_text(self.sendmail.cf_text(batch.features, name == "open", folder / "access"))
+        cf.write_text(self.sendmail.cf_text(batch.features, batch.names, name == "open", folder / "access"))
         self.sendmail.makemap(cf, lines, folder / "access", batch.map_missing)
         return self.sendmail.address_test(cf, script)
 

@@ -51,8 +51,8 @@ def conf_text(folder, features):
 
 def explain_arguments(transaction):
     client = transaction.client
-    arguments = ["--client", client.addr, "--name", client.name, "--resolve", client.resolve, "--helo", transaction.helo]
-    arguments += ["--ptr", client.ptr]
+    arguments = ["--client", client.addr, "--name", client.name, "--resolve", client.resolve, "--ptr", client.ptr]
+    arguments += ["--helo", transaction.helo] if transaction.helo else []
     if transaction.auth_type:
         arguments += ["--auth", transaction.auth_user, "--mech", transaction.auth_type]
     arguments += ["--from", transaction.sender]
@@ -93,8 +93,8 @@ class Postern:
         self.conf = self.folder / "postern.conf"
         self.program = program()
         self.conf.write_text(conf_text(self.folder, batch.features))
-        (self.folder / "local-host-names").write_text("".join(name + "\n" for name in world.LOCAL_NAMES))
-        (self.folder / "relay-domains").write_text("".join(name + "\n" for name in world.RELAY_NAMES))
+        (self.folder / "local-host-names").write_text("".join(name + "\n" for name in batch.names.local))
+        (self.folder / "relay-domains").write_text("".join(name + "\n" for name in batch.names.relay))
 
     def _run(self, *arguments):
         done = subprocess.run([self.program, "-c", self.conf, *arguments], capture_output=True, text=True, check=False)

@@ -63,7 +63,7 @@ def mc_lines(features, open_relay, access=True):
     return lines
 
 
-def mc_text(features, open_relay, paths, extra=(), access=True):
+def mc_text(features, names, open_relay, paths, extra=(), access=True):
     """The whole .mc file. `paths` has the keys switch and hosts; `extra` are more lines, put before MAILER()."""
     head = [
         "divert(0)dnl",
@@ -75,19 +75,14 @@ def mc_text(features, open_relay, paths, extra=(), access=True):
         f"define({q('confDONT_BLAME_SENDMAIL')}, "
         + q("MapInUnsafeDirPath,GroupWritableDirPathSafe,AssumeSafeChown") + ")",
     ]
-    names = [
-        f"LOCAL_DOMAIN({q(' '.join(world.LOCAL_NAMES))})",
-        f"RELAY_DOMAIN({q(' '.join(world.RELAY_NAMES))})",
-        # $m and class m come from the host's name, not from confDOMAIN_NAME.
-        "LOCAL_CONFIG",
-        f"Dm{world.OWN_DOMAIN}",
-        f"Cm {world.OWN_DOMAIN}",
-        "divert(0)dnl",
-    ]
+    classes = [f"LOCAL_DOMAIN({q(' '.join(names.local))})"] if names.local else []
+    classes += [f"RELAY_DOMAIN({q(' '.join(names.relay))})"] if names.relay else []
+    # $m and class m come from the host's name, not from confDOMAIN_NAME.
+    classes += ["LOCAL_CONFIG", f"Dm{world.OWN_DOMAIN}", f"Cm {world.OWN_DOMAIN}", "divert(0)dnl"]
     mailers = [f"MAILER({q('local')})", f"MAILER({q('smtp')})"]
     # In address test mode `$|` is two ordinary characters: cf/README's ruleset makes the delimiter of it.
     rulesets = ["LOCAL_RULESETS", "STranslate", "R$* $$| $*\t$: $1 $| $2"]
-    return "\n".join(head + mc_lines(features, open_relay, access) + names + list(extra) + mailers + rulesets) + "\n"
+    return "\n".join(head + mc_lines(features, open_relay, access) + classes + list(extra) + mailers + rulesets) + "\n"
 
 
 class Sendmail:
@@ -151,10 +146,10 @@ class Sendmail:
             raise SendmailError(f"m4 failed: {done.stderr}\n{mc}")
         return done.stdout
 
-    def cf_text(self, features, open_relay, access):
-        key = (features, open_relay)
+    def cf_text(self, features, names, open_relay, access):
+        key = (features, names, open_relay)
         if key not in self.cache:
-            self.cache[key] = self.m4(mc_text(features, open_relay, self.paths, self.extra))
+            self.cache[key] = self.m4(mc_text(features, names, open_relay, self.paths, self.extra))
         return self.cache[key].replace(ACCESS_PLACE, str(access))
 
     def makemap(self, cf, lines, target, missing=False):

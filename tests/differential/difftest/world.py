@@ -4,12 +4,28 @@
 The world is kept small on purpose: keys of an access file and what is asked for must often meet.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 HOSTNAME = "mx.home.example"  # Sendmail's $j
 OWN_DOMAIN = "home.example"  # $m, and class m
-LOCAL_NAMES = ("local.example", "[192.0.2.1]")  # class w beyond localhost and $j
-RELAY_NAMES = ("partner.test", "203.0.113", "IPv6:2001:db8:99")  # class R
+
+
+@dataclass(frozen=True)
+class Names:
+    """Class w beyond localhost and $j, and class R."""
+
+    local: tuple
+    relay: tuple
+
+
+USUAL = Names(("local.example", "[192.0.2.1]"), ("partner.test", "203.0.113", "IPv6:2001:db8:99"))
+WORLDS = (
+    USUAL,
+    USUAL,
+    Names(("Local.Example", "b.test", "[IPv6:2001:db8:0:0:0:0:0:1]"), ("test", "10.1", "IPv6:2001:db8:0", "single")),
+    Names(("sub.local.example", "[10.1.2.3]", "a_b.test"), ("b.test", "local.example", "10.1.2.3", "[10.1.20.3]")),
+    Names((), ()),
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +67,7 @@ class Transaction:
     def line(self):
         login = f" AUTH {self.auth_type} {self.auth_user}" if self.auth_type else ""
         rcpts = " ".join(f"RCPT {r}" for r in self.recipients)
-        return f"{self.client.line()} HELO {self.helo}{login} MAIL {self.sender} {rcpts}"
+        return f"{self.client.line()} HELO {self.helo or '(none)'}{login} MAIL {self.sender} {rcpts}"
 
 
 @dataclass(frozen=True)
@@ -88,4 +104,4 @@ class Batch:
     access: list  # lines of the access file
     transactions: list
     map_missing: bool = False
-    notes: list = field(default_factory=list)
+    names: Names = USUAL
