@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/policy/config.h"
 
+#include "lib/base/strbuf.h"
 #include "lib/base/xalloc.h"
 #include "lib/mail/domain.h"
 #include "lib/policy/config_keys.h"
@@ -184,25 +185,62 @@ static void fill(struct config *config, cfg_t *cfg)
     (void)log_level_parse(cfg_getstr(log, "level"), &config->log_level);
 }
 
-struct config *config_load(const char *path, struct diag *diag)
+/* The whole file; false with errno set if it cannot be read. */
+static bool read_file(const char *path, struct strbuf *text)
 {
+    char buffer[4096];
+    size_t len;
     FILE *file = fopen(path, "re");
 
     if (file == NULL) {
-        diag_report(diag, DIAG_ERROR, path, 0, "name another file with -c FILE or in POSTERN_CONF",
-                    "cannot be read: %s", strerror(errno));
+        return false;
+    }
+    while ((len = fread(buffer, 1, sizeof(buffer), file)) > 0) {
+        strbuf_append_len(text, buffer, len);
+    }
+    int failure = ferror(file) != 0 ? errno : 0;
+
+    fclose(file);
+    errno = failure;
+    return failure == 0;
+}
+
+/* libConfuse's scanner ends the process when reading fails (a folder, a disk that is broken), so it reads memory only. */
+static cfg_t *parse_file(const char *path, struct diag *diag)
+{
+    struct strbuf text;
+    cfg_t *cfg = NULL;
+
+    strbuf_init(&text);
+    if (read_file(path, &text)) {
+        strbuf_append_char(&text, '\n');
+        FILE *file = fmemopen(text.data, text.len, "r");
+
+        if (file != NULL) {
+            cfg = config_keys_parse(file, path, diag);
+            fclose(file);
+            strbuf_fini(&text);
+            return cfg;
+        }
+    }
+    diag_report(diag, DIAG_ERROR, path, 0, "name another file with -c FILE or in POSTERN_CONF",
+                "cannot be read: %s", strerror(errno));
+    strbuf_fini(&text);
+    return NULL;
+}
+
+struct config *config_load(const char *path, struct diag *diag)
+{
+    cfg_t *cfg = parse_file(path, diag);
+
+    if (cfg == NULL) {
         return NULL;
     }
-    struct config *config = NULL;
-    cfg_t *cfg = config_keys_parse(file, path, diag);
+    struct config *config = xcalloc(1, sizeof(*config));
 
-    if (cfg != NULL) {
-        config = xcalloc(1, sizeof(*config));
-        config->path = xstrdup(path);
-        fill(config, cfg);
-        cfg_free(cfg);
-    }
-    fclose(file);
+    config->path = xstrdup(path);
+    fill(config, cfg);
+    cfg_free(cfg);
     return config;
 }
 

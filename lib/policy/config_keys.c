@@ -138,15 +138,6 @@ static int check_mode(cfg_t *cfg, cfg_opt_t *opt)
 
 static int check_features(cfg_t *cfg, cfg_opt_t *opt)
 {
-    static const struct {
-        const char *name;
-        const char *text;
-    } later[] = {
-        {"badmx", "needs DNS, which this version does not ask: nothing is refused for it"},
-        {"compat_check", "is not in this version: Compat: entries decide nothing"},
-        {"relay_based_on_MX",
-         "needs DNS, which this version does not ask: no domain is found by it"},
-    };
     uint32_t bits;
 
     for (unsigned i = 0; i < cfg_opt_size(opt); i++) {
@@ -157,14 +148,31 @@ static int check_features(cfg_t *cfg, cfg_opt_t *opt)
             return -1;
         }
     }
-    const char *name = last_value(opt);
+    return 0;
+}
 
-    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-        if (strcasecmp(name, later[i].name) == 0) {
-            warn(cfg, name, later[i].text);
+/* Told when all is read: libConfuse validates a list after each value, and once more at its end. */
+static void warn_of_later_features(cfg_t *cfg, const char *path, struct diag *diag)
+{
+    static const struct {
+        const char *name;
+        const char *text;
+    } later[] = {
+        {"badmx", "needs DNS, which this version does not ask: nothing is refused for it"},
+        {"compat_check", "is not in this version: Compat: entries decide nothing"},
+        {"relay_based_on_MX",
+         "needs DNS, which this version does not ask: no domain is found by it"},
+    };
+
+    for (unsigned i = 0; i < cfg_size(cfg, "features"); i++) {
+        const char *name = cfg_getnstr(cfg, "features", i);
+
+        for (size_t j = 0; j < sizeof(later) / sizeof(later[0]); j++) {
+            if (strcasecmp(name, later[j].name) == 0) {
+                diag_report(diag, DIAG_WARNING, path, 0, NULL, "%s: %s", name, later[j].text);
+            }
         }
     }
-    return 0;
 }
 
 static int check_relay_control(cfg_t *cfg, cfg_opt_t *opt)
@@ -350,7 +358,20 @@ cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
         HIDDEN(diag),
         CFG_END(),
     };
-    cfg_opt_t refused_keys[] = {HIDDEN(diag), CFG_END()};
+    cfg_opt_t dnsbl_keys[] = {
+        CFG_STR_LIST("match", "{}", CFGF_NONE),
+        CFG_STR("reply", "", CFGF_NONE),
+        CFG_STR("action", "reject", CFGF_NONE),
+        CFG_STR("on_tempfail", "ignore", CFGF_NONE),
+        HIDDEN(diag),
+        CFG_END(),
+    };
+    cfg_opt_t daemon_keys[] = {
+        CFG_BOOL("require_auth", cfg_false, CFGF_NONE),
+        CFG_BOOL("require_fqdn", cfg_false, CFGF_NONE),
+        HIDDEN(diag),
+        CFG_END(),
+    };
     cfg_opt_t keys[] = {
         CFG_STR("listen", "unix:" POSTERN_RUNSTATEDIR "/milter.sock", CFGF_NONE),
         CFG_STR("listen_mode", "0660", CFGF_NONE),
@@ -380,10 +401,8 @@ cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
         CFG_STR("policy_socket", "", CFGF_NONE),
         CFG_SEC("dns", dns_keys, CFGF_NODEFAULT),
         CFG_SEC("relay_store", store_keys, CFGF_NODEFAULT),
-        CFG_SEC("dnsbl", refused_keys,
-                CFGF_TITLE | CFGF_MULTI | CFGF_NODEFAULT | CFGF_IGNORE_UNKNOWN),
-        CFG_SEC("daemon", refused_keys,
-                CFGF_TITLE | CFGF_MULTI | CFGF_NODEFAULT | CFGF_IGNORE_UNKNOWN),
+        CFG_SEC("dnsbl", dnsbl_keys, CFGF_TITLE | CFGF_MULTI | CFGF_NODEFAULT),
+        CFG_SEC("daemon", daemon_keys, CFGF_TITLE | CFGF_MULTI | CFGF_NODEFAULT),
         HIDDEN(diag),
         CFG_END(),
     };
@@ -399,6 +418,7 @@ cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
     cfg_set_error_function(cfg, on_error);
     set_validators(cfg);
     if (cfg_parse_fp(cfg, file) == CFG_SUCCESS && diag->errors == before) {
+        warn_of_later_features(cfg, path, diag);
         return cfg;
     }
     if (diag->errors == before) {
