@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "lib/policy/config.h"
+#include "lib/policy/config_keys.h"
+#include "tests/unit/support.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+static int make_site(void **state)
+{
+    struct site *site = calloc(1, sizeof(*site));
+
+    site_init(site);
+    *state = site;
+    return 0;
+}
+
+static int drop_site(void **state)
+{
+    site_fini(*state);
+    free(*state);
+    return 0;
+}
+
+static struct config *load(struct site *site)
+{
+    char path[SITE_PATH_SIZE];
+
+    return config_load(site_path(site, "postern.conf", path), &site->log.diag);
+}
+
+static struct config *load_text(struct site *site, const char *text)
+{
+    site_conf_exactly(site, text);
+    return load(site);
+}
+
+/* ---- what is taken ---- */
+
+/* DESIGN.md's table of keys. */
+static void test_load_empty_file_has_all_defaults(void **state)
+{
+    struct config *config = load_text(*state, "");
+
+    assert_non_null(config);
+    assert_string_equal(config->listen, "unix:" POSTERN_RUNSTATEDIR "/milter.sock");
+    assert_int_equal(config->listen_mode, 0660);
+    assert_string_equal(config->listen_group, "postern");
+    assert_string_equal(config->user, "postern");
+    assert_string_equal(config->hostname, "");
+    assert_string_equal(config->control_socket, POSTERN_RUNSTATEDIR "/control.sock");
+    assert_string_equal(config->access, POSTERN_SYSCONFDIR "/access");
+    assert_int_equal(config->local_domains.count, 0);
+    assert_int_equal(config->local_mailers.count, 2);
+    assert_string_equal(config->local_mailers.items[0], "local");
+    assert_string_equal(config->local_mailers.items[1], "virtual");
+    assert_null(config->local_mailers.items[2]);
+    assert_int_equal(config->trust_auth_mech.count, 0);
+    assert_null(config->trust_auth_mech.items[0]);
+    assert_int_equal(config->features, 0);
+    assert_int_equal(config->relay_control, RELAY_CONTROL_MTA);
+    assert_int_equal(config->reject.code, 550);
+    assert_string_equal(config->reject.dsn, "5.7.1");
+    assert_string_equal(config->reject.text, "Access denied");
+    assert_int_equal(config->recipient_reject.code, 550);
+    assert_string_equal(config->recipient_reject.dsn, "5.2.1");
+    assert_string_equal(config->recipient_reject.text, "Mailbox disabled for this recipient");
+    assert_string_equal(config->log_facility, "mail");
+    assert_int_equal(config->log_level, LOG_LEVEL_INFO);
+    config_free(&config);
+    assert_null(config);
+}
+
+static void test_load_takes_each_key(void **state)
+{
+    struct site *site = *state;
+    struct config *config = load_text(site, "# a comment\n"
+                                            "listen = \"inet:8899@127.0.0.1\"\n"
+                                            "listen_mode = \"0600\"\n"
+                                            "listen_group = \"mail\"\n"
+                                            "user = \"nobody\"\n"
+                                            "pid_file = \"/run/x.pid\"\n"
+                                            "hostname = \"mx.example.org\"\n"
+                                            "control_socket = \"\"\n"
+                                            "access = \"/tmp/a\"\n"
+                                            "spammers = \"/tmp/s\"\n"
+                                            "local_host_names = \"/tmp/w\"\n"
+                                            "relay_domains = \"/tmp/r\"\n"
+                                            "local_domains = { \"a.test\", \"b.test\" }\n"
+                                            "local_mailers = { \"lmtp\" }\n"
+                                            "trust_auth_mech = { \"PLAIN\", LOGIN }\n"
+                                            "features = { \"delay_checks\" }\n"
+                                            "relay_control = \"off\"\n"
+                                            "reject_message = \"550 5.7.9 No\"\n"
+                                            "recipient_reject_message = \"551 Gone\"\n"
+                                            "log { facility = \"local3\"  level = \"debug\" }\n");
+
+    assert_string_equal(site->log.text.data, "");
+    assert_non_null(config);
+    assert_string_equal(config->listen, "inet:8899@127.0.0.1");
+    assert_int_equal(config->listen_mode, 0600);
+    assert_string_equal(config->listen_group, "mail");
+    assert_string_equal(config->user, "nobody");
+    assert_string_equal(config->pid_file, "/run/x.pid");
+    assert_string_equal(config->hostname, "mx.example.org");
+    assert_string_equal(config->control_socket, "");
+    assert_string_equal(config->access, "/tmp/a");
+    assert_string_equal(config->spammers, "/tmp/s");
+    assert_string_equal(config->local_host_names, "/tmp/w");
+    assert_string_equal(config->relay_domains, "/tmp/r");
+    assert_int_equal(config->local_domains.count, 2);
+    assert_string_equal(config->local_domains.items[1], "b.test");
+    assert_int_equal(config->local_mailers.count, 1);
+    assert_string_equal(config->local_mailers.items[0], "lmtp");
+    assert_int_equal(config->trust_auth_mech.count, 2);
+    assert_string_equal(config->trust_auth_mech.items[1], "LOGIN");
+    assert_int_equal(config->features, FEATURE_DELAY_CHECKS);
+    assert_int_equal(config->relay_control, RELAY_CONTROL_OFF);
+    assert_string_equal(config->reject.dsn, "5.7.9");
+    assert_int_equal(config->recipient_reject.code, 551);
+    assert_string_equal(config->recipient_reject.dsn,
+                        "5.2.1"); /* stays unless the text has its own */
+    assert_string_equal(config->recipient_reject.text, "Gone");
+    assert_string_equal(config->log_facility, "local3");
+    assert_int_equal(config->log_level, LOG_LEVEL_DEBUG);
+    config_free(&config);
+}
+
+/* Names as Sendmail's FEATUREs; each has a bit of its own, and some imply others. */
+static void test_feature_parse_knows_each_name(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t bits;
+    } cases[] = {
+        {"accept_unqualified_senders", FEATURE_ACCEPT_UNQUALIFIED_SENDERS},
+        {"accept_unresolvable_domains", FEATURE_ACCEPT_UNRESOLVABLE_DOMAINS},
+        {"badmx", FEATURE_BADMX},
+        {"block_bad_helo", FEATURE_BLOCK_BAD_HELO},
+        {"blocklist_recipients", FEATURE_BLOCKLIST_RECIPIENTS},
+        {"blacklist_recipients", FEATURE_BLACKLIST_RECIPIENTS | FEATURE_BLOCKLIST_RECIPIENTS},
+        {"compat_check", FEATURE_COMPAT_CHECK},
+        {"delay_checks", FEATURE_DELAY_CHECKS},
+        {"delay_checks_friend", FEATURE_DELAY_CHECKS_FRIEND | FEATURE_DELAY_CHECKS},
+        {"delay_checks_hater", FEATURE_DELAY_CHECKS_HATER | FEATURE_DELAY_CHECKS},
+        {"lookupdotdomain", FEATURE_LOOKUPDOTDOMAIN},
+        {"loose_relay_check", FEATURE_LOOSE_RELAY_CHECK},
+        {"nopercenthack_nospecial", FEATURE_NOPERCENTHACK_NOSPECIAL},
+        {"nopercenthack_reject", FEATURE_NOPERCENTHACK_REJECT},
+        {"nouucp_nospecial", FEATURE_NOUUCP_NOSPECIAL},
+        {"nouucp_reject", FEATURE_NOUUCP_REJECT},
+        {"promiscuous_relay", FEATURE_PROMISCUOUS_RELAY},
+        {"relay_based_on_MX", FEATURE_RELAY_BASED_ON_MX},
+        {"relay_entire_domain", FEATURE_RELAY_ENTIRE_DOMAIN},
+        {"relay_hosts_only", FEATURE_RELAY_HOSTS_ONLY},
+        {"relay_local_from", FEATURE_RELAY_LOCAL_FROM},
+        {"relay_mail_from", FEATURE_RELAY_MAIL_FROM},
+        {"relay_mail_from_domain", FEATURE_RELAY_MAIL_FROM_DOMAIN | FEATURE_RELAY_MAIL_FROM},
+        {"relaytofulladdress", FEATURE_RELAYTOFULLADDRESS},
+        {"require_rdns", FEATURE_REQUIRE_RDNS},
+        {"skip", FEATURE_SKIP},
+        {"use_client_ptr", FEATURE_USE_CLIENT_PTR},
+    };
+    uint32_t all = 0;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        uint32_t bits = 0;
+
+        assert_true(config_feature_parse(cases[i].name, &bits));
+        assert_int_equal(bits, cases[i].bits);
+        assert_true((bits & ~all) != 0); /* something new */
+        all |= bits;
+    }
+    assert_int_equal(__builtin_popcount(all), COUNT(cases));
+
+    uint32_t bits = 0;
+
+    assert_true(config_feature_parse("Delay_Checks", &bits));
+    assert_false(config_feature_parse("delay_check", &bits));
+    assert_false(config_feature_parse("", &bits));
+}
+
+static void test_load_adds_up_features(void **state)
+{
+    struct config *config = load_text(
+        *state,
+        "features = { \"require_rdns\", delay_checks_hater, accept_unresolvable_domains }\n");
+
+    assert_non_null(config);
+    assert_true(config_has(config, FEATURE_REQUIRE_RDNS));
+    assert_true(config_has(config, FEATURE_DELAY_CHECKS));
+    assert_true(config_has(config, FEATURE_DELAY_CHECKS_HATER));
+    assert_false(config_has(config, FEATURE_DELAY_CHECKS_FRIEND));
+    assert_false(config_has(config, FEATURE_BLOCKLIST_RECIPIENTS));
+    config_free(&config);
+}
+
+/* ---- what is refused, with file and line ---- */
+
+static const struct bad_case {
+    const char *name;
+    const char *text;
+    const char *expected;
+} bad_cases[] = {
+    {"unknown key", "user = \"nobody\"\n\nusr = \"nobody\"\n",
+     "postern.conf:3: error: no such option 'usr'\n"},
+    {"unknown key in a section", "log {\n  facility = \"mail\"\n  colour = \"red\"\n}\n",
+     "postern.conf:3: error: no such option 'colour'\n"},
+    {"unknown section", "\nlogging { level = \"info\" }\n",
+     "postern.conf:2: error: no such option 'logging'\n"},
+    {"the hidden option", "\" diag\" = 1\n", NULL},
+    {"unknown feature", "features = { \"delay_checks\",\n \"delay_check\" }\n",
+     "postern.conf:2: error: features: there is no \"delay_check\"; postern.conf(5) lists them\n"},
+    {"unknown feature, later in the file", "\n\n\nfeatures = { \"spf\" }\n",
+     "postern.conf:4: error: features: there is no \"spf\"; postern.conf(5) lists them\n"},
+    {"list where a text is wanted", "\nuser = { \"a\", \"b\" }\n", NULL},
+    {"text where a section is wanted", "\nlog = \"mail\"\n", NULL},
+    {"missing value", "user =\n", NULL},
+    {"missing sign", "user \"nobody\"\n", NULL},
+    {"list that does not end", "features = { \"skip\"\n", NULL},
+    {"quote that does not end", "user = \"nobody\n", NULL},
+    {"relative path", "\naccess = \"access\"\n",
+     "postern.conf:2: error: access: \"access\" must be an absolute path, or \"\" for none\n"},
+    {"relative path of a list", "relay_domains = \"x\"\n",
+     "postern.conf:1: error: relay_domains: \"x\" must be an absolute path, or \"\" for none\n"},
+    {"relative control socket", "control_socket = \"control.sock\"\n",
+     "postern.conf:1: error: control_socket: \"control.sock\" must be an absolute path, or \"\" for "
+     "none\n"},
+    {"listen without a kind", "listen = \"/run/milter.sock\"\n",
+     "postern.conf:1: error: listen: \"/run/milter.sock\": write unix:/path, inet:port@host or "
+     "inet6:port@host\n"},
+    {"listen on nothing", "listen = \"\"\n", NULL},
+    {"listen on a relative path", "listen = \"unix:milter.sock\"\n", NULL},
+    {"listen on port 0", "listen = \"inet:0@127.0.0.1\"\n", NULL},
+    {"listen on port 65536", "listen = \"inet:65536@127.0.0.1\"\n", NULL},
+    {"listen without a port", "listen = \"inet:@127.0.0.1\"\n", NULL},
+    {"listen without a host", "listen = \"inet:8899@\"\n", NULL},
+    {"mode that is not octal", "listen_mode = \"0668\"\n",
+     "postern.conf:1: error: listen_mode: \"0668\" is no octal mode such as \"0660\"\n"},
+    {"mode with special bits", "listen_mode = \"4755\"\n", NULL},
+    {"mode that is empty", "listen_mode = \"\"\n", NULL},
+    {"relay_control milter", "\nrelay_control = \"milter\"\n",
+     "postern.conf:2: error: relay_control: \"milter\" is not in this version; write \"mta\" and "
+     "keep the MTA closed for relaying\n"},
+    {"relay_control of no such kind", "relay_control = \"on\"\n",
+     "postern.conf:1: error: relay_control: \"on\" is neither \"mta\" nor \"off\"\n"},
+    {"reply without a code", "reject_message = \"Access denied\"\n",
+     "postern.conf:1: error: reject_message: \"Access denied\": write a reply with its code, such "
+     "as \"550 5.7.1 Access denied\"\n"},
+    {"reply with the code of a success", "recipient_reject_message = \"250 OK\"\n", NULL},
+    {"reply without a text", "reject_message = \"550 5.7.1\"\n", NULL},
+    {"reply that is empty", "reject_message = \"\"\n", NULL},
+    {"relay_message without a code", "relay_message = \"No\"\n", NULL},
+    {"facility", "log { facility = \"post\" }\n",
+     "postern.conf:1: error: facility: \"post\" is unknown; write mail, daemon, auth, user or local0 "
+     "to local7\n"},
+    {"level", "log {\n level = \"loud\"\n}\n",
+     "postern.conf:2: error: level: \"loud\" is none of error, warning, info, debug\n"},
+    /* what this version would silently not do */
+    {"dnsbl", "\ndnsbl \"zen.example\" { reply = \"550 x\" }\n",
+     "postern.conf:2: error: dnsbl: this version has no such section; remove it\n"},
+    {"daemon", "daemon \"MSA\" {\n  require_auth = true\n}\n",
+     "postern.conf:3: error: daemon: this version has no such section; remove it\n"},
+    {"no number", "dns { timeout_ms = \"soon\" }\n",
+     "postern.conf:1: error: invalid integer value for option 'timeout_ms'\n"},
+};
+
+static void test_load_refuses_with_file_and_line(void **state)
+{
+    struct site *site = *state;
+
+    for (size_t i = 0; i < COUNT(bad_cases); i++) {
+        const struct bad_case *c = &bad_cases[i];
+        struct config *config = load_text(site, c->text);
+
+        if (config != NULL) {
+            fail_msg("%s: taken", c->name);
+        }
+        if (site->log.diag.errors == 0) {
+            fail_msg("%s: refused without a word", c->name);
+        }
+        if (strncmp(site->log.text.data, "postern.conf:", 13) != 0) {
+            fail_msg("%s: no file and line: %s", c->name, site->log.text.data);
+        }
+        if (c->expected != NULL && strcmp(site->log.text.data, c->expected) != 0) {
+            fail_msg("%s: %s", c->name, site->log.text.data);
+        }
+        site->log.diag.errors = 0;
+        strbuf_reset(&site->log.text);
+    }
+}
+
+static void test_load_refuses_a_title_that_is_there_twice(void **state)
+{
+    struct site *site = *state;
+
+    assert_null(load_text(site, "dnsbl \"a.test\" { }\ndnsbl \"a.test\" { }\n"));
+    assert_int_not_equal(site->log.diag.errors, 0);
+}
+
+static void test_load_refuses_rules_that_it_would_not_apply(void **state)
+{
+    static const char *const keys[] = {"regex", "header_checks", "mime_header_checks"};
+    struct site *site = *state;
+    char text[SITE_PATH_SIZE + 64];
+    char expected[256];
+    char path[SITE_PATH_SIZE];
+
+    (void)site_path(site, "rules", path);
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        (void)snprintf(text, sizeof(text), "\n%s = \"%s\"\n", keys[i], path);
+        site_write(site, "rules", "# a comment\n  \n/x/ REJECT\n");
+        assert_null(load_text(site, text));
+        (void)snprintf(
+            expected, sizeof(expected),
+            "postern.conf:2: error: %s: rules has rules, and this version does not apply "
+            "them; write %s = \"\"\n",
+            keys[i], keys[i]);
+        assert_string_equal(site->log.text.data, expected);
+        strbuf_reset(&site->log.text);
+
+        site_write(site, "rules", "# a comment\n  \n# another\n");
+        struct config *config = load_text(site, text);
+
+        assert_non_null(config);
+        config_free(&config);
+        assert_string_equal(site->log.text.data, "");
+    }
+}
+
+static void test_load_takes_rule_keys_that_are_empty(void **state)
+{
+    struct site *site = *state;
+    struct config *config = load_text(site, "regex = \"\"\nheader_checks = \"\"\n"
+                                            "mime_header_checks = \"\"\nmap_socket = \"\"\n");
+
+    assert_non_null(config);
+    assert_string_equal(site->log.text.data, "");
+    config_free(&config);
+}
+
+static void test_load_warns_of_what_has_no_effect_yet(void **state)
+{
+    struct site *site = *state;
+    struct config *config = load_text(site, "features = { \"badmx\" }\n"
+                                            "map_socket = \"/run/map.sock\"\n"
+                                            "dns { tries = 3 }\n");
+
+    assert_non_null(config);
+    assert_int_equal(site->log.diag.errors, 0);
+    assert_string_equal(
+        site->log.text.data,
+        "postern.conf:2: warning: map_socket: this version does not serve this socket\n"
+        "postern.conf:3: warning: dns: has no effect in this version\n"
+        "postern.conf: warning: badmx: needs DNS, which this version does not ask: nothing is "
+        "refused for it\n");
+    config_free(&config);
+}
+
+static void test_load_of_a_file_that_is_not_there(void **state)
+{
+    struct site *site = *state;
+
+    assert_null(load(site));
+    assert_string_equal(site->log.text.data,
+                        "postern.conf: error: cannot be read: No such file or directory; name "
+                        "another file with -c FILE or in POSTERN_CONF\n");
+}
+
+static void test_load_of_a_folder(void **state)
+{
+    struct site *site = *state;
+    char path[SITE_PATH_SIZE];
+
+    assert_int_equal(mkdir(site_path(site, "postern.conf", path), 0755), 0);
+    assert_null(load(site));
+    assert_string_equal(site->log.text.data,
+                        "postern.conf: error: cannot be read: Is a directory; name another file "
+                        "with -c FILE or in POSTERN_CONF\n");
+}
+
+/* A default file that does not exist means "none"; one that was named must be there, and its reader says so. */
+static void test_load_keeps_optional_paths_that_were_named(void **state)
+{
+    struct site *site = *state;
+    struct config *config = load_text(site, "spammers = \"/nonexistent/spammers\"\n"
+                                            "relay_domains = \"/nonexistent/relay\"\n");
+
+    assert_non_null(config);
+    assert_string_equal(config->spammers, "/nonexistent/spammers");
+    assert_string_equal(config->relay_domains, "/nonexistent/relay");
+    config_free(&config);
+}
+
+static void test_default_path_is_the_environment_or_sysconfdir(void **state)
+{
+    const char *kept = getenv("POSTERN_CONF");
+    char *copy = kept == NULL ? NULL : strdup(kept);
+
+    (void)state;
+    assert_int_equal(setenv("POSTERN_CONF", "/x/y.conf", 1), 0);
+    assert_string_equal(config_default_path(), "/x/y.conf");
+    assert_int_equal(setenv("POSTERN_CONF", "", 1), 0);
+    assert_string_equal(config_default_path(), POSTERN_SYSCONFDIR "/postern.conf");
+    assert_int_equal(unsetenv("POSTERN_CONF"), 0);
+    assert_string_equal(config_default_path(), POSTERN_SYSCONFDIR "/postern.conf");
+    if (copy != NULL) {
+        assert_int_equal(setenv("POSTERN_CONF", copy, 1), 0);
+        free(copy);
+    }
+}
+
+static void test_map_path_lies_beside_the_text(void **state)
+{
+    char *path = config_map_path("/etc/postern/access");
+
+    (void)state;
+    assert_string_equal(path, "/etc/postern/access.gdbm");
+    free(path);
+}
+
+#define WITH_SITE(test) cmocka_unit_test_setup_teardown(test, make_site, drop_site)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_SITE(test_load_empty_file_has_all_defaults),
+        WITH_SITE(test_load_takes_each_key),
+        cmocka_unit_test(test_feature_parse_knows_each_name),
+        WITH_SITE(test_load_adds_up_features),
+        WITH_SITE(test_load_refuses_with_file_and_line),
+        WITH_SITE(test_load_refuses_a_title_that_is_there_twice),
+        WITH_SITE(test_load_refuses_rules_that_it_would_not_apply),
+        WITH_SITE(test_load_takes_rule_keys_that_are_empty),
+        WITH_SITE(test_load_warns_of_what_has_no_effect_yet),
+        WITH_SITE(test_load_of_a_file_that_is_not_there),
+        WITH_SITE(test_load_of_a_folder),
+        WITH_SITE(test_load_keeps_optional_paths_that_were_named),
+        cmocka_unit_test(test_default_path_is_the_environment_or_sysconfdir),
+        cmocka_unit_test(test_map_path_lies_beside_the_text),
+    };
+
+    return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
