@@ -4,6 +4,7 @@
 #include "lib/table/mapfile.h"
 
 #include "lib/base/xalloc.h"
+#include "lib/table/filecheck.h"
 #include "lib/table/hash64.h"
 #include "lib/table/keyfilter.h"
 #include "lib/table/linereader.h"
@@ -47,7 +48,8 @@ struct build {
     bool text_is_wrong; /* reported */
     struct strbuf key;
     struct strbuf value;
-    uint64_t *hashes; /* of all keys, for the filter */
+    struct strbuf record; /* the header, as it was stored */
+    uint64_t *hashes;     /* of all keys, for the filter */
     size_t hashes_size;
 };
 
@@ -227,15 +229,11 @@ static void store_filter(struct build *build)
 
 static void store_header(struct build *build)
 {
-    struct strbuf record;
-
     build->header.entries = build->result.entries;
     build->header.ipv4 = build->prefixes.ipv4;
     build->header.ipv6 = build->prefixes.ipv6;
-    strbuf_init(&record);
-    mapheader_encode(&build->header, &record);
-    store_record(build, MAPHEADER_KEY, MAPHEADER_KEY_LEN, record.data, record.len);
-    strbuf_fini(&record);
+    mapheader_encode(&build->header, &build->record);
+    store_record(build, MAPHEADER_KEY, MAPHEADER_KEY_LEN, build->record.data, build->record.len);
 }
 
 static int64_t mtime_ns(const struct stat *file)
@@ -292,7 +290,8 @@ static bool open_database(struct build *build)
                              GDBM_NEWDB | GDBM_NOLOCK | GDBM_NOMMAP | GDBM_CLOEXEC | GDBM_CLOERROR,
                              NULL);
     if (build->db == NULL) {
-        report_file(build, build->job->map_path, gdbm_strerror(gdbm_errno));
+        report_file(build, build->job->map_path,
+                    gdbm_check_syserr(gdbm_errno) ? strerror(errno) : gdbm_strerror(gdbm_errno));
         return false;
     }
     if (gdbm_setopt(build->db, GDBM_SETCACHESIZE, &cache, sizeof(cache)) != 0) {
@@ -328,13 +327,10 @@ static bool fill_database(struct build *build)
     return !build->write_failed;
 }
 
-/* Everything behind the creation of the new file. */
-static bool make_map(struct build *build)
+/* Everything behind the creation of the new file, up to its last byte. */
+static bool write_map(struct build *build)
 {
-    struct strbuf why;
-
     if (!open_database(build)) {
-        newfile_abandon(&build->file);
         return false;
     }
     bool complete = fill_database(build);
@@ -347,17 +343,30 @@ static bool make_map(struct build *build)
         report_file(build, build->job->map_path, gdbm_strerror(gdbm_errno));
         complete = false;
     }
-    if (!complete) {
+    return complete;
+}
+
+static bool make_map(struct build *build)
+{
+    struct strbuf why;
+
+    if (!write_map(build)) {
         newfile_abandon(&build->file);
         return false;
     }
     strbuf_init(&why);
-    complete = newfile_commit(&build->file, &why);
-    if (!complete) {
+    bool made = filecheck_seal(build->file.fd, build->record.data, build->record.len, &why);
+
+    if (made) {
+        made = newfile_commit(&build->file, &why);
+    } else {
+        newfile_abandon(&build->file);
+    }
+    if (!made) {
         report_file(build, build->job->map_path, why.data);
     }
     strbuf_fini(&why);
-    return complete;
+    return made;
 }
 
 /* The job as it is, or what is wrong with it. */
@@ -398,11 +407,13 @@ enum status mapfile_build(const struct mapfile_job *job, struct diag *diag,
     build.header.source = xstrdup(job->source_path);
     strbuf_init(&build.key);
     strbuf_init(&build.value);
+    strbuf_init(&build.record);
 
     bool made = begin(&build) && make_map(&build);
 
     strbuf_fini(&build.key);
     strbuf_fini(&build.value);
+    strbuf_fini(&build.record);
     free(build.hashes);
     mapheader_fini(&build.header);
     *result_out = build.result;

@@ -6,12 +6,12 @@
 #include "lib/base/xalloc.h"
 #include "lib/table/hash64.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FIRST_WORD "postern-map"
 #define CHECK_WORD "check"
+#define FILE_CHECK_WORD "file-check"
 #define HEX_DIGITS 16u
 #define NO_LENGTHS "-"
 
@@ -63,6 +63,7 @@ void mapheader_encode(const struct mapheader *header, struct strbuf *out)
     uint64_t check = hash64(out->data + first, out->len - first, MAPHEADER_VERSION);
 
     strbuf_appendf(out, CHECK_WORD " %016" PRIx64 "\n", check);
+    strbuf_append(out, FILE_CHECK_WORD " " MAPHEADER_FILE_CHECK_ZERO);
 }
 
 /* Takes the line `name value`; false if it is not next. */
@@ -174,23 +175,26 @@ static bool take_version(struct reader *reader)
     return true;
 }
 
-static bool checksum_holds(const char *data, size_t len, struct strbuf *why)
+/* The two lines at the end; what comes before must have the checksum in the first of them. */
+static bool take_checks(struct reader *reader, const char *data, struct mapheader *header)
 {
-    const size_t line_len = strlen(CHECK_WORD) + 1 + HEX_DIGITS + 1;
+    size_t len = (size_t)(reader->at - data);
+    const char *value;
+    size_t value_len;
     uint64_t check;
 
-    if (len > line_len) {
-        struct reader last = {data + len - line_len, data + len, why};
-
-        if (!take_number(&last, CHECK_WORD, 16, &check)) {
-            return false;
-        }
-        if (last.at == last.end && check == hash64(data, len - line_len, MAPHEADER_VERSION)) {
-            return true;
-        }
+    if (!take_number(reader, CHECK_WORD, 16, &check) ||
+        !take(reader, FILE_CHECK_WORD, &value, &value_len)) {
+        return false;
     }
-    strbuf_append(why, "damaged header");
-    return false;
+    if (check != hash64(data, len, MAPHEADER_VERSION) || reader->at != reader->end ||
+        value_len != 2 * HEX_DIGITS + 1 || value[HEX_DIGITS] != ' ' ||
+        !parse_number(value, HEX_DIGITS, 16, &header->file_check) ||
+        !parse_number(value + HEX_DIGITS + 1, HEX_DIGITS, 16, &header->file_check_at)) {
+        strbuf_append(reader->why, "damaged header");
+        return false;
+    }
+    return true;
 }
 
 bool mapheader_decode(const char *data, size_t len, struct mapheader *header_out,
@@ -200,8 +204,7 @@ bool mapheader_decode(const char *data, size_t len, struct mapheader *header_out
     struct mapheader header = {0};
     uint64_t mtime;
 
-    if (take_version(&reader) && checksum_holds(data, len, why) &&
-        take_text(&reader, "format", &header.format) &&
+    if (take_version(&reader) && take_text(&reader, "format", &header.format) &&
         take_text(&reader, "source", &header.source) &&
         take_number(&reader, "source-size", 10, &header.source_size) &&
         take_number(&reader, "source-mtime", 10, &mtime) &&
@@ -210,7 +213,8 @@ bool mapheader_decode(const char *data, size_t len, struct mapheader *header_out
         take_lengths(&reader, "ipv6-lengths", netaddr_width(NETADDR_IPV6), &header.ipv6) &&
         take_number(&reader, "filter-size", 10, &header.filter_size) &&
         take_number(&reader, "filter-seed", 16, &header.filter_seed) &&
-        take_number(&reader, "filter-check", 16, &header.filter_check)) {
+        take_number(&reader, "filter-check", 16, &header.filter_check) &&
+        take_checks(&reader, data, &header)) {
         header.source_mtime_ns = (int64_t)mtime;
         *header_out = header;
         return true;

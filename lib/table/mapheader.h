@@ -2,8 +2,8 @@
 /*
  * mapheader - what a compiled map says of itself: the record under its reserved key.
  *
- * Readable text, lines of `name value`, first `postern-map VERSION`, last a checksum of all before. Knows nothing
- * of the file that holds it.
+ * Readable text, lines of `name value`: first `postern-map VERSION`; at the end a checksum of all before, and the
+ * checksum of the whole file with its place, which are zeros until the file is complete (see filecheck).
  */
 #ifndef POSTERN_LIB_TABLE_MAPHEADER_H
 #define POSTERN_LIB_TABLE_MAPHEADER_H
@@ -11,11 +11,16 @@
 #include "lib/base/strbuf.h"
 #include "lib/mail/netaddr.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define MAPHEADER_VERSION 1u
+
+/* How the record ends: checksum of the file and offset of this text in it; as printf writes it, and before it is known. */
+#define MAPHEADER_FILE_CHECK_FORMAT "%016" PRIx64 " %016" PRIx64 "\n"
+#define MAPHEADER_FILE_CHECK_ZERO "0000000000000000 0000000000000000\n"
 
 /* Reserved keys begin with a NUL byte, which no key of a text can hold. */
 #define MAPHEADER_KEY "\0header"
@@ -41,11 +46,13 @@ struct mapheader {
     uint64_t filter_size;          /* bytes of the record under MAPHEADER_FILTER_KEY */
     uint64_t filter_seed;
     uint64_t filter_check; /* hash64 of that record with that seed */
+    uint64_t file_check;   /* read by decode, written by filecheck_seal() */
+    uint64_t file_check_at;
 };
 
 void mapheader_fini(struct mapheader *header);
 
-/* Appends the record. */
+/* Appends the record; the checksum of the file is zeros. */
 void mapheader_encode(const struct mapheader *header, struct strbuf *out);
 
 /* Reads a record; every byte is checked. False: nothing is to be freed, and `why` says what is wrong. */

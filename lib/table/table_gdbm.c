@@ -4,6 +4,7 @@
 #include "lib/table/table_gdbm.h"
 
 #include "lib/base/xalloc.h"
+#include "lib/table/filecheck.h"
 #include "lib/table/hash64.h"
 #include "lib/table/keyfilter.h"
 
@@ -30,7 +31,6 @@
 #define WAIT_SECONDS 5
 #define OPEN_TRIES 10u
 #define OPEN_FLAGS (GDBM_READER | GDBM_NOLOCK | GDBM_NOMMAP | GDBM_CLOEXEC)
-#define RECORDS_OF_OURS 2u /* header and filter */
 
 struct handle {
     int fd;
@@ -225,6 +225,8 @@ static const struct table_ops gdbm_ops = {.find = gdbm_table_find, .free = gdbm_
 
 /* ---- opening ---- */
 
+#define NOT_A_MAP "is not a map made by posternctl makemap"
+
 static void tell(struct strbuf *why, const char *path, const char *what)
 {
     strbuf_appendf(why, "%s: %s", path, what);
@@ -249,6 +251,20 @@ static int open_file(const char *path, struct stat *stat_out, struct strbuf *why
     return -1;
 }
 
+/* A handle that takes the descriptor over; on failure that is closed. */
+static GDBM_FILE open_for_header(int fd, const char *path, struct strbuf *why)
+{
+    GDBM_FILE db = gdbm_fd_open(fd, path, 0, OPEN_FLAGS | GDBM_CLOERROR, NULL);
+
+    if (db == NULL) {
+        bool other = gdbm_errno == GDBM_BAD_MAGIC_NUMBER || gdbm_errno == GDBM_FILE_EOF ||
+                     gdbm_errno == GDBM_EMPTY_DATABASE;
+
+        tell(why, path, other ? NOT_A_MAP : gdbm_strerror(gdbm_errno));
+    }
+    return db;
+}
+
 /* The record under one of our own keys; .dptr is NULL on failure, else free() it. */
 static datum fetch_record(GDBM_FILE db, const char *key, size_t key_len)
 {
@@ -264,7 +280,7 @@ static bool read_header(GDBM_FILE db, const char *path, struct mapheader *header
     if (record.dptr == NULL) {
         bool absent = gdbm_last_errno(db) == GDBM_ITEM_NOT_FOUND;
 
-        tell(why, path, absent ? "is not a map made by posternctl makemap" : gdbm_db_strerror(db));
+        tell(why, path, absent ? NOT_A_MAP : gdbm_db_strerror(db));
         return false;
     }
     strbuf_init(&reason);
@@ -300,22 +316,21 @@ static bool read_filter(GDBM_FILE db, const struct mapheader *header, struct gdb
     return true;
 }
 
-/* Walks all buckets: what the file has lost shows here, not as a key that is not found. */
-static bool count_holds(GDBM_FILE db, const struct mapheader *header, const char *path,
-                        struct strbuf *why)
+/* What the file has lost shows here, not as a key that is not found. */
+static bool file_holds(GDBM_FILE db, const struct mapheader *header, const char *path,
+                       struct strbuf *why)
 {
-    gdbm_count_t count;
+    struct strbuf reason;
 
-    if (gdbm_count(db, &count) != 0) {
-        tell(why, path, gdbm_db_strerror(db));
-        return false;
+    strbuf_init(&reason);
+    bool sound = filecheck_holds(gdbm_fdesc(db), header->file_check, header->file_check_at,
+                                 &reason);
+
+    if (!sound) {
+        tell(why, path, reason.data);
     }
-    if (count != header->entries + RECORDS_OF_OURS) {
-        strbuf_appendf(why, "%s: damaged: %llu records instead of %llu", path, count,
-                       (unsigned long long)header->entries + RECORDS_OF_OURS);
-        return false;
-    }
-    return true;
+    strbuf_fini(&reason);
+    return sound;
 }
 
 static void set_prefixes(struct table *table, const struct mapheader *header)
@@ -334,16 +349,15 @@ static void set_prefixes(struct table *table, const struct mapheader *header)
 static bool inspect(struct gdbm_table *table, int fd, struct strbuf *why)
 {
     struct mapheader header;
-    GDBM_FILE db = gdbm_fd_open(fd, table->path, 0, OPEN_FLAGS | GDBM_CLOERROR, NULL);
+    GDBM_FILE db = open_for_header(fd, table->path, why);
 
     if (db == NULL) {
-        tell(why, table->path, gdbm_strerror(gdbm_errno));
         return false;
     }
     bool sound = read_header(db, table->path, &header, why);
 
     if (sound) {
-        sound = read_filter(db, &header, table, why) && count_holds(db, &header, table->path, why);
+        sound = file_holds(db, &header, table->path, why) && read_filter(db, &header, table, why);
         set_prefixes(&table->base, &header);
         table->base.count = (size_t)header.entries;
         mapheader_fini(&header);
@@ -442,10 +456,9 @@ enum status table_gdbm_read_header(const char *map_path, struct mapheader *heade
     if (fd < 0) {
         return errno == ENOENT ? STATUS_NOTFOUND : STATUS_TEMPFAIL;
     }
-    GDBM_FILE db = gdbm_fd_open(fd, map_path, 0, OPEN_FLAGS | GDBM_CLOERROR, NULL);
+    GDBM_FILE db = open_for_header(fd, map_path, why);
 
     if (db == NULL) {
-        tell(why, map_path, gdbm_strerror(gdbm_errno));
         return STATUS_TEMPFAIL;
     }
     bool read = read_header(db, map_path, header_out, why);

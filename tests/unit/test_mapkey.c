@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The records under the reserved keys of a map, and what they are made with: hash, filter, header.
+ */
+#include "tests/unit/table_kit.h"
+
+#include "lib/base/xalloc.h"
+#include "lib/table/hash64.h"
+#include "lib/table/keyfilter.h"
+#include "lib/table/mapheader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Values of libxxhash's XXH64 (0.8.1). */
+static void test_hash_is_xxh64(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t seed;
+        uint64_t hash;
+    } cases[] = {
+        {"", 0, 0xef46db3751d8e999u},
+        {"a", 0, 0xd24ec4f1a98c6e5bu},
+        {"abc", 0, 0x44bc2cf5ad770999u},
+        {"xxhash", 0, 0x32dd38952c4bc720u},
+        {"xxhash", 20141025, 0xb559b98d844e0635u},
+        {"Call me Ishmael. Some years ago--never mind how long precisely-", 0, 0x02a2e85470d6fd96u},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        assert_true(hash64(cases[i].text, strlen(cases[i].text), cases[i].seed) == cases[i].hash);
+    }
+}
+
+static void test_filter_has_all_keys_and_few_others(void **state)
+{
+    const size_t keys = 20000;
+    size_t size = keyfilter_size(keys);
+    char *filter = xcalloc(size, 1);
+    size_t wrong = 0;
+
+    (void)state;
+    assert_int_equal(size % KEYFILTER_BLOCK_SIZE, 0);
+    for (size_t i = 0; i < keys; i++) {
+        keyfilter_add(filter, size, hash64(&i, sizeof(i), 7));
+    }
+    for (size_t i = 0; i < keys; i++) {
+        assert_true(keyfilter_may_have(filter, size, hash64(&i, sizeof(i), 7)));
+    }
+    for (size_t i = keys; i < 11 * keys; i++) {
+        wrong += keyfilter_may_have(filter, size, hash64(&i, sizeof(i), 7));
+    }
+    if (wrong > keys / 10) { /* 1 % of 10 * keys */
+        fail_msg("%zu of %zu keys are wrongly taken as present", wrong, 10 * keys);
+    }
+    free(filter);
+}
+
+static void test_empty_filter_has_nothing(void **state)
+{
+    size_t size = keyfilter_size(0);
+    char filter[KEYFILTER_BLOCK_SIZE] = {0};
+
+    (void)state;
+    assert_int_equal(size, sizeof(filter));
+    assert_false(keyfilter_may_have(filter, size, 0));
+    assert_false(keyfilter_may_have(filter, size, UINT64_MAX));
+}
+
+static struct mapheader sample(void)
+{
+    struct mapheader header = {
+        .format = xstrdup("access"),
+        .source = xstrdup("/etc/postern/access of today"),
+        .source_size = UINT64_MAX,
+        .source_mtime_ns = 1700000000123456789,
+        .entries = 1000000,
+        .filter_size = 64,
+        .filter_seed = 0xfedcba9876543210u,
+        .filter_check = 1,
+    };
+
+    header.ipv4.used[0] = header.ipv4.used[25] = header.ipv4.used[32] = true;
+    return header;
+}
+
+static void test_header_is_read_back(void **state)
+{
+    struct mapheader before = sample();
+    struct mapheader after;
+    struct strbuf record;
+    struct strbuf why;
+
+    (void)state;
+    strbuf_init(&record);
+    strbuf_init(&why);
+    mapheader_encode(&before, &record);
+    assert_true(mapheader_decode(record.data, record.len, &after, &why));
+    assert_string_equal(after.format, before.format);
+    assert_string_equal(after.source, before.source);
+    assert_true(after.source_size == before.source_size);
+    assert_true(after.source_mtime_ns == before.source_mtime_ns);
+    assert_true(after.entries == before.entries);
+    assert_memory_equal(&after.ipv4, &before.ipv4, sizeof(after.ipv4));
+    assert_memory_equal(&after.ipv6, &before.ipv6, sizeof(after.ipv6));
+    assert_true(after.filter_size == before.filter_size);
+    assert_true(after.filter_seed == before.filter_seed);
+    assert_true(after.filter_check == before.filter_check);
+    mapheader_fini(&after);
+    mapheader_fini(&before);
+    strbuf_fini(&record);
+    strbuf_fini(&why);
+}
+
+/* A record that ends exactly where it ends: reading behind it is seen by AddressSanitizer. */
+static bool decodes(const char *data, size_t len, struct strbuf *why)
+{
+    char *copy = xmalloc(len);
+    struct mapheader header;
+
+    memcpy(copy, data, len);
+    bool decoded = mapheader_decode(copy, len, &header, why);
+
+    if (decoded) {
+        mapheader_fini(&header);
+    }
+    free(copy);
+    return decoded;
+}
+
+static void test_header_with_any_damage_is_refused(void **state)
+{
+    struct mapheader header = sample();
+    struct strbuf record;
+    struct strbuf why;
+
+    (void)state;
+    strbuf_init(&record);
+    strbuf_init(&why);
+    mapheader_encode(&header, &record);
+    for (size_t len = 0; len < record.len; len++) {
+        strbuf_reset(&why);
+        assert_false(decodes(record.data, len, &why));
+        assert_true(why.len > 0);
+    }
+    /* The checksum of the file stands last and is judged with the file. */
+    for (size_t i = 0; i < record.len - strlen(MAPHEADER_FILE_CHECK_ZERO); i++) {
+        for (unsigned bit = 0; bit < 8; bit++) {
+            record.data[i] = (char)(record.data[i] ^ (1 << bit));
+            strbuf_reset(&why);
+            if (decodes(record.data, record.len, &why)) {
+                fail_msg("bit %u of byte %zu changed, and it was not seen", bit, i);
+            }
+            record.data[i] = (char)(record.data[i] ^ (1 << bit));
+        }
+    }
+    strbuf_append(&record, "x");
+    assert_false(decodes(record.data, record.len, &why));
+    mapheader_fini(&header);
+    strbuf_fini(&record);
+    strbuf_fini(&why);
+}
+
+/* Records whose checksum is right, as a hostile writer makes them. */
+static void test_header_with_wrong_fields_is_refused(void **state)
+{
+    static const struct {
+        const char *from;
+        const char *to;
+    } changes[] = {
+        {"postern-map 1", "postern-map 2"},
+        {"format access", "format "},
+        {"format access", "kind access"},
+        {"entries 1000000", "entries -1"},
+        {"entries 1000000", "entries 18446744073709551616"},
+        {"ipv4-lengths 0,25,32", "ipv4-lengths 33"},
+        {"ipv4-lengths 0,25,32", "ipv4-lengths 1,,2"},
+        {"ipv4-lengths 0,25,32", "ipv4-lengths "},
+        {"ipv6-lengths -", "ipv6-lengths 129"},
+        {"filter-seed fedcba9876543210", "filter-seed xyz"},
+    };
+    struct mapheader header = sample();
+    struct strbuf why;
+
+    (void)state;
+    strbuf_init(&why);
+    for (size_t i = 0; i < COUNT(changes); i++) {
+        struct strbuf record;
+        struct strbuf forged;
+
+        strbuf_init(&record);
+        strbuf_init(&forged);
+        mapheader_encode(&header, &record);
+        char *at = strstr(record.data, changes[i].from);
+        char *check = record.data;
+
+        assert_non_null(at);
+        check = strstr(check, "\ncheck ") + 1;
+        strbuf_append_len(&forged, record.data, (size_t)(at - record.data));
+        strbuf_append(&forged, changes[i].to);
+        at += strlen(changes[i].from);
+        strbuf_append_len(&forged, at, (size_t)(check - at));
+        strbuf_appendf(&forged, "check %016llx\nfile-check " MAPHEADER_FILE_CHECK_ZERO,
+                       (unsigned long long)hash64(forged.data, forged.len, MAPHEADER_VERSION));
+        strbuf_reset(&why);
+        if (decodes(forged.data, forged.len, &why) || why.len == 0) {
+            fail_msg("\"%s\" was accepted", changes[i].to);
+        }
+        strbuf_fini(&forged);
+        strbuf_fini(&record);
+    }
+    mapheader_fini(&header);
+    strbuf_fini(&why);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hash_is_xxh64),
+        cmocka_unit_test(test_filter_has_all_keys_and_few_others),
+        cmocka_unit_test(test_empty_filter_has_nothing),
+        cmocka_unit_test(test_header_is_read_back),
+        cmocka_unit_test(test_header_with_any_damage_is_refused),
+        cmocka_unit_test(test_header_with_wrong_fields_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
