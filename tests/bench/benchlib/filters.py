@@ -70,13 +70,6 @@ class Filter:
             options += ["--macros", f"{stage}={names.decode('ascii')}"]
         return options
 
-    def memory_kib(self):
-        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
-            for line in file:
-                if line.startswith("RssAnon:"):
-                    return int(line.split()[1])
-        raise BenchError("no RssAnon in /proc: is this Linux?")
-
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
