@@ -90,7 +90,7 @@ as_nobody() {
 step_asan() {
   configure_in "$BUILD/asan" --enable-werror --enable-sanitizers=address,undefined &&
     make -C "$BUILD/asan" -j "$JOBS" all &&
-    make -C "$BUILD/asan" -j "$JOBS" check TESTS= &&
+    make -C "$BUILD/asan" -j "$JOBS" check-programs &&
     ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 as_nobody make -C "$BUILD/asan" -j "$JOBS" check
 }
 
@@ -164,8 +164,7 @@ summary_of() {
 }
 
 cmocka_lines() {
-  find "$1/tests" -name '*.log' ! -name test-suite.log -exec grep -hE '^\[  (PASSED|FAILED) *\] [0-9]+ test' {} + | sort | uniq -c |
-    awk '{ n = $1; $1 = ""; for (i = 0; i < n; i++) print substr($0, 2) }'
+  find "$1/tests" -name '*.log' ! -name test-suite.log -exec grep -hE '^\[  (PASSED|FAILED) *\] [0-9]+ test' {} +
 }
 
 run_step() {
