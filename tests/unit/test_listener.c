@@ -14,7 +14,6 @@
 #include "milter/listener.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,8 +199,8 @@ static void test_bad_paths(void **state)
     assert_non_null(strstr(fixture->why.data, "/nonexistent/x.sock.lock"));
 }
 
-/* In a child: exit status 0 if it got the socket. Holds it until the pipe closes. */
-static _Noreturn void compete(const char *path, int go, int done)
+/* In a child: exit status 0 if it got the socket. Begins when `go` closes, holds it until `hold` closes. */
+static _Noreturn void compete(const char *path, int go, int done, int hold)
 {
     struct listener listener;
     struct strbuf why;
@@ -215,7 +214,7 @@ static _Noreturn void compete(const char *path, int go, int done)
 
     (void)!write(done, won ? "w" : "l", 1);
     if (won) {
-        (void)poll(NULL, 0, 300);
+        (void)!read(hold, &byte, 1);
         listener_close(&listener);
     }
     strbuf_fini(&why);
@@ -228,16 +227,19 @@ static void test_of_many_that_start_at_once_one_wins(void **state)
     enum { COMPETITORS = 12 };
     int go[2];
     int done[2];
+    int hold[2];
     char byte;
     int winners = 0;
 
     (void)close(bind_other(fixture->path, true)); /* left over */
     assert_int_equal(pipe2(go, O_CLOEXEC), 0);
     assert_int_equal(pipe2(done, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(hold, O_CLOEXEC), 0);
     for (int i = 0; i < COMPETITORS; i++) {
         if (fork() == 0) {
             (void)close(go[1]);
-            compete(fixture->path, go[0], done[1]);
+            (void)close(hold[1]);
+            compete(fixture->path, go[0], done[1], hold[0]);
         }
     }
     (void)close(go[1]);
@@ -245,9 +247,11 @@ static void test_of_many_that_start_at_once_one_wins(void **state)
         assert_int_equal(read(done[0], &byte, 1), 1);
         winners += byte == 'w';
     }
+    (void)close(hold[1]);
     while (wait(NULL) > 0) {
     }
     assert_int_equal(winners, 1);
+    (void)close(hold[0]);
     (void)close(go[0]);
     (void)close(done[0]);
     (void)close(done[1]);
