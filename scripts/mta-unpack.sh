@@ -8,7 +8,7 @@
 set -eu
 
 usage() {
-    cat <<'TEXT'
+  cat <<'TEXT'
 usage: mta-unpack.sh FOLDER NAME...
 
 NAME is one or more of
@@ -26,113 +26,113 @@ TEXT
 say() { printf 'mta-unpack: %s\n' "$*" >&2; }
 
 die() {
-    say "$*"
-    exit 1
+  say "$*"
+  exit 1
 }
 
 packages_of() {
-    case $1 in
-        sendmail) echo sendmail-bin sendmail-base sendmail-cf ;;
-        postfix) echo postfix ;;
-        nss-wrapper) echo libnss-wrapper ;;
-        *) die "unknown name '$1' (sendmail, postfix, nss-wrapper)" ;;
-    esac
+  case $1 in
+    sendmail) echo sendmail-bin sendmail-base sendmail-cf ;;
+    postfix) echo postfix ;;
+    nss-wrapper) echo libnss-wrapper ;;
+    *) die "unknown name '$1' (sendmail, postfix, nss-wrapper)" ;;
+  esac
 }
 
 candidate() { apt-cache policy "$1" | sed -n 's/^  Candidate: //p'; }
 
 # A fresh container has no package lists at all.
 lists_present() {
-    have=$(candidate "$1")
-    [ -n "$have" ] && [ "$have" != "(none)" ]
+  have=$(candidate "$1")
+  [ -n "$have" ] && [ "$have" != "(none)" ]
 }
 
 lists_update() {
-    say "the package lists lack $1: apt-get update"
-    if [ "$(id -u)" -eq 0 ]; then
-        apt-get -qq update
-    elif command -v sudo >/dev/null; then
-        sudo apt-get -qq update
-    else
-        die "needs 'apt-get update', which needs root"
-    fi
+  say "the package lists lack $1: apt-get update"
+  if [ "$(id -u)" -eq 0 ]; then
+    apt-get -qq update
+  elif command -v sudo >/dev/null; then
+    sudo apt-get -qq update
+  else
+    die "needs 'apt-get update', which needs root"
+  fi
 }
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
 direct_libraries() {
-    apt-cache depends --important "$1" | sed -n 's/^ *|\{0,1\}\(Pre\)\{0,1\}Depends: \(lib[^<: ]*\).*/\2/p'
+  apt-cache depends --important "$1" | sed -n 's/^ *|\{0,1\}\(Pre\)\{0,1\}Depends: \(lib[^<: ]*\).*/\2/p'
 }
 
 # Prints the libraries, not installed here, that the packages given need, each once.
 missing_libraries() {
-    todo=$*
-    seen=' '
-    while [ -n "$todo" ]; do
-        next=
-        for package in $todo; do
-            for lib in $(direct_libraries "$package"); do
-                case $seen in *" $lib "*) continue ;; esac
-                seen="$seen$lib "
-                installed "$lib" && continue
-                echo "$lib"
-                next="$next $lib"
-            done
-        done
-        todo=$next
+  todo=$*
+  seen=' '
+  while [ -n "$todo" ]; do
+    next=
+    for package in $todo; do
+      for lib in $(direct_libraries "$package"); do
+        case $seen in *" $lib "*) continue ;; esac
+        seen="$seen$lib "
+        installed "$lib" && continue
+        echo "$lib"
+        next="$next $lib"
+      done
     done
+    todo=$next
+  done
 }
 
 download() {
-    # apt wants to read the folder as its user _apt, which cannot enter root's own folders.
-    (cd "$1" && shift && apt-get -qq -o APT::Sandbox::User=root -o Acquire::Retries=3 download "$@") ||
-        die "apt-get download failed"
+  # apt wants to read the folder as its user _apt, which cannot enter root's own folders.
+  (cd "$1" && shift && apt-get -qq -o APT::Sandbox::User=root -o Acquire::Retries=3 download "$@") ||
+    die "apt-get download failed"
 }
 
 library_path() {
-    find "$1/usr/lib" "$1/lib" -name '*.so*' -type f 2>/dev/null | sed 's|/[^/]*$||' |
-        grep -v -e '/perl/' -e '/sasl2$' -e '/security$' | sort -u | tr '\n' ':' | sed 's/:$//'
+  find "$1/usr/lib" "$1/lib" -name '*.so*' -type f 2>/dev/null | sed 's|/[^/]*$||' |
+    grep -v -e '/perl/' -e '/sasl2$' -e '/security$' | sort -u | tr '\n' ':' | sed 's/:$//'
 }
 
 unpack() {
-    name=$1
-    target=$2/$name
-    [ -f "$target/.complete" ] && return 0
-    packages=$(packages_of "$name")
-    for package in $packages; do
-        lists_present "$package" || lists_update "$package"
-    done
-    work=$target.new
-    rm -rf "$work" "$target"
-    mkdir -p "$work/.deb"
-    libraries=$(missing_libraries $packages)
-    say "downloading" $packages $libraries
-    download "$work/.deb" $packages $libraries
-    for deb in "$work"/.deb/*.deb; do
-        dpkg -x "$deb" "$work"
-    done
-    rm -rf "$work/.deb"
-    # A set-id program ignores LD_LIBRARY_PATH, and nobody wants one in a test folder.
-    find "$work" -type f -perm /6000 -exec chmod ug-s {} +
-    mv "$work" "$target"
-    library_path "$target" >"$target/.library-path"
-    : >"$target/.complete"
+  name=$1
+  target=$2/$name
+  [ -f "$target/.complete" ] && return 0
+  packages=$(packages_of "$name")
+  for package in $packages; do
+    lists_present "$package" || lists_update "$package"
+  done
+  work=$target.new
+  rm -rf "$work" "$target"
+  mkdir -p "$work/.deb"
+  libraries=$(missing_libraries $packages)
+  say "downloading" $packages $libraries
+  download "$work/.deb" $packages $libraries
+  for deb in "$work"/.deb/*.deb; do
+    dpkg -x "$deb" "$work"
+  done
+  rm -rf "$work/.deb"
+  # A set-id program ignores LD_LIBRARY_PATH, and nobody wants one in a test folder.
+  find "$work" -type f -perm /6000 -exec chmod ug-s {} +
+  mv "$work" "$target"
+  library_path "$target" >"$target/.library-path"
+  : >"$target/.complete"
 }
 
 case ${1:-} in
-    -h | --help)
-        usage
-        exit 0
-        ;;
+  -h | --help)
+    usage
+    exit 0
+    ;;
 esac
 if [ $# -lt 2 ]; then
-    usage >&2
-    exit 2
+  usage >&2
+  exit 2
 fi
 folder=$1
 shift
 for name in "$@"; do
-    packages_of "$name" >/dev/null
+  packages_of "$name" >/dev/null
 done
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
@@ -141,6 +141,6 @@ folder=$(cd "$folder" && pwd)
 exec 9>"$folder/.lock"
 command -v flock >/dev/null && flock 9
 for name in "$@"; do
-    unpack "$name" "$folder"
-    echo "$name $folder/$name"
+  unpack "$name" "$folder"
+  echo "$name $folder/$name"
 done
