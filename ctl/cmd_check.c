@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ctl/ctl.h"
 
+#include "lib/policy/config.h"
 #include "lib/policy/rule_check.h"
-#include "lib/policy/ruleset.h"
 
 #include <stdio.h>
 
@@ -43,11 +43,11 @@ int cmd_check(struct ctl *ctl, int argc, char **argv)
     }
     ctl_problems_init(&problems, ctl);
 
-    struct ruleset *ruleset = ruleset_load(ctl->config_path, &problems.diag);
+    struct config *config = config_load(ctl->config_path, &problems.diag);
 
-    if (ruleset != NULL) {
-        rule_check_maps(ruleset_config(ruleset), &problems.diag);
-        ruleset_unref(&ruleset);
+    if (config != NULL) {
+        rule_check_all(config, &problems.diag);
+        config_free(&config);
     }
     int code = report(ctl, &problems);
 

@@ -103,29 +103,29 @@ static bool take_innermost(char **text)
     return true;
 }
 
+/* The first "]:" with something behind it, after which the address stands: "@[192.0.2.1]:user@c". */
+static const char *literal_route_end(const char *text)
+{
+    const char *end = *text == '@' && text[1] == '[' ? strstr(text, "]:") : NULL;
+
+    return end == NULL || end[2] == '\0' ? NULL : end + 2;
+}
+
 /* "@a,@b:user@c": what stands behind the route, as canonify's three rules find it. */
 static const char *skip_route(const char *text)
 {
-    const char *comma;
+    const char *at;
 
-    while (*text == '@' && (comma = find_first(text + 1, ",")) != NULL && comma > text + 1 &&
-           comma[1] != '\0') {
-        text = comma + 1;
+    while (*text == '@' && (at = find_first(text + 1, ",")) != NULL && at > text + 1 &&
+           at[1] != '\0') {
+        text = at + 1;
     }
-    while (*text == '@') {
-        const char *from = text + 1;
-
-        if (*from == '[') {
-            const char *close = find_first(from, "]");
-
-            from = close == NULL ? from : close;
-        }
-        const char *colon = find_first(from, ":");
-
-        if (colon == NULL || colon == text + 1 || colon[1] == '\0') {
-            break;
-        }
-        text = colon + 1;
+    while ((at = literal_route_end(text)) != NULL) {
+        text = at;
+    }
+    while (*text == '@' && (at = find_first(text + 1, ":")) != NULL && at > text + 1 &&
+           at[1] != '\0') {
+        text = at + 1;
     }
     return text;
 }
@@ -303,6 +303,24 @@ const char *address_dequote(struct arena *arena, const char *local)
     }
     *end = '\0';
     return angles == 0 && parens == 0 ? text : local;
+}
+
+const char *address_plain(struct arena *arena, const char *text)
+{
+    char *plain = arena_alloc(arena, strlen(text) + 1);
+    char *end = plain;
+
+    for (; *text != '\0'; text++) {
+        if (*text == '"') {
+            continue;
+        }
+        if (*text == '\\' && text[1] != '\0') {
+            text++;
+        }
+        *end++ = *text;
+    }
+    *end = '\0';
+    return plain;
 }
 
 bool address_has_operator(const char *local, struct address_operators operators)

@@ -40,6 +40,9 @@ bool address_split(struct arena *arena, const char *text, struct address_operato
 /* The local part without its quotes if it is one quoted string that needs none (no blanks in it); else as it is. */
 const char *address_dequote(struct arena *arena, const char *local);
 
+/* Any text without quotes, and each quoted pair without its backslash: as keys and replies have it. */
+const char *address_plain(struct arena *arena, const char *text);
+
 /* Does the local part hold '@', '%' or '!' (the last two as `operators` says) outside of quotes? */
 bool address_has_operator(const char *local, struct address_operators operators);
 

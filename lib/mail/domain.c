@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/mail/domain.h"
+#include "lib/mail/netaddr.h"
 
 #include <string.h>
 #include <strings.h>
@@ -16,6 +17,28 @@ bool domain_is_literal(const char *name)
     size_t len = strlen(name);
 
     return len >= 2 && name[0] == '[' && name[len - 1] == ']';
+}
+
+const char *domain_full_literal(struct arena *arena, const char *name)
+{
+    char inner[NETADDR_TEXT_SIZE];
+    char text[NETADDR_TEXT_SIZE];
+    struct netaddr addr;
+    size_t len = strlen(name);
+
+    if (!domain_is_literal(name) || strncasecmp(name, "[ipv6:", 6) != 0 ||
+        len - 2 >= sizeof(inner)) {
+        return name;
+    }
+    memcpy(inner, name + 1, len - 2);
+    inner[len - 2] = '\0';
+    if (!netaddr_parse(inner, &addr) || addr.family != NETADDR_IPV6) {
+        return name;
+    }
+    char *literal = arena_printf(arena, "[%s]", netaddr_format(&addr, text));
+
+    domain_fold(literal);
+    return literal;
 }
 
 bool domain_equal(const char *a, const char *b)

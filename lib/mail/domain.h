@@ -21,6 +21,9 @@ const char *domain_parent(const char *name);
 /* Does it stand in brackets: "[192.0.2.1]"? */
 bool domain_is_literal(const char *name);
 
+/* "[IPv6:2001:db8::1]" with all its groups, as Sendmail writes it; any other name as it is. In lower case. */
+const char *domain_full_literal(struct arena *arena, const char *name);
+
 bool domain_equal(const char *a, const char *b);
 
 /* Does `name` end in `suffix` as text, without regard to case? */

@@ -77,6 +77,15 @@ static bool is_ipv6_key(const char *key)
     return strncasecmp(key, "IPv6", 4) == 0 && (key[4] == ':' || key[4] == '\0' || key[4] == '/');
 }
 
+/* "2001:db8::/32", which Sendmail would not read without the word IPv6: in front. */
+static bool is_bare_ipv6(const char *key)
+{
+    const char *colon = *key == '[' ? NULL : strchr(key, ':');
+
+    return colon != NULL && strchr(colon + 1, ':') != NULL &&
+           key[strspn(key, "0123456789abcdefABCDEF:./")] == '\0';
+}
+
 /* "Form:" is one letter or one swap away from "From:". */
 static const char *similar_tag(const char *key, size_t len)
 {
@@ -118,7 +127,7 @@ static void find_tag(struct entry *entry)
             warn(entry, "a tag ends in ':', not in '.'", "is taken as a domain");
         }
     }
-    if (colon == NULL || is_ipv6_key(key) || *key == '[' ||
+    if (colon == NULL || is_ipv6_key(key) || is_bare_ipv6(key) || *key == '[' ||
         memchr(key, '@', (size_t)(colon - key)) != NULL) {
         return;
     }
@@ -138,10 +147,10 @@ static void find_tag(struct entry *entry)
 
 /* ---- keys ---- */
 
-/* Is it meant as an address: digits and dots, or IPv6:? */
+/* Is it meant as an address: digits and dots, or IPv6? */
 static bool looks_like_network(const char *key)
 {
-    return is_ipv6_key(key) ||
+    return is_ipv6_key(key) || is_bare_ipv6(key) ||
            (isdigit((unsigned char)*key) && key[strspn(key, "0123456789./")] == '\0');
 }
 
@@ -157,7 +166,7 @@ static void check_network(struct entry *entry)
 
             (void)snprintf(hint, sizeof(hint), "the network is %s", netaddr_format(&network, text));
             error(entry, hint, "has bits set behind its prefix length");
-        } else if (strchr(entry->rest, '/') != NULL || is_ipv6_key(entry->rest)) {
+        } else if (strpbrk(entry->rest, "/:") != NULL) {
             error(entry, "write 192.0.2.0/25 or IPv6:2001:db8::/33", "is no address or network");
         } else {
             warn(entry, "octets are 0 to 255 without leading zeros",
@@ -170,65 +179,58 @@ static void check_network(struct entry *entry)
     strbuf_append(entry->line->stored_key, netaddr_format(&network, text));
 }
 
-/* "[IPv6:2001:db8::1]" is stored as the client's name will be written: all groups. */
-static void store_literal(const struct entry *entry)
+/* "[IPv6:2001:db8::1]" is stored as clients and domains will be written: all groups. */
+static void store_name(const struct entry *entry, const char *name)
 {
-    char inner[NETADDR_TEXT_SIZE];
-    char text[NETADDR_TEXT_SIZE];
-    struct netaddr addr;
-    size_t len = strlen(entry->rest);
+    struct arena *arena = arena_new();
 
-    if (len - 2 < sizeof(inner) && strncasecmp(entry->rest, "[IPv6:", 6) == 0 &&
-        strstr(entry->rest, "::") != NULL) {
-        memcpy(inner, entry->rest + 1, len - 2);
-        inner[len - 2] = '\0';
-        if (netaddr_parse(inner, &addr)) {
-            strbuf_appendf(entry->line->stored_key, "[%s]", netaddr_format(&addr, text));
-            return;
-        }
-    }
-    strbuf_append(entry->line->stored_key, entry->rest);
+    strbuf_append(entry->line->stored_key, domain_full_literal(arena, name));
+    arena_free(&arena);
 }
 
-static void check_address_key(struct entry *entry)
+static void check_address_key(const struct entry *entry)
 {
     const char *at = strrchr(entry->rest, '@');
 
     if (at == entry->rest) {
-        error(entry, "write the domain without '@'",
-              "matches nothing: a key never begins with '@'");
+        warn(entry, "write the domain without '@'", "can never match: no key begins with '@'");
     } else if (at[1] != '\0' && at[strlen(at) - 1] == '.') {
-        error(entry, "leave the last dot out",
-              "can never match: trailing dots are taken off addresses");
+        warn(entry, "leave the last dot out", "can never match: addresses lose trailing dots");
     } else if (entry->tag == TAG_CONNECT) {
         warn(entry, "clients are hosts and addresses", "can never match");
     }
-    strbuf_append(entry->line->stored_key, entry->rest);
+    strbuf_append_len(entry->line->stored_key, entry->rest, (size_t)(at + 1 - entry->rest));
+    store_name(entry, at + 1);
 }
 
+/* What can never match is stored all the same, as Sendmail's makemap does, with a warning. */
 static void check_key(struct entry *entry)
 {
-    size_t len = strlen(entry->rest);
+    const char *rest = entry->rest;
+    size_t len = strlen(rest);
 
     if (len == 0) {
-        error(entry, "no blank may stand between tag and key",
-              "a tag without a key matches nothing");
-    } else if (strpbrk(entry->rest, "\"\\<>(),;") != NULL) {
-        error(entry, "write addresses without quotes and brackets <>",
-              "a key with such characters can never match");
-    } else if (strchr(entry->rest, '@') != NULL) {
+        warn(entry, "no blank may stand between tag and key",
+             "can never match: a tag without a key");
+    } else if (strpbrk(rest, "<>") != NULL) {
+        warn(entry, "write addresses without <>; the sender of a bounce, <>, is never looked up",
+             "can never match");
+        strbuf_append(entry->line->stored_key, rest);
+    } else if (strchr(rest, '@') != NULL) {
         check_address_key(entry);
-    } else if (looks_like_network(entry->rest)) {
+    } else if (strpbrk(rest, "\"\\(),;") != NULL) {
+        warn(entry, "a user's key ends in '@'", "can never match: no host has such a name");
+        strbuf_append(entry->line->stored_key, rest);
+    } else if (looks_like_network(rest)) {
         check_network(entry);
-    } else if (domain_is_literal(entry->rest)) {
-        store_literal(entry);
-    } else if (*entry->rest == '[') {
-        error(entry, "write [192.0.2.1]", "a bracket is not closed");
-    } else if (entry->rest[len - 1] == '.') {
-        error(entry, "leave the last dot out",
-              "can never match: trailing dots are taken off names");
+    } else if (*rest == '[' && !domain_is_literal(rest)) {
+        warn(entry, "write [192.0.2.1]", "can never match: the bracket is not closed");
+        strbuf_append(entry->line->stored_key, rest);
     } else {
-        strbuf_append(entry->line->stored_key, entry->rest);
+        if (rest[len - 1] == '.') {
+            warn(entry, "leave the last dot out", "can never match: names lose trailing dots");
+        }
+        store_name(entry, rest);
     }
 }
 
@@ -335,7 +337,7 @@ static enum status check_access_line(const struct mapfile_line *line)
     }
     if (entry.tag == TAG_LIMIT) {
         check_limit(&entry);
-    } else if (*entry.rest != '\0') {
+    } else {
         check_value(&entry);
     }
     return entry.bad ? STATUS_INVALID : STATUS_OK;

@@ -209,28 +209,13 @@ static const char *detail_of(const char *local)
     return *local == '\0' || *local == '"' ? NULL : strchr(local + 1, '+');
 }
 
-/* The local part as a key has it: no quotes, no backslashes. */
-static const char *plain_local(struct arena *arena, const char *local)
-{
-    char *plain = arena_alloc(arena, strlen(local) + 1);
-    char *end = plain;
-
-    for (; *local != '\0'; local++) {
-        if (*local != '"' && *local != '\\') {
-            *end++ = *local;
-        }
-    }
-    *end = '\0';
-    return plain;
-}
-
 /* F and U: `rest` is "@domain" or "@". */
 static struct access_match find_user(const struct access_search *search, const char *local,
                                      const char *rest)
 {
     struct access_match match = {.status = STATUS_NOTFOUND};
     const char *plus = detail_of(local);
-    const char *plain = plain_local(search->session->scratch, local);
+    const char *plain = *local == '"' ? address_plain(search->session->scratch, local) : local;
 
     if (try_key(search, plain, strlen(plain), "", rest, &match) || plus == NULL) {
         return match;

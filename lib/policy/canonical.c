@@ -55,27 +55,6 @@ static bool is_localhost(const struct session *session, const char *domain)
            (domain_equal(rest, ".uucp") && operators_of(session).bang);
 }
 
-/* IPv6 in a literal is written out in full, as Sendmail does. */
-static const char *normalize_literal(struct session *session, const char *domain)
-{
-    char text[NETADDR_TEXT_SIZE];
-    struct netaddr addr;
-    size_t len = strlen(domain);
-
-    if (strncasecmp(domain, "[ipv6:", 6) != 0) {
-        return domain;
-    }
-    const char *inner = arena_strndup(session->scratch, domain + 1, len - 2);
-
-    if (!netaddr_parse(inner, &addr) || addr.family != NETADDR_IPV6) {
-        return domain;
-    }
-    char *literal = arena_printf(session->scratch, "[%s]", netaddr_format(&addr, text));
-
-    domain_fold(literal);
-    return literal;
-}
-
 static const char *canonical_domain(struct session *session, const char *typed)
 {
     if (is_localhost(session, typed)) {
@@ -84,8 +63,8 @@ static const char *canonical_domain(struct session *session, const char *typed)
     const char *domain = domain_normalize(session->scratch, typed);
 
     if (domain_is_literal(domain)) {
-        return classes_is_local(session, domain) ? session->hostname
-                                                 : normalize_literal(session, domain);
+        domain = domain_full_literal(session->scratch, domain);
+        return classes_is_local(session, domain) ? session->hostname : domain;
     }
     return domain;
 }
@@ -94,6 +73,54 @@ static enum status invalid(struct reply *error_out, const char *dsn, const char 
 {
     *error_out = reply_make(553, dsn, text);
     return STATUS_INVALID;
+}
+
+/* Rulesets 3 and 4 give "localhost" and own literals the own host name, and take trailing dots off. */
+static const char *typed_domain(struct session *session, const char *domain)
+{
+    const char *canonical = canonical_domain(session, domain);
+    size_t len = strlen(domain);
+
+    if (canonical == session->hostname) {
+        return canonical;
+    }
+    while (len > 0 && domain[len - 1] == '.') {
+        len--;
+    }
+    return arena_strndup(session->scratch, domain, len);
+}
+
+/* "user%own@own": ruleset 4 takes the last own name off, as long as the one before is own as well. */
+static void drop_doubled_own_names(struct session *session, struct address *address)
+{
+    const char *percent;
+
+    while (classes_is_local(session, address->domain) &&
+           (percent = strrchr(address->local, '%')) != NULL && percent > address->local &&
+           classes_is_local(session, percent + 1)) {
+        address->domain = percent + 1;
+        address->local = arena_strndup(session->scratch, address->local,
+                                       (size_t)(percent - address->local));
+    }
+}
+
+/* Sendmail's $f of an address that was split once: what rulesets 3, 1 and 4 make of it. */
+static const char *typed_form(struct session *session, const struct address *split)
+{
+    struct address address = *split;
+
+    if (address.domain == NULL) {
+        return address.local;
+    }
+    address.domain = typed_domain(session, address.domain);
+
+    size_t host = strcspn(address.domain, ".:%@!^/[]+()<>,;");
+
+    if (operators_of(session).bang && host > 0 && domain_equal(address.domain + host, ".uucp")) {
+        return arena_printf(session->scratch, "%.*s!%s", (int)host, address.domain, address.local);
+    }
+    drop_doubled_own_names(session, &address);
+    return address_format(session->scratch, &address);
 }
 
 /* One address until no own host is left in front of another: ruleset 3 and the start of ruleset 0. */
@@ -107,14 +134,18 @@ static enum status canonify(struct session *session, const char *text, struct ca
         if (!address_split(session->scratch, text, operators, &address, error_out)) {
             return STATUS_INVALID;
         }
-        out->typed = text;
+        if (rewrites == 0) {
+            out->typed = typed_form(session, &address);
+        }
         out->domain = address.domain == NULL ? NULL : canonical_domain(session, address.domain);
         out->is_local = out->domain != NULL && classes_is_local(session, out->domain);
-        out->local = address.local;
         if (out->domain != NULL && !out->is_local) {
+            out->local = address.local;
+            out->dequoted = false;
             return STATUS_OK;
         }
         out->local = address_dequote(session->scratch, address.local);
+        out->dequoted = out->local != address.local;
         if (*out->local == '\0') {
             return invalid(error_out, "5.1.3", "User address required");
         }
@@ -136,6 +167,17 @@ static enum status start(struct session *session, const char *typed, const char 
     return **text_out == '\0' ? invalid(error_out, "5.1.3", "User address required") : STATUS_OK;
 }
 
+/*
+ * The local part as keys have it. One that is quoted as a whole keeps its quotes until a key is made of it, as a sign that
+ * it has no detail.
+ */
+static void finish(struct session *session, struct canonical *out)
+{
+    if (!out->dequoted && *out->local != '"') {
+        out->local = address_plain(session->scratch, out->local);
+    }
+}
+
 enum status canonical_sender(struct session *session, const char *typed, struct canonical *out,
                              struct reply *error_out)
 {
@@ -147,7 +189,7 @@ enum status canonical_sender(struct session *session, const char *typed, struct 
     }
     status = canonify(session, text, out, error_out);
     if (status == STATUS_OK) {
-        out->local = address_dequote(session->scratch, out->local);
+        finish(session, out);
     }
     return status;
 }
@@ -172,6 +214,19 @@ static enum status relays_for(struct session *session, const char *domain, bool 
     return match.status == STATUS_TEMPFAIL ? STATUS_TEMPFAIL : STATUS_OK;
 }
 
+/* Takes one host off a recipient whose local part names another, if we relay for it; *more_out: look again. */
+static enum status forward(struct session *session, struct canonical *out, bool *more_out)
+{
+    const char *local = address_dequote(session->scratch, out->local);
+
+    *more_out = false;
+    out->dequoted = out->dequoted || local != out->local;
+    out->local = local;
+    return address_has_operator(local, operators_of(session))
+               ? relays_for(session, out->domain, more_out)
+               : STATUS_OK;
+}
+
 enum status canonical_recipient(struct session *session, const char *typed, struct canonical *out,
                                 struct reply *error_out)
 {
@@ -180,22 +235,15 @@ enum status canonical_recipient(struct session *session, const char *typed, stru
     enum status status = start(session, typed, &text, error_out);
 
     for (int rewrites = 0; status == STATUS_OK && rewrites < MAX_REWRITES; rewrites++) {
-        bool relays = false;
+        bool more = false;
 
         status = canonify(session, text, out, error_out);
-        if (status != STATUS_OK) {
-            return status;
+        if (status == STATUS_OK && !loose && out->domain != NULL) {
+            status = forward(session, out, &more);
         }
-        if (out->domain != NULL) {
-            out->local = address_dequote(session->scratch, out->local);
-        }
-        if (loose || out->domain == NULL ||
-            !address_has_operator(out->local, operators_of(session))) {
+        if (status == STATUS_OK && !more) {
+            finish(session, out);
             return STATUS_OK;
-        }
-        status = relays_for(session, out->domain, &relays);
-        if (status != STATUS_OK || !relays) {
-            return status;
         }
         text = out->local;
     }

@@ -15,11 +15,11 @@
 #include <stdbool.h>
 
 struct canonical {
-    const char *local;  /* without quotes, unless it needs them */
+    const char *local;  /* as rules compare it: without its quotes where Sendmail takes them off */
     const char *domain; /* lower case; NULL: none */
     bool is_local;      /* the domain is in class w */
-    const char *
-        typed; /* Sendmail's $f: no brackets, no route, case kept, own hosts before operators taken off */
+    bool dequoted;      /* quotes were taken off the local part */
+    const char *typed;  /* Sendmail's $f: no brackets, no route, case and quotes kept */
 };
 
 /*

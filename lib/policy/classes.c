@@ -22,7 +22,6 @@ struct classes {
 static const char *const loopback_literals[] = {
     "[127.0.0.1]",
     "[ipv6:0:0:0:0:0:0:0:1]",
-    "[ipv6:::1]",
 };
 
 static struct table *load_list(const char *name, const char *path, const struct config *config,
@@ -95,6 +94,7 @@ bool classes_is_local(const struct session *session, const char *name)
 {
     char folded[DOMAIN_MAX_LEN + 1];
 
+    name = domain_full_literal(session->scratch, name);
     if (!fold_into(folded, name)) {
         return false;
     }

@@ -6,9 +6,11 @@
 #include "lib/mail/domain.h"
 #include "lib/policy/access_map.h"
 #include "lib/policy/action.h"
+#include "lib/policy/classes.h"
 #include "lib/policy/keyindex.h"
 #include "lib/table/linereader.h"
 #include "lib/table/mapline.h"
+#include "lib/table/table_gdbm.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -264,47 +266,73 @@ static void inspect_spammers(struct check *check, const struct mapfile_line *lin
     }
 }
 
-static void check_currency(const struct check *check)
+/* What is said of a map names it already. */
+static const char *without_path(const char *why, const char *path)
+{
+    size_t len = strlen(path);
+
+    return strncmp(why, path, len) == 0 && strncmp(why + len, ": ", 2) == 0 ? why + len + 2 : why;
+}
+
+/* Is the compiled map there, whole, and made from the text as it is now? */
+static void check_map(const struct check *check)
 {
     char *map = config_map_path(check->path);
+    char hint[64];
     struct strbuf why;
 
     strbuf_init(&why);
-    if (!mapfile_is_current(map, check->path, check->format, &why)) {
-        bool missing = access(map, F_OK) != 0;
-        char hint[64];
+    (void)snprintf(hint, sizeof(hint), "run posternctl makemap %s", check->format->name);
 
-        (void)snprintf(hint, sizeof(hint), "run posternctl makemap %s", check->format->name);
-        diag_report(check->diag, missing ? DIAG_ERROR : DIAG_WARNING, map, 0, hint, "%s", why.data);
+    struct table *table = table_gdbm_open(check->format->name, map, check->path, &why);
+
+    if (table == NULL) {
+        diag_report(check->diag, DIAG_ERROR, map, 0, hint, "%s", without_path(why.data, map));
+    } else if (!mapfile_is_current(map, check->path, check->format, &why)) {
+        diag_report(check->diag, DIAG_WARNING, map, 0, hint, "%s", without_path(why.data, map));
     }
+    table_unref(&table);
     strbuf_fini(&why);
     free(map);
 }
 
-void rule_check_maps(const struct config *config, struct diag *diag)
+static void check_maps(struct check *check)
 {
+    const struct config *config = check->config;
     struct diag silent;
+
+    diag_init(&silent, NULL, NULL);
+    if (*config->access != '\0') {
+        check->path = config->access;
+        check->format = &access_map_format;
+        if (pass(check, check->diag, index_key)) {
+            keyindex_sort(check->access);
+            (void)pass(check, &silent, inspect_access);
+            report_counts(check);
+        }
+        check_map(check);
+    }
+    if (*config->spammers != '\0') {
+        check->path = config->spammers;
+        check->format = &spammers_map_format;
+        (void)pass(check, check->diag, inspect_spammers);
+        check_map(check);
+    }
+}
+
+void rule_check_all(const struct config *config, struct diag *diag)
+{
+    struct classes *classes = classes_load(config, diag);
     struct keyindex index;
     struct check check = {.config = config, .diag = diag, .access = &index};
 
-    diag_init(&silent, NULL, NULL);
+    classes_free(&classes);
     keyindex_init(&index);
-    if (*config->access != '\0') {
-        check.path = config->access;
-        check.format = &access_map_format;
-        if (pass(&check, diag, index_key)) {
-            keyindex_sort(&index);
-            (void)pass(&check, &silent, inspect_access);
-            report_counts(&check);
-            check_currency(&check);
-        }
-    }
-    if (*config->spammers != '\0') {
-        check.path = config->spammers;
-        check.format = &spammers_map_format;
-        if (pass(&check, diag, inspect_spammers)) {
-            check_currency(&check);
-        }
-    }
+    check_maps(&check);
     keyindex_fini(&index);
+    if (!config_has(config, FEATURE_ACCEPT_UNRESOLVABLE_DOMAINS)) {
+        diag_report(
+            diag, DIAG_WARNING, config->path, 0, "add accept_unresolvable_domains to features",
+            "this version does not ask DNS: senders whose domain does not resolve are accepted");
+    }
 }

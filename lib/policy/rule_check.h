@@ -11,7 +11,7 @@
 #include "lib/base/diag.h"
 #include "lib/policy/config.h"
 
-/* Reads the text of each configured map and compares it with its compiled form. All findings go to `diag`. */
-void rule_check_maps(const struct config *config, struct diag *diag);
+/* Reads all that the configuration names. All findings go to `diag`. */
+void rule_check_all(const struct config *config, struct diag *diag);
 
 #endif

@@ -136,15 +136,6 @@ static struct map map_share(const struct map *map)
 
 /* ---- rulesets ---- */
 
-static void warn_of_missing_dns(const struct config *config, struct diag *diag)
-{
-    if (!config_has(config, FEATURE_ACCEPT_UNRESOLVABLE_DOMAINS)) {
-        diag_report(
-            diag, DIAG_WARNING, config->path, 0, "add accept_unresolvable_domains to features",
-            "this version does not ask DNS: senders whose domain does not resolve are accepted");
-    }
-}
-
 struct ruleset *ruleset_load(const char *path, struct diag *diag)
 {
     struct base *base = base_load(path, diag);
@@ -154,7 +145,6 @@ struct ruleset *ruleset_load(const char *path, struct diag *diag)
     }
     struct ruleset *ruleset = xcalloc(1, sizeof(*ruleset));
 
-    warn_of_missing_dns(base->config, diag);
     atomic_init(&ruleset->references, 1);
     ruleset->base = base;
     ruleset->access = map_open("access", base->config->access, diag);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/policy/sender_rules.h"
 
+#include "lib/mail/address.h"
 #include "lib/mail/domain.h"
 #include "lib/policy/canonical.h"
 #include "lib/policy/classes.h"
@@ -74,7 +75,7 @@ static struct rules_result check_unqualified(struct session *session,
         return rules_nothing();
     }
     const char *text = arena_printf(session->scratch, "Domain name required for sender address %s",
-                                    sender->typed);
+                                    address_plain(session->scratch, sender->typed));
 
     return rules_refuse(553, "5.5.4", reply_clean(session->scratch, text), "unqualified_sender");
 }

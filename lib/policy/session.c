@@ -98,13 +98,17 @@ static void set_name(struct session *session, const struct session_client *clien
     session->resolve = resolve_of(client);
     session->client_ptr = is_name(client->ptr) ? domain_normalize(session->arena, client->ptr)
                                                : name;
-    if (session->resolve == RESOLVE_OK && *name != '\0') {
-        session->client_name = name;
-    } else if (*session->client_addr != '\0') {
-        session->client_name = arena_printf(session->arena, "[%s]", session->client_addr);
-    } else {
-        session->client_name = name;
-    }
+    const char *literal = *session->client_addr == '\0'
+                              ? ""
+                              : arena_printf(session->arena, "[%s]", session->client_addr);
+
+    session->client_name = *name != '\0' && (session->resolve == RESOLVE_OK || *literal == '\0')
+                               ? name
+                               : literal;
+    /* Without a PTR record Sendmail's {client_ptr} is the literal too. */
+    session->client_ptr = is_name(client->ptr) ? domain_normalize(session->arena, client->ptr)
+                          : *name != '\0'      ? name
+                                               : literal;
 }
 
 /* "[192.0.2.1]", the own address that the client connected to. */
