@@ -105,7 +105,8 @@ fixed_addresses() {
 
 step_tsan() {
   configure_in "$BUILD/tsan" --enable-werror --enable-sanitizers=thread &&
-    fixed_addresses make -C "$BUILD/tsan" -j "$JOBS" all check &&
+    make -C "$BUILD/tsan" -j "$JOBS" all &&
+    fixed_addresses make -C "$BUILD/tsan" -j "$JOBS" check &&
     fixed_addresses make -C "$BUILD/tsan" check-integration PYTEST_ARGS='-q -k reload'
 }
 
