@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 /*
- * Opens (or creates) and locks a plain file. The lock ends with the process or with lockfile_release(). -1 and errno: EWOULDBLOCK
+ * Opens (or creates) and locks a plain file; waits a second for another process to let go. The lock ends with the process or with lockfile_release(). -1 and errno: EWOULDBLOCK
  * if another process has it, then *busy_out is a descriptor to read from (the caller closes it), else -1.
  */
 int lockfile_acquire(const char *path, mode_t mode, int *busy_out);
