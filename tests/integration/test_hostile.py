@@ -127,8 +127,11 @@ def test_random_order_of_valid_commands(postern):
 # ---- the control socket
 
 
+# Names of their own: pytest puts the name of a test into the environment of all that it starts.
 @pytest.mark.parametrize(
-    "data", [b"", b"\0", b"\n", b"nonsense\n", b"reload" * 100000, b"\xff" * 5000 + b"\n", b"reload\0\n"]
+    "data",
+    [b"", b"\0", b"\n", b"nonsense\n", b"reload" * 100000, b"\xff" * 5000 + b"\n", b"reload\0\n"],
+    ids=["nothing", "NUL", "newline", "nonsense", "long", "8-bit", "NUL_behind"],
 )
 def test_garbage_on_the_control_socket(postern, data):
     path = postern.listen.parent / "control.sock"
