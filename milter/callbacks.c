@@ -196,6 +196,7 @@ static enum mfi_answer cb_connect(void *owner, struct mfi *mfi, const char *host
     };
 
     session_connect(&conversation->session, &client);
+    decision_log_client_changed(&conversation->log);
     conversation->connected = true;
     stats_add(&callbacks->stats->sessions);
     stats_change(&callbacks->stats->sessions_open, 1);
@@ -216,6 +217,7 @@ static enum mfi_answer cb_helo(void *owner, struct mfi *mfi, const char *name)
     }
     struct verdict verdict = stage_helo(&conversation->session, name);
 
+    decision_log_client_changed(&conversation->log);
     count(callbacks, STATS_HELO, &verdict);
     return conversation->silent ? MFI_NOREPLY : MFI_CONTINUE;
 }

@@ -52,27 +52,32 @@ static void write_id(char id[DECISION_LOG_ID_SIZE])
 
 /* ---- lines ---- */
 
+static void append_text(struct strbuf *line, const char *key, const char *value)
+{
+    if (value != NULL && value[0] != '\0') {
+        log_field(line, key, value);
+    }
+}
+
+static void make_prefix(struct decision_log *log, const struct session *session)
+{
+    log_field(&log->prefix, "session", log->id);
+    append_text(&log->prefix, "client", session->client_name);
+    append_text(&log->prefix, "addr", session->client_addr);
+    append_text(&log->prefix, "helo", session->helo);
+}
+
+/* Begins a line. */
 static void append_session(struct decision_log *log, const struct session *session,
                            const char *queue_id)
 {
-    struct strbuf *line = &log->line;
-
-    strbuf_reset(line);
-    log_field(line, "session", log->id);
-    log_field(line, "queue", queue_id);
-    if (session == NULL) {
-        return;
+    strbuf_reset(&log->line);
+    if (log->prefix.len == 0) {
+        make_prefix(log, session);
     }
-    log_field(line, "client", session->client_name);
-    if (session->client_addr != NULL && session->client_addr[0] != '\0') {
-        log_field(line, "addr", session->client_addr);
-    }
-    if (session->helo != NULL && session->helo[0] != '\0') {
-        log_field(line, "helo", session->helo);
-    }
-    if (session->login.authen != NULL && session->login.authen[0] != '\0') {
-        log_field(line, "user", session->login.authen);
-    }
+    strbuf_append_len(&log->line, log->prefix.data, log->prefix.len);
+    log_field(&log->line, "queue", queue_id);
+    append_text(&log->line, "user", session->login.authen);
 }
 
 static void append_verdict(struct strbuf *line, const struct verdict *verdict)
@@ -123,9 +128,12 @@ void decision_log_message(struct decision_log *log, const struct session *sessio
     log_field(&log->line, "from", sender);
     log_field(&log->line, "to", log->recipients.data);
     log_field_uint(&log->line, "nrcpt", log->recipient_count);
-    log_field(&log->line, "stage", stats_stage_name(STATS_EOM));
-    log_field(&log->line, "action",
-              verdict->kind == VERDICT_CONTINUE ? "accept" : verdict_kind_name(verdict->kind));
+    if (verdict->kind == VERDICT_CONTINUE) {
+        strbuf_append(&log->line, " stage=eom action=accept");
+    } else {
+        strbuf_append(&log->line, " stage=eom action=");
+        strbuf_append(&log->line, verdict_kind_name(verdict->kind));
+    }
     append_verdict(&log->line, verdict);
     log_line(log->logger, LOG_LEVEL_INFO, log->line.data);
 }
@@ -155,6 +163,13 @@ void decision_log_event(struct decision_log *log, const struct session *session,
 
 /* ---- lookups ---- */
 
+static void begin_trace_line(struct decision_log *log, const char *event)
+{
+    strbuf_reset(&log->line);
+    log_field(&log->line, "session", log->id);
+    log_field(&log->line, "event", event);
+}
+
 static void trace_lookup(struct trace *trace, const struct trace_lookup *lookup)
 {
     struct decision_log *log = (struct decision_log *)trace;
@@ -165,8 +180,7 @@ static void trace_lookup(struct trace *trace, const struct trace_lookup *lookup)
         [STATUS_INVALID] = "invalid",
     };
 
-    append_session(log, NULL, NULL);
-    log_field(&log->line, "event", "lookup");
+    begin_trace_line(log, "lookup");
     log_field(&log->line, "table", lookup->table);
     log_field(&log->line, "key", lookup->key);
     log_field(&log->line, "result", results[lookup->result]);
@@ -181,8 +195,7 @@ static void trace_note(struct trace *trace, const char *text)
 {
     struct decision_log *log = (struct decision_log *)trace;
 
-    append_session(log, NULL, NULL);
-    log_field(&log->line, "event", "note");
+    begin_trace_line(log, "note");
     log_field(&log->line, "text", text);
     log_line(log->logger, LOG_LEVEL_DEBUG, log->line.data);
 }
@@ -195,6 +208,7 @@ void decision_log_init(struct decision_log *log, struct logger *logger)
     log->logger = logger;
     write_id(log->id);
     strbuf_init(&log->line);
+    strbuf_init(&log->prefix);
     strbuf_init(&log->recipients);
     log->recipient_count = 0;
 }
@@ -202,7 +216,13 @@ void decision_log_init(struct decision_log *log, struct logger *logger)
 void decision_log_fini(struct decision_log *log)
 {
     strbuf_fini(&log->line);
+    strbuf_fini(&log->prefix);
     strbuf_fini(&log->recipients);
+}
+
+void decision_log_client_changed(struct decision_log *log)
+{
+    strbuf_reset(&log->prefix);
 }
 
 void decision_log_begin_message(struct decision_log *log)

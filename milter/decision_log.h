@@ -23,6 +23,7 @@ struct decision_log {
     struct logger *logger;
     char id[DECISION_LOG_ID_SIZE]; /* in all lines of the session, and in those of no other one */
     struct strbuf line;            /* one buffer for all lines */
+    struct strbuf prefix;          /* what all lines begin with; empty: to be made */
     struct strbuf recipients;      /* the first few accepted ones, for the line of the message */
     unsigned recipient_count;
 };
@@ -30,6 +31,9 @@ struct decision_log {
 /* A log with a new id. */
 void decision_log_init(struct decision_log *log, struct logger *logger);
 void decision_log_fini(struct decision_log *log);
+
+/* To be called when the facts of the client have changed: at connect and HELO. */
+void decision_log_client_changed(struct decision_log *log);
 
 /* A new message begins: forgets the recipients. */
 void decision_log_begin_message(struct decision_log *log);

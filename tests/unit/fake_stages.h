@@ -8,6 +8,7 @@
 
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
+#include "lib/mail/domain.h"
 #include "lib/policy/ruleset.h"
 #include "lib/policy/stages.h"
 #include "milter/snapshot.h"
@@ -74,7 +75,7 @@ struct verdict stage_connect(struct session *session)
 
 struct verdict stage_helo(struct session *session, const char *name)
 {
-    (void)session;
+    (void)snprintf(session->helo, DOMAIN_MAX_LEN + 1, "%s", name);
     stage.calls++;
     (void)snprintf(stage.helo_name, sizeof(stage.helo_name), "%s", name);
     return stage.helo;

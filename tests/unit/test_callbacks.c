@@ -36,7 +36,8 @@ static void test_session_of_two_messages(void **state)
     assert_string_equal(stage.helo_name, "helo.example");
     const char *log = logged(fixture);
 
-    assert_non_null(strstr(log, " queue=QUEUE1 client=host.example addr=192.0.2.1 "));
+    assert_non_null(
+        strstr(log, " client=host.example addr=192.0.2.1 helo=helo.example queue=QUEUE1 "));
     assert_non_null(strstr(log, " from=<a@example.com> to=<b@example.org>,<c@example.org> nrcpt=2 "
                                 "stage=eom action=accept\n"));
 }
