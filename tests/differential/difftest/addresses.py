@@ -15,7 +15,7 @@ DOMAINS = (
 REMOTE = ("b.test", "a.b.test", "x.a.b.test", "spam.test", "third.test", "partner.test", "a.partner.test", "neutral.test")
 LITERALS = (
     "[10.1.2.3]", "[10.1.20.3]", "[192.0.2.1]", "[127.0.0.1]", "[IPv6:2001:db8:0:0:0:0:0:1]", "[IPv6:0:0:0:0:0:0:0:1]",
-    "[IPv6:::1]", "[IPv6:2001:db8::1]", "[203.0.113.5]",
+    "[IPv6:::1]", "[IPv6:2001:db8::1]", "[203.0.113.5]", "[IPv6:2001:db8:9:0:0:0:0:5]",
 )
 PLAIN_USERS = ("joe", "joe", "joe", "jim", "postmaster", "j.o.e", "root")
 DETAIL_USERS = ("joe+x", "joe+x", "jim+list", "joe+x+y", "joe+", "+x", "joe+*")
@@ -74,6 +74,8 @@ SHAPES = (
 
 
 def _broken(rng, user, domain):
+    if ":" in domain:
+        domain = "third.test"  # Sendmail takes the colons of an IPv6 literal for those of a route
     return rng.choice((
         f"<{user}@>", f"<@{domain}>", f"<{user}@{domain}@third.test>", f"<{user}@.{domain}>", f"<{user}@third..test>",
         f"<h:{user}@{domain}>", f"<{user}@[1.2.3.4]x>", f"<%{domain}>",

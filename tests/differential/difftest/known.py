@@ -29,7 +29,7 @@ NAMES = {
     10: "refusals that need DNS are told at RCPT",
     11: "client certificates",
     # Not numbered in DESIGN:
-    12: "an unreadable map is never an accept: delay_checks_hater with it is 451 4.3.0",
+    12: "an unreadable map is never an accept: delay_checks_hater or _friend with it is 451 4.3.0",
     13: "Sendmail shows the client its mark of an unreadable map",
 }
 TEMPORARY_FAILURE = Verdict("tempfail", 451, "4.3.0", "Temporary system failure. Please try again later.")
@@ -98,6 +98,8 @@ def d2_refused_key(key):
         return "@domain"
     if bare.endswith(".") and not bare.endswith(".."):
         return "a trailing dot"
+    if "@" not in bare and re.search(r'[<>,;()"\\]', bare):
+        return "characters that no domain has"
     if bare.startswith("<") or bare.endswith(">"):
         return "angle brackets"
     return None
@@ -154,10 +156,11 @@ def d4_connect_quarantine(features, connect):
     return connect.hold
 
 
-def d6_helo_for_sendmail(features, transaction):
+def d6_helo_for_sendmail(batch, transaction):
     """An address literal of IPv6 that is not our own is no bogus name: Sendmail is asked with a good name instead."""
-    own = {"[ipv6:0:0:0:0:0:0:0:1]", "[ipv6:::1]"}
-    helo = transaction.helo.lower()
+    features = batch.features
+    own = {"[ipv6:0:0:0:0:0:0:0:1]", "[ipv6:::1]", *(name.lower() for name in batch.names.local)}
+    helo = (transaction.helo or transaction.client.name).lower()
     if not features.has("block_bad_helo") or not re.fullmatch(r"\[ipv6:[0-9a-f:.]+\]", helo) or helo in own:
         return transaction
     note(6)
@@ -258,9 +261,11 @@ def d8_keys_for_sendmail(lines):
 
 
 def d12_unreadable_map(batch, transaction, verdict):
-    """Sendmail finds no HATER in a map that it cannot read, and accepts."""
-    trusted = trusted_login(batch.features, transaction)
-    if not (batch.map_missing and batch.features.has("delay_checks_hater")) or verdict.kind != "continue" or trusted:
+    """Sendmail finds no HATER in a map that it cannot read, and accepts; no FRIEND, and goes on with the sender."""
+    asks = batch.features.has("delay_checks_hater") or batch.features.has("delay_checks_friend")
+    if not (batch.map_missing and asks) or trusted_login(batch.features, transaction):
+        return verdict
+    if verdict.kind != "continue" and verdict.dsn != "5.5.4":
         return verdict
     note(12)
     return TEMPORARY_FAILURE

@@ -125,7 +125,7 @@ def run_batch(batch, sendmail, oracle, work, result):
     subject = Postern(batch, work)
     lines = runner.accepted_lines(subject, batch.access)
     literal = oracle.ask(batch, known.d8_keys_for_sendmail(lines), literal=True)
-    asked = [runner.for_sendmail(batch.features, t) for t in batch.transactions]
+    asked = [runner.for_sendmail(batch, t) for t in batch.transactions]
     answers = oracle.ask(replace(batch, transactions=asked), known.d8_keys_for_sendmail(lines))
     with Daemon(sendmail, work, batch, known.d8_keys_for_sendmail(lines)) as own, \
             PosternDaemon(batch, subject, work) as filtering, \

@@ -68,16 +68,16 @@ def accepted_lines(subject, lines, missing=False):
     raise Surprise(f"makemap still refuses lines after {MAX_REFUSALS} attempts: {left}")
 
 
-def for_sendmail(features, transaction):
+def for_sendmail(batch, transaction):
     """The transaction that Sendmail is asked about in place of this one: differences 6 and 8."""
-    return known.d8_addresses_for_sendmail(known.d6_helo_for_sendmail(features, transaction))
+    return known.d8_addresses_for_sendmail(known.d6_helo_for_sendmail(batch, transaction))
 
 
 def compare_batch(batch, oracle, work, summary=None):
     """All differences of one batch."""
     subject = Postern(batch, work)
     lines = accepted_lines(subject, batch.access, batch.map_missing)
-    asked = [for_sendmail(batch.features, t) for t in batch.transactions]
+    asked = [for_sendmail(batch, t) for t in batch.transactions]
     answers = oracle.ask(replace(batch, transactions=asked), known.d8_keys_for_sendmail(lines))
     found = []
     for index, (transaction, answer) in enumerate(zip(batch.transactions, answers)):

@@ -22,7 +22,7 @@ USUAL = Names(("local.example", "[192.0.2.1]"), ("partner.test", "203.0.113", "I
 WORLDS = (
     USUAL,
     USUAL,
-    Names(("Local.Example", "b.test", "[IPv6:2001:db8:0:0:0:0:0:1]"), ("test", "10.1", "IPv6:2001:db8:0", "single")),
+    Names(("Local.Example", "b.test", "[IPv6:2001:db8:9:0:0:0:0:5]"), ("test", "10.1", "IPv6:2001:db8:0", "single")),
     Names(("sub.local.example", "[10.1.2.3]", "a_b.test"), ("b.test", "local.example", "10.1.2.3", "[10.1.20.3]")),
     Names((), ()),
 )
