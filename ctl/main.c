@@ -93,22 +93,19 @@ static int run_verb(struct ctl *ctl, int argc, char **argv)
 /* Runs the verb that an alias stands for, with the arguments behind it. */
 static int run_alias(struct ctl *ctl, const struct alias *alias, int argc, char **argv)
 {
+    char *copies[3] = {NULL}; /* getopt_long() may reorder `all` */
     size_t words = 0;
-    char **all;
+    char **all = xcalloc((size_t)argc + 4, sizeof(*all));
 
-    while (alias->words[words] != NULL) {
-        words++;
-    }
-    all = xcalloc(words + (size_t)argc + 1, sizeof(*all));
-    for (size_t i = 0; i < words; i++) {
-        all[i] = xstrdup(alias->words[i]);
+    for (; alias->words[words] != NULL; words++) {
+        all[words] = copies[words] = xstrdup(alias->words[words]);
     }
     memcpy(all + words, argv + 1, (size_t)(argc - 1) * sizeof(*all));
 
     int code = run_verb(ctl, (int)words + argc - 1, all);
 
     for (size_t i = 0; i < words; i++) {
-        free(all[i]);
+        free(copies[i]);
     }
     free(all);
     return code;
