@@ -164,17 +164,21 @@ static const int macro_stages[MFI_MACROS_COUNT] = {
     [MFI_MACROS_EOM] = SMFIM_EOM,
 };
 
+/* libmilter copies the lists, although it does not take them as const. */
 static bool choose_macros(SMFICTX *ctx, const struct mfi_request *request)
 {
     for (int i = 0; i < MFI_MACROS_COUNT; i++) {
         char list[256];
+        size_t size = request->macros[i] != NULL ? strlen(request->macros[i]) + 1 : 0;
 
-        if (request->macros[i] == NULL) {
+        if (size == 0) {
             continue;
         }
-        int len = snprintf(list, sizeof(list), "%s", request->macros[i]);
-        if (len < 0 || (size_t)len >= sizeof(list) ||
-            smfi_setsymlist(ctx, macro_stages[i], list) != MI_SUCCESS) {
+        if (size > sizeof(list)) {
+            return false;
+        }
+        (void)memcpy(list, request->macros[i], size);
+        if (smfi_setsymlist(ctx, macro_stages[i], list) != MI_SUCCESS) {
             return false;
         }
     }
