@@ -96,7 +96,7 @@ spammers = ""
 local_host_names = "{folder}/local-host-names"
 local_domains = {{ "local.example" }}
 relay_domains = ""
-features = {{ "blocklist_recipients", "accept_unresolvable_domains", "accept_unqualified_senders" }}
+features = {{ "blocklist_recipients", "accept_unresolvable_domains" }}
 relay_control = "mta"
 log {{ level = "{level}" }}
 """
@@ -111,10 +111,16 @@ def write_config(folder, level="info"):
     return path
 
 
-def run_load(program, target, options):
-    """One run of milterload; its figures. Any error of the filter ends the benchmark."""
-    command = [str(program), "--socket", f"unix:{target.path}", "--pid", str(target.process.pid), "--json", *map(str, options)]
+def run_json(command, hint=lambda: ""):
+    """Runs a program that prints a JSON object; its figures. A failure ends the benchmark."""
+    command = [str(word) for word in command]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise BenchError(f"{' '.join(command)}\n{done.stderr}{target.name} says:\n{tail(target.log)}")
+        raise BenchError(f"{' '.join(command)}\n{done.stderr}{hint()}")
     return json.loads(done.stdout)
+
+
+def run_load(program, target, options):
+    """One run of milterload on a filter; any error of the filter is one of the run."""
+    command = [program, "--socket", f"unix:{target.path}", "--pid", target.process.pid, "--json", *options]
+    return run_json(command, lambda: f"{target.name} says:\n{tail(target.log)}")
