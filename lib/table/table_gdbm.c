@@ -27,7 +27,7 @@
  * No mmap: a file that somebody cuts off beneath us is then a read error, not a SIGBUS.
  */
 #define MAX_HANDLES 4u
-#define CACHE_BUCKETS 16u
+#define CACHE_BUCKETS 256u /* 4 KiB each: what is asked for often stays */
 #define WAIT_SECONDS 5
 #define OPEN_TRIES 10u
 #define OPEN_FLAGS (GDBM_READER | GDBM_NOLOCK | GDBM_NOMMAP | GDBM_CLOEXEC)
