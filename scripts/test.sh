@@ -94,6 +94,15 @@ step_asan() {
     ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 as_nobody make -C "$BUILD/asan" -j "$JOBS" check
 }
 
+# Mail servers are started by root.
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  else
+    sudo "$@"
+  fi
+}
+
 # ThreadSanitizer cannot map its shadow where the kernel spreads addresses too widely.
 fixed_addresses() {
   if setarch "$(uname -m)" -R true 2>/dev/null; then
@@ -107,7 +116,7 @@ step_tsan() {
   configure_in "$BUILD/tsan" --enable-werror --enable-sanitizers=thread &&
     make -C "$BUILD/tsan" -j "$JOBS" all &&
     fixed_addresses make -C "$BUILD/tsan" -j "$JOBS" check &&
-    fixed_addresses make -C "$BUILD/tsan" check-integration PYTEST_ARGS='-q -k reload'
+    as_root "$0" --fixed-addresses make -C "$BUILD/tsan" check-integration PYTEST_ARGS='-q -k reload'
 }
 
 step_clang() { configure_in "$BUILD/clang" --enable-werror CC=clang && make -C "$BUILD/clang" -j "$JOBS" all; }
@@ -138,9 +147,9 @@ step_systemd() {
     systemd-sysusers --dry-run "$SOURCE/systemd/postern.sysusers" >/dev/null
 }
 
-step_integration() { make -C "$BUILD/plain" check-integration PYTEST_ARGS=-q; }
+step_integration() { as_root make -C "$BUILD/plain" check-integration PYTEST_ARGS=-q; }
 
-step_differential() { make -C "$BUILD/plain" check-differential PYTEST_ARGS=-q; }
+step_differential() { as_root make -C "$BUILD/plain" check-differential PYTEST_ARGS=-q; }
 
 step_demo() { "$SOURCE/scripts/demo.sh" --once --no-deps --build-dir "$BUILD/demo"; }
 
@@ -244,11 +253,18 @@ report() {
   [ $failed -eq 0 ]
 }
 
-if [ "${1:-}" = --inner ]; then
-  BUILD=$2 JOBS=$3
-  "step_$4"
-  exit
-fi
+case ${1:-} in
+  --inner)
+    BUILD=$2 JOBS=$3
+    "step_$4"
+    exit
+    ;;
+  --fixed-addresses)
+    shift
+    fixed_addresses "$@"
+    exit
+    ;;
+esac
 
 STEPS=()
 LANES=2
