@@ -118,7 +118,7 @@ void scene_fini(struct scene *scene);
  */
 void scene_connect(struct scene *scene, const char *client);
 
-/* The keys asked for since the last call, each behind a blank: " connect:a.test a.test=OK". Empties the trace. */
+/* The keys asked for since the last call: " connect:a.test a.test=" ('=': found, '!': cannot be read). */
 const char *scene_keys(struct scene *scene);
 
 /*
