@@ -12,7 +12,7 @@ import tempfile
 import time
 import unittest
 
-BUILD = pathlib.Path(os.environ.get("POSTERN_BUILDDIR", "."))
+BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", ".")).resolve()
 POSTERNCTL = BUILD / "posternctl"
 MANY = 150000  # lines that take a moment
 
