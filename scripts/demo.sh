@@ -18,6 +18,7 @@ As root, or with sudo: Postfix has to be started by root.
 TEXT
 }
 
+with_proc "$@"
 build=$SOURCE/_build/demo
 deps=yes
 show=()

@@ -16,6 +16,20 @@ die() {
   exit 1
 }
 
+# A bare chroot lacks /proc, which sanitizers, shells and mail servers want, and terminals. As root we get both in a mount
+# namespace of our own that vanishes with us: with_proc "$@" starts the script once more inside of it.
+with_proc() {
+  if [ -e /proc/self ] || [ -n "${POSTERN_WITH_PROC:-}" ] || [ "$(id -u)" -ne 0 ] || ! unshare --mount true 2>/dev/null; then
+    return 0
+  fi
+  # shellcheck disable=SC2016  # for the inner shell
+  POSTERN_WITH_PROC=1 exec unshare --mount /bin/sh -c '
+    mount -t proc proc /proc
+    test -e /dev/pts/ptmx || mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 devpts /dev/pts
+    test -e /dev/fd || ln -s /proc/self/fd /dev/fd
+    exec "$0" "$@"' "$0" "$@"
+}
+
 # Makes ./configure where it is absent or older than what it is made of.
 bootstrap() {
   local input

@@ -253,6 +253,7 @@ report() {
   [ $failed -eq 0 ]
 }
 
+with_proc "$@"
 case ${1:-} in
   --inner)
     BUILD=$2 JOBS=$3
