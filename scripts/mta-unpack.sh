@@ -6,6 +6,7 @@
 
 # shellcheck disable=SC2086  # lists of package names are split into words on purpose
 set -eu
+export LC_ALL=C # what apt-cache prints is read here
 
 usage() {
   cat <<'TEXT'
@@ -17,8 +18,9 @@ NAME is one or more of
   nss-wrapper   libnss-wrapper: an own hosts file for one process
 each with those libraries it needs that the system does not have.
 
-Each lands in FOLDER/NAME as a root tree of its own (FOLDER/NAME/usr/sbin/...). FOLDER/NAME/.library-path holds the value
-of LD_LIBRARY_PATH that its programs need. What is complete already is left as it is; its lines are printed again:
+Each lands in FOLDER/NAME as a root tree of its own (FOLDER/NAME/usr/sbin/...). FOLDER/NAME/.library-path holds
+the value of LD_LIBRARY_PATH that its programs need. What is complete already is left as it is; its line is
+printed again:
   sendmail FOLDER/sendmail
 TEXT
 }

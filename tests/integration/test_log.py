@@ -130,7 +130,8 @@ def test_debug_shows_lookups(site):
     daemon = site.daemon(ACCESS, log_level="debug")
     site.send(unique("debug"), "x@a.spam.test")
     keys = [entry["key"] for entry in daemon.entries(event="lookup")]
-    wanted = ["from:x@a.spam.test", "x@a.spam.test", "from:x@", "x@", "from:a.spam.test", "a.spam.test", "from:spam.test"]
+    tried = ["from:x@a.spam.test", "x@a.spam.test", "from:x@", "x@", "from:a.spam.test", "a.spam.test"]
+    wanted = [*tried, "from:spam.test"]
     assert [key for key in keys if key in wanted] == wanted
     found = [entry for entry in daemon.entries(event="lookup") if entry["key"] == "from:spam.test"][0]
     assert found["result"] == "found"

@@ -34,6 +34,11 @@ def program(name):
     raise AssertionError(f"no {name} in {build_folder()}: build it there, or set POSTERN_BUILD")
 
 
+def sanitized():
+    """Is this a build with AddressSanitizer or ThreadSanitizer?"""
+    return re.search(rb"__[at]san_init", program("postern").read_bytes()) is not None
+
+
 def config_value(value):
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /*
- * Loaded into the tests' Sendmail: gives it an own hosts file and an own log file. Sendmail empties its environment
- * before it asks for anything, so both paths are read before main() begins. It asks with these functions alone, from one
- * thread, and no name service of the machine is ever asked.
+ * Loaded into the tests' Sendmail: gives it an own hosts file and an own log file. Sendmail empties
+ * its environment before it asks for anything, so both paths are read before main() begins. It asks
+ * with these functions alone, from one thread, and no name service of the machine is ever asked.
  *
- * A line of the hosts file: ADDRESS NAME [FORWARD-ADDRESS]. NAME "TEMP" stands for a lookup that fails for now;
- * FORWARD-ADDRESS (default ADDRESS) is what NAME resolves to.
+ * A line of the hosts file: ADDRESS NAME [FORWARD-ADDRESS]. NAME "TEMP" stands for a lookup that
+ * fails for now; FORWARD-ADDRESS (default ADDRESS) is what NAME resolves to.
  */
 
 #include <arpa/inet.h>

@@ -55,7 +55,7 @@ def multiarch_library(root, name):
 
 
 def environment(*extra):
-    """The environment of a server: nothing of the caller's but the path, so that tests do not depend on who runs them."""
+    """The environment of a server: nothing of the caller's, so that tests do not depend on who runs them."""
     result = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C", "TZ": "UTC"}
     for more in extra:
         result.update(more)
