@@ -51,6 +51,7 @@ void session_fini(struct session *session)
     arena_free(&session->arena);
     arena_free(&session->message);
     arena_free(&session->scratch);
+    arena_free(&session->held);
 }
 
 static bool is_empty(const char *text)

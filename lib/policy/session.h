@@ -46,6 +46,7 @@ struct session {
     struct arena *arena;     /* as long as the connection */
     struct arena *message;   /* since MAIL */
     struct arena *scratch;   /* of one stage: what a client sends often must not add up */
+    struct arena *held; /* of `quarantine`, which each recipient may replace; NULL until one does */
 
     /* facts of the connection */
     const char *client_name; /* "host.example" or "[192.0.2.1]"; "" if there is neither */

@@ -43,7 +43,11 @@ static struct verdict keep(struct session *session, struct verdict verdict)
     if (verdict.kind == VERDICT_DISCARD && session->discard.kind != VERDICT_DISCARD) {
         session->discard = copy_to(session->message, verdict);
     } else if (verdict.kind == VERDICT_QUARANTINE && !same_rule(&verdict, &session->quarantine)) {
-        session->quarantine = copy_to(session->message, verdict);
+        if (session->held == NULL) {
+            session->held = arena_new();
+        }
+        arena_reset(session->held);
+        session->quarantine = copy_to(session->held, verdict);
     }
     return verdict;
 }
