@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/uio.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -107,17 +108,19 @@ bool log_enabled(const struct logger *logger, enum log_level level)
 /* One write(2), so that lines of several threads do not mix. */
 static void write_stderr(const struct logger *logger, int priority, const char *line)
 {
-    struct strbuf out;
+    char prefix[16] = "";
 
-    strbuf_init(&out);
     if (logger->journal) {
-        strbuf_appendf(&out, "<%d>", priority);
+        (void)snprintf(prefix, sizeof(prefix), "<%d>", priority);
     }
-    strbuf_append(&out, line);
-    strbuf_append_char(&out, '\n');
-    ssize_t written = write(STDERR_FILENO, out.data, out.len);
+    /* writev() does not write to what it is given. */
+    const struct iovec parts[] = {
+        {.iov_base = prefix, .iov_len = strlen(prefix)},
+        {.iov_base = (char *)(uintptr_t)line, .iov_len = strlen(line)},
+        {.iov_base = (char *)(uintptr_t) "\n", .iov_len = 1},
+    };
+    ssize_t written = writev(STDERR_FILENO, parts, 3);
     (void)written; /* there is nowhere left to report it */
-    strbuf_fini(&out);
 }
 
 void log_line(struct logger *logger, enum log_level level, const char *line)
@@ -180,17 +183,20 @@ static size_t utf8_sequence(const unsigned char *text, size_t left)
 
 static bool needs_quotes(const char *value, size_t len)
 {
-    if (len == 0) {
-        return true;
-    }
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)value[i];
+    /* What may stand without quotes. */
+    static const bool plain[256] = {
+        ['!'] = true,
+        ['#' ... '<'] = true,
+        ['>' ... '['] = true,
+        [']' ... '~'] = true,
+    };
 
-        if (c <= ' ' || c >= 0x7f || c == '"' || c == '=' || c == '\\') {
+    for (size_t i = 0; i < len; i++) {
+        if (!plain[(unsigned char)value[i]]) {
             return true;
         }
     }
-    return false;
+    return len == 0;
 }
 
 static void append_quoted(struct strbuf *line, const char *value, size_t len, const char *ending)
@@ -245,6 +251,12 @@ void log_field_uint(struct strbuf *line, const char *key, unsigned long value)
 {
     char number[24];
 
-    (void)snprintf(number, sizeof(number), "%lu", value);
-    log_field(line, key, number);
+    char *at = number + sizeof(number) - 1;
+
+    *at = '\0';
+    do {
+        *--at = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    log_field(line, key, at);
 }

@@ -57,7 +57,9 @@ void strbuf_append(struct strbuf *buf, const char *text)
 
 void strbuf_append_char(struct strbuf *buf, char c)
 {
-    strbuf_append_len(buf, &c, 1);
+    reserve(buf, 1);
+    buf->data[buf->len++] = c;
+    buf->data[buf->len] = '\0';
 }
 
 void strbuf_appendf(struct strbuf *buf, const char *format, ...)

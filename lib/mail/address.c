@@ -23,8 +23,24 @@ static const char *step(const char *at)
     return *at == '"' ? at + 1 : at;
 }
 
+/* The first byte from which on quotes have to be looked at. */
+static const char *first_quote(const char *text)
+{
+    return strpbrk(text, "\"\\");
+}
+
 static const char *find_first(const char *text, const char *set)
 {
+    const char *simple = set[1] == '\0' ? strchr(text, *set) : strpbrk(text, set);
+
+    if (simple == NULL) {
+        return NULL;
+    }
+    const char *quote = first_quote(text);
+
+    if (quote == NULL || quote > simple) {
+        return simple;
+    }
     for (const char *at = text; *at != '\0'; at = step(at)) {
         if (strchr(set, *at) != NULL) {
             return at;
@@ -36,6 +52,13 @@ static const char *find_first(const char *text, const char *set)
 static const char *find_last(const char *text, const char *set)
 {
     const char *last = NULL;
+
+    if (strpbrk(text, set) == NULL) {
+        return NULL;
+    }
+    if (set[1] == '\0' && first_quote(text) == NULL) {
+        return strrchr(text, *set);
+    }
 
     for (const char *at = text; *at != '\0'; at = step(at)) {
         if (strchr(set, *at) != NULL) {
@@ -130,8 +153,25 @@ static const char *skip_route(const char *text)
     return text;
 }
 
+/* "<user@domain>" with nothing in it that has a meaning here, as nearly every address is; else NULL. */
+static const char *strip_plain(struct arena *arena, const char *typed)
+{
+    if (*typed != '<' || typed[1] == '@') {
+        return NULL;
+    }
+    size_t len = strcspn(typed + 1, "<>()[]\"\\ \t\r\n:,;");
+
+    return typed[len + 1] == '>' && typed[len + 2] == '\0' ? arena_strndup(arena, typed + 1, len)
+                                                           : NULL;
+}
+
 const char *address_strip(struct arena *arena, const char *typed)
 {
+    const char *plain = strip_plain(arena, typed);
+
+    if (plain != NULL) {
+        return plain;
+    }
     char *text = without_comments(arena, typed);
 
     if (!take_innermost(&text) && *text != '@' && strstr(text, "::") == NULL &&
@@ -161,6 +201,11 @@ static void split_at(struct arena *arena, const char *text, const char *at, stru
 /* The '@' that the last of canonify's "move gaze right" rules stops at. */
 static const char *focus(const char *text)
 {
+    const char *simple = strrchr(text, '@');
+
+    if (simple == NULL || (simple > text && simple[1] != '\0' && first_quote(text) == NULL)) {
+        return simple;
+    }
     const char *found = NULL;
 
     for (const char *at = text; *at != '\0'; at = step(at)) {

@@ -83,29 +83,57 @@ static bool ask(const struct access_search *search, const char *key, size_t len,
     return true;
 }
 
-/* One key made of three parts, in lower case: with the tag, then without. True if that ends the search. */
-static bool try_key(const struct access_search *search, const char *head, size_t head_len,
-                    const char *middle, const char *tail, struct access_match *match)
-{
-    char key[ACCESS_MAX_TAG + ACCESS_MAX_KEY + 1];
-    size_t tag_len = strlen(search->tag);
-    size_t middle_len = strlen(middle);
-    size_t tail_len = strlen(tail);
-    size_t len = head_len + middle_len + tail_len;
+/* A key in lower case, with room in front of it where a tag is put when it is asked for with one. */
+struct key {
+    char bytes[ACCESS_MAX_TAG + ACCESS_MAX_KEY + 1];
+    char *text; /* behind the room */
+    size_t len;
+};
 
-    if (search->table == NULL || len == 0 || len > ACCESS_MAX_KEY) {
+static void key_begin(struct key *key)
+{
+    key->text = key->bytes + ACCESS_MAX_TAG;
+    key->len = 0;
+    key->text[0] = '\0';
+}
+
+/* False: the key gets longer than any in a map. */
+static bool key_add(struct key *key, const char *part, size_t len)
+{
+    if (len > ACCESS_MAX_KEY - key->len) {
         return false;
     }
-    memcpy(key, search->tag, tag_len);
-    char *at = key + tag_len;
+    char *to = key->text + key->len;
 
-    memcpy(at, head, head_len);
-    memcpy(at + head_len, middle, middle_len);
-    memcpy(at + head_len + middle_len, tail, tail_len);
-    at[len] = '\0';
-    domain_fold(key);
-    if (tag_len > 0 && ask(search, key, tag_len + len, match)) {
-        return true;
+    for (size_t i = 0; i < len; i++) {
+        char c = part[i];
+
+        to[i] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+    }
+    to[len] = '\0';
+    key->len += len;
+    return true;
+}
+
+/*
+ * Asks for what begins at `from` of the key: with the tag, then without. The tag overwrites what stands before. True if that ends
+ * the search.
+ */
+static bool try_from(const struct access_search *search, struct key *key, size_t from,
+                     struct access_match *match)
+{
+    size_t tag_len = strlen(search->tag);
+    size_t len = key->len - from;
+    char *at = key->text + from;
+
+    if (search->table == NULL || len == 0) {
+        return false;
+    }
+    if (tag_len > 0) {
+        memcpy(at - tag_len, search->tag, tag_len);
+        if (ask(search, at - tag_len, tag_len + len, match)) {
+            return true;
+        }
     }
     return (tag_len == 0 || !search->tag_only) && ask(search, at, len, match);
 }
@@ -113,7 +141,10 @@ static bool try_key(const struct access_search *search, const char *head, size_t
 static bool try_text(const struct access_search *search, const char *text,
                      struct access_match *match)
 {
-    return try_key(search, text, strlen(text), "", "", match);
+    struct key key;
+
+    key_begin(&key);
+    return key_add(&key, text, strlen(text)) && try_from(search, &key, 0, match);
 }
 
 /* SKIP ends the search of a domain or an address as if nothing had been found. */
@@ -172,15 +203,23 @@ struct access_match access_find_domain(const struct access_search *search, const
     if (domain_is_literal(domain)) {
         return find_literal(search, domain);
     }
-    for (const char *at = domain; at != NULL; at = domain_parent(at)) {
+    struct key key;
+
+    key_begin(&key);
+    if (!key_add(&key, domain, strlen(domain))) {
+        return match;
+    }
+    for (const char *at = key.text; at != NULL;) {
         const char *parent = domain_parent(at);
 
-        if (try_text(search, at, &match)) {
+        if (try_from(search, &key, (size_t)(at - key.text), &match)) {
             break;
         }
-        if (dots && parent != NULL && try_text(search, parent - 1, &match)) {
+        if (dots && parent != NULL &&
+            try_from(search, &key, (size_t)(parent - 1 - key.text), &match)) {
             break;
         }
+        at = parent;
     }
     return skip_is_nothing(match);
 }
@@ -209,15 +248,27 @@ static const char *detail_of(const char *local)
     return *local == '\0' || *local == '"' ? NULL : strchr(local + 1, '+');
 }
 
-/* F and U: `rest` is "@domain" or "@". */
+/* One key "user", "+*" or nothing, "@", domain or nothing. */
+static bool try_user(const struct access_search *search, const char *user, size_t user_len,
+                     const char *detail, const char *domain, struct access_match *match)
+{
+    struct key key;
+
+    key_begin(&key);
+    return key_add(&key, user, user_len) && key_add(&key, detail, strlen(detail)) &&
+           key_add(&key, "@", 1) && key_add(&key, domain, strlen(domain)) &&
+           try_from(search, &key, 0, match);
+}
+
+/* F and U: for U the domain is empty. */
 static struct access_match find_user(const struct access_search *search, const char *local,
-                                     const char *rest)
+                                     const char *domain)
 {
     struct access_match match = {.status = STATUS_NOTFOUND};
     const char *plus = detail_of(local);
     const char *plain = *local == '"' ? address_plain(search->session->scratch, local) : local;
 
-    if (try_key(search, plain, strlen(plain), "", rest, &match) || plus == NULL) {
+    if (try_user(search, plain, strlen(plain), "", domain, &match) || plus == NULL) {
         return match;
     }
     plus = strchr(plain + 1, '+');
@@ -226,8 +277,8 @@ static struct access_match find_user(const struct access_search *search, const c
     }
     size_t user_len = (size_t)(plus - plain);
 
-    if (!try_key(search, plain, user_len, "+*", rest, &match)) {
-        (void)try_key(search, plain, user_len, "", rest, &match);
+    if (!try_user(search, plain, user_len, "+*", domain, &match)) {
+        (void)try_user(search, plain, user_len, "", domain, &match);
     }
     return match;
 }
@@ -235,12 +286,12 @@ static struct access_match find_user(const struct access_search *search, const c
 struct access_match access_find_full(const struct access_search *search, const char *local,
                                      const char *domain)
 {
-    return find_user(search, local, arena_printf(search->session->scratch, "@%s", domain));
+    return find_user(search, local, domain);
 }
 
 struct access_match access_find_user(const struct access_search *search, const char *local)
 {
-    return find_user(search, local, "@");
+    return find_user(search, local, "");
 }
 
 struct access_match access_find_exact(const struct access_search *search, const char *key)

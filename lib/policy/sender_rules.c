@@ -30,6 +30,11 @@ static bool claims_localhost(const struct session *session, const char *typed)
         "@[IPv6:::1]",
     };
     const struct config *config = ruleset_config(session->ruleset);
+    const char *at = strrchr(typed, '@');
+
+    if (at == NULL || (at[1] != '[' && at[1] != 'l' && at[1] != 'L')) {
+        return false;
+    }
     const char *address = without_brackets(session->scratch, typed);
 
     for (size_t i = 0; i < sizeof(literals) / sizeof(literals[0]); i++) {

@@ -52,13 +52,13 @@ bool keyfilter_may_have(const void *data, size_t size, uint64_t hash)
 {
     const unsigned char *block = (const unsigned char *)data + block_offset(size, hash);
     uint32_t words[WORDS];
-    uint32_t mask[WORDS];
-    uint32_t missing = 0;
 
-    make_mask(hash, mask);
+    /* Most keys are absent, and half of these are known for it by the first word already. */
     memcpy(words, block, sizeof(words));
     for (unsigned i = 0; i < WORDS; i++) {
-        missing |= mask[i] & ~words[i];
+        if ((le32toh(words[i]) >> ((uint32_t)hash * salts[i] >> 27) & 1) == 0) {
+            return false;
+        }
     }
-    return missing == 0;
+    return true;
 }

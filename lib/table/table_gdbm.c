@@ -189,11 +189,14 @@ static enum status fetch(const struct gdbm_table *table, struct handle *handle, 
     return sound ? STATUS_OK : fail(table, arena, "damaged record", value_out);
 }
 
+static enum status find_in_file(const struct gdbm_table *table, const char *key, size_t key_len,
+                                struct arena *arena, struct table_value *value_out)
+    __attribute__((noinline));
+
 static enum status gdbm_table_find(const struct table *base, const char *key, size_t key_len,
                                    struct arena *arena, struct table_value *value_out)
 {
     const struct gdbm_table *table = (const struct gdbm_table *)base;
-    struct handle handle;
 
     /* A key that begins with a NUL byte could be one of our own records. */
     if (key_len == 0 || key_len > INT_MAX || key[0] == '\0' ||
@@ -201,6 +204,14 @@ static enum status gdbm_table_find(const struct table *base, const char *key, si
                             hash64(key, key_len, table->filter_seed))) {
         return STATUS_NOTFOUND;
     }
+    return find_in_file(table, key, key_len, arena, value_out);
+}
+
+static enum status find_in_file(const struct gdbm_table *table, const char *key, size_t key_len,
+                                struct arena *arena, struct table_value *value_out)
+{
+    struct handle handle;
+
     if (!pool_take(table->pool, &handle)) {
         return fail(table, arena, "all handles were busy for too long", value_out);
     }
