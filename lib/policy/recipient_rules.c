@@ -62,7 +62,7 @@ struct rules_result recipient_rules_check_spared(struct session *session, const 
     struct canonical recipient;
     struct reply error;
 
-    if ((!friend && !hater) || canonical_sender(session, typed, &recipient, &error) != STATUS_OK) {
+    if ((!friend && !hater) || !canonical_sender(session, typed, &recipient, &error)) {
         return rules_nothing();
     }
     bool local = recipient.domain == NULL || recipient.is_local;

@@ -100,10 +100,10 @@ enum status relay_rules_client_trusted(struct session *session, bool *trusted_ou
         return STATUS_TEMPFAIL;
     }
     if (certificate == ANSWER_YES) {
-        rules_note(session, "relaying: the client certificate may relay");
+        rules_note(session, "the client certificate may relay");
         *trusted_out = true;
     } else if (login_is_trusted(session)) {
-        rules_note(session, "relaying: logged in with a trusted mechanism");
+        rules_note(session, "the client logged in with a trusted mechanism");
         *trusted_out = true;
     }
     return STATUS_OK;

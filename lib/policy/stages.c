@@ -199,7 +199,7 @@ static struct verdict check_recipient(struct session *session, const char *typed
         return result.verdict;
     }
     if (relay.trusted) {
-        rules_note(session, "delay_checks: who proved his identity is spared all later checks");
+        rules_note(session, "delay_checks: a trusted login or certificate skips all later checks");
         return result.verdict;
     }
     return delayed_checks(session, typed);
