@@ -8,6 +8,7 @@
 #include "lib/policy/action.h"
 #include "lib/policy/classes.h"
 #include "lib/policy/keyindex.h"
+#include "lib/policy/relay_check.h"
 #include "lib/table/linereader.h"
 #include "lib/table/mapline.h"
 #include "lib/table/table_gdbm.h"
@@ -188,6 +189,14 @@ static bool is_relay(const char *value)
     return relay;
 }
 
+static void find_open_relay(const struct check *check, const struct mapfile_line *line,
+                            const char *key)
+{
+    if (config_controls_relaying(check->config) && is_relay(line->value)) {
+        relay_check_entry(line->file, line->number, key, check->diag);
+    }
+}
+
 static void find_unasked(struct check *check, const struct mapfile_line *line, const char *key)
 {
     const struct config *config = check->config;
@@ -237,6 +246,7 @@ static void inspect_access(struct check *check, const struct mapfile_line *line,
 {
     find_duplicate(check, line, key);
     find_unasked(check, line, key->data);
+    find_open_relay(check, line, key->data);
     if (!has_tag(key->data)) {
         find_shadow_of_bare(check, line, key->data);
     }
@@ -331,6 +341,7 @@ void rule_check_all(const struct config *config, struct diag *diag)
     keyindex_init(&index);
     check_maps(&check);
     keyindex_fini(&index);
+    relay_check_config(config, diag);
     if (!config_has_anywhere(config, FEATURE_ACCEPT_UNRESOLVABLE_DOMAINS)) {
         diag_report(
             diag, DIAG_WARNING, config->path, 0, "add accept_unresolvable_domains to features",
