@@ -71,6 +71,10 @@ static bool set_macro(struct explain_request *request, const char *name, size_t 
         {"if_addr", &request->client.daemon_addr},
         {"auth_type", &request->login.type},
         {"auth_authen", &request->login.authen},
+        {"verify", &request->login.verify},
+        {"cert_subject", &request->login.cert_subject},
+        {"cert_issuer", &request->login.cert_issuer},
+        {"rcpt_mailer", &request->mailer},
     };
 
     if (len >= 2 && name[0] == '{' && name[len - 1] == '}') {

@@ -174,9 +174,7 @@ static void tell_built(struct run *run, const struct map *map, const char *map_p
 
 static void note_code(struct run *run, enum status status)
 {
-    int code = status == STATUS_OK        ? CTL_DONE
-               : status == STATUS_INVALID ? CTL_NO
-                                          : CTL_TEMPFAIL;
+    int code = status == STATUS_OK ? CTL_DONE : status == STATUS_INVALID ? CTL_NO : CTL_TEMPFAIL;
 
     if (code > run->code) {
         run->code = code;

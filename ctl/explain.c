@@ -149,7 +149,7 @@ static enum verdict_kind run_recipients(struct session *session,
     enum verdict_kind refused = VERDICT_CONTINUE;
 
     for (size_t i = 0; i < request->recipient_count; i++) {
-        struct verdict verdict = stage_rcpt(session, request->recipients[i]);
+        struct verdict verdict = stage_rcpt(session, request->recipients[i], request->mailer);
 
         add_stage(stages, collector, "rcpt", request->recipients[i], &verdict);
         if (verdict_is_refusal(&verdict)) {

@@ -18,6 +18,7 @@ struct explain_request {
     const char *helo;
     struct session_login login;
     const char *sender; /* NULL: the session ends before MAIL */
+    const char *mailer; /* {rcpt_mailer}, the same for all recipients */
     const char *const *recipients;
     size_t recipient_count;
 };

@@ -4,6 +4,7 @@
 #include "lib/policy/ruleset.h"
 #include "lib/policy/stages.h"
 #include "milter/decision_log.h"
+#include "milter/recipients.h"
 #include "milter/snapshot.h"
 #include "milter/stats.h"
 
@@ -18,6 +19,8 @@ struct conversation {
     bool in_message; /* MAIL was accepted, and neither end nor abort came yet */
     bool silent;     /* no reply at connect and helo */
     bool no_quarantine;
+    bool no_drop;
+    struct recipients drops; /* of this message: taken out of the envelope at its end */
 };
 
 /* ---- begin and end of a conversation ---- */
@@ -36,6 +39,7 @@ static struct conversation *conversation_new(struct callbacks *callbacks)
 
 static void end_message(struct callbacks *callbacks, struct conversation *conversation)
 {
+    recipients_clear(&conversation->drops);
     if (conversation->in_message) {
         conversation->in_message = false;
         stats_change(&callbacks->stats->messages_open, -1);
@@ -93,6 +97,7 @@ static enum mfi_answer answer(struct callbacks *callbacks, struct mfi *mfi, enum
     case VERDICT_CONTINUE:
     case VERDICT_DISCARD:
     case VERDICT_QUARANTINE:
+    case VERDICT_DROP:
         return MFI_CONTINUE;
     case VERDICT_REJECT:
     case VERDICT_TEMPFAIL:
@@ -118,6 +123,13 @@ static const char *const connect_macros[] = {
     "j {daemon_name} {if_addr} {daemon_addr} {client_resolve} {client_ptr}",
 };
 
+static const char *const mail_macros[] = {
+    "i",
+    "i {auth_type} {auth_authen}",
+    "i {verify} {cert_subject} {cert_issuer}",
+    "i {auth_type} {auth_authen} {verify} {cert_subject} {cert_issuer}",
+};
+
 static void tell_once(struct callbacks *callbacks, atomic_bool *told, const char *what)
 {
     if (!atomic_exchange(told, true)) {
@@ -138,10 +150,16 @@ static bool cb_negotiate(void *owner, struct mfi *mfi, const struct mfi_offer *o
     struct ruleset_needs needs = ruleset_needs(conversation->session.ruleset);
 
     conversation->silent = (offer->silent & silent) == silent;
+    conversation->no_drop = !needs.drop_recipients || !offer->drop;
     conversation->no_quarantine = !needs.quarantine || !offer->quarantine;
     if (needs.quarantine && !offer->quarantine) {
         tell_once(callbacks, &callbacks->told_quarantine,
                   "the MTA does not let filters quarantine: mail to be held gets a 4xx reply");
+    }
+    if (needs.drop_recipients && !offer->drop) {
+        tell_once(callbacks, &callbacks->told_drop,
+                  "the MTA does not let filters take recipients out: those that Compat: entries "
+                  "drop get a 4xx reply");
     }
     if (!offer->choose_macros) {
         tell_once(callbacks, &callbacks->told_macros,
@@ -152,14 +170,16 @@ static bool cb_negotiate(void *owner, struct mfi *mfi, const struct mfi_offer *o
         .steps = MFI_STEP_CONNECT | MFI_STEP_HELO | MFI_STEP_MAIL | MFI_STEP_RCPT | MFI_STEP_EOM,
         .silent = conversation->silent ? silent : 0,
         .quarantine = needs.quarantine && offer->quarantine,
+        .drop = needs.drop_recipients && offer->drop,
         .macros =
             {
                 [MFI_MACROS_CONNECT] =
                     connect_macros[(needs.client_resolve ? 1 : 0) + (needs.client_ptr ? 2 : 0) +
                                    (needs.daemon_addr ? 4 : 0)],
                 [MFI_MACROS_HELO] = "",
-                [MFI_MACROS_MAIL] = needs.login ? "i {auth_type} {auth_authen}" : "i",
-                [MFI_MACROS_RCPT] = "",
+                [MFI_MACROS_MAIL] =
+                    mail_macros[(needs.login ? 1 : 0) + (needs.certificate ? 2 : 0)],
+                [MFI_MACROS_RCPT] = needs.mailer ? "{rcpt_mailer}" : "",
                 [MFI_MACROS_DATA] = "",
                 [MFI_MACROS_EOH] = "",
                 [MFI_MACROS_EOM] = "i",
@@ -235,6 +255,9 @@ static enum mfi_answer cb_mail(void *owner, struct mfi *mfi, char *const *args)
     const struct session_login login = {
         .type = mfi->ops->macro(mfi, "{auth_type}"),
         .authen = mfi->ops->macro(mfi, "{auth_authen}"),
+        .verify = mfi->ops->macro(mfi, "{verify}"),
+        .cert_subject = mfi->ops->macro(mfi, "{cert_subject}"),
+        .cert_issuer = mfi->ops->macro(mfi, "{cert_issuer}"),
     };
     struct verdict verdict = stage_mail(&conversation->session, &login, args[0]);
 
@@ -261,10 +284,14 @@ static enum mfi_answer cb_rcpt(void *owner, struct mfi *mfi, char *const *args)
         return failure(callbacks, conversation, STATS_RCPT, "RCPT without MAIL");
     }
     struct session *session = &conversation->session;
-    struct verdict verdict = stage_rcpt(session, args[0]);
+    struct verdict verdict = stage_rcpt(session, args[0], mfi->ops->macro(mfi, "{rcpt_mailer}"));
 
     count(callbacks, STATS_RCPT, &verdict);
-    if (verdict_is_refusal(&verdict)) {
+    if (verdict.kind == VERDICT_DROP &&
+        (conversation->no_drop || !recipients_add(&conversation->drops, args[0]))) {
+        return failure(callbacks, conversation, STATS_RCPT, "the recipient cannot be dropped");
+    }
+    if (verdict_is_refusal(&verdict) || verdict.kind == VERDICT_DROP) {
         decision_log_refusal(&conversation->log, session, mfi->ops->macro(mfi, "i"), STATS_RCPT,
                              session->sender, args[0], &verdict);
     }
@@ -288,6 +315,8 @@ static enum mfi_answer answer_eom(struct callbacks *callbacks, struct mfi *mfi,
         return MFI_CONTINUE;
     case VERDICT_DISCARD:
         return MFI_DISCARD;
+    case VERDICT_DROP: /* of a recipient, not of a message */
+        break;
     case VERDICT_QUARANTINE:
         if (reason == NULL || reason[0] == '\0') {
             reason = "held by postern"; /* the protocol wants a text */
@@ -301,6 +330,19 @@ static enum mfi_answer answer_eom(struct callbacks *callbacks, struct mfi *mfi,
         return answer(callbacks, mfi, STATS_EOM, verdict);
     }
     return failure(callbacks, conversation, STATS_EOM, "unknown verdict");
+}
+
+/* Takes the dropped recipients out. A message that is discarded has none that could get it. */
+static bool drop_recipients(struct mfi *mfi, const struct verdict *verdict)
+{
+    const struct conversation *conversation = mfi->state;
+    const struct recipients *drops = &conversation->drops;
+    bool done = true;
+
+    for (size_t i = 0; i < drops->count && done && verdict->kind != VERDICT_DISCARD; i++) {
+        done = mfi->ops->drop(mfi, drops->items[i]);
+    }
+    return done;
 }
 
 static enum mfi_answer cb_eom(void *owner, struct mfi *mfi)
@@ -317,7 +359,10 @@ static enum mfi_answer cb_eom(void *owner, struct mfi *mfi)
 
     count(callbacks, STATS_EOM, &verdict);
     stats_add(&callbacks->stats->messages);
-    enum mfi_answer result = answer_eom(callbacks, mfi, &verdict);
+    enum mfi_answer result = drop_recipients(mfi, &verdict)
+                                 ? answer_eom(callbacks, mfi, &verdict)
+                                 : failure(callbacks, conversation, STATS_EOM,
+                                           "the MTA does not drop recipients");
 
     if (result != MFI_TEMPFAIL) {
         decision_log_message(&conversation->log, session, mfi->ops->macro(mfi, "i"),

@@ -22,6 +22,7 @@ struct callbacks {
     struct logger *logger;
     struct stats *stats;
     atomic_bool told_quarantine; /* said once: the MTA lacks something */
+    atomic_bool told_drop;
     atomic_bool told_macros;
 };
 

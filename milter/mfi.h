@@ -55,6 +55,7 @@ enum mfi_macros {
 /* What the MTA can do. */
 struct mfi_offer {
     bool quarantine;    /* the filter may hold messages */
+    bool drop;          /* the filter may take recipients out */
     bool choose_macros; /* the filter may say which macros it wants */
     unsigned silent;    /* steps that need no answer if the filter does not want to give one */
 };
@@ -64,6 +65,7 @@ struct mfi_request {
     unsigned steps;  /* enum mfi_step: these and no others are called */
     unsigned silent; /* steps that the filter answers with MFI_NOREPLY; a subset of the offer */
     bool quarantine;
+    bool drop;
     const char *macros[MFI_MACROS_COUNT]; /* names, separated by blanks; NULL: as the MTA likes */
 };
 
@@ -76,6 +78,9 @@ struct mfi_ops {
 
     /* At end of message: asks the MTA to hold it. The reason is one line. False: it could not be asked. */
     bool (*quarantine)(struct mfi *mfi, const char *reason);
+
+    /* At end of message: takes a recipient, written as in rcpt(), out of the envelope. False: it could not be asked. */
+    bool (*drop)(struct mfi *mfi, const char *recipient);
 };
 
 /* One connection of an MTA. */

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -113,7 +114,16 @@ static bool op_quarantine(struct mfi *mfi, const char *reason)
     return smfi_quarantine(((struct connection *)mfi)->ctx, line) == MI_SUCCESS;
 }
 
-static const struct mfi_ops libmilter_ops = {op_macro, op_set_reply, op_quarantine};
+static bool op_drop(struct mfi *mfi, const char *recipient)
+{
+    char *copy = strdup(recipient); /* libmilter takes it as not const, and does not keep it */
+    bool done = copy != NULL && smfi_delrcpt(((struct connection *)mfi)->ctx, copy) == MI_SUCCESS;
+
+    free(copy);
+    return done;
+}
+
+static const struct mfi_ops libmilter_ops = {op_macro, op_set_reply, op_quarantine, op_drop};
 
 /* ---- callbacks: libmilter -> filter ---- */
 
@@ -195,6 +205,7 @@ static sfsistat cb_negotiate(SMFICTX *ctx, unsigned long mta_actions, unsigned l
     struct mfi_request request = {0};
     struct mfi_offer offer = {
         .quarantine = (mta_actions & SMFIF_QUARANTINE) != 0,
+        .drop = (mta_actions & SMFIF_DELRCPT) != 0,
         .choose_macros = (mta_actions & SMFIF_SETSYMLIST) != 0,
     };
 
@@ -206,7 +217,7 @@ static sfsistat cb_negotiate(SMFICTX *ctx, unsigned long mta_actions, unsigned l
     if (!agreed || (offer.choose_macros && !choose_macros(ctx, &request))) {
         return SMFIS_REJECT; /* libmilter then drops the connection */
     }
-    *actions = (request.quarantine ? SMFIF_QUARANTINE : 0) |
+    *actions = (request.quarantine ? SMFIF_QUARANTINE : 0) | (request.drop ? SMFIF_DELRCPT : 0) |
                (offer.choose_macros ? SMFIF_SETSYMLIST : 0);
     *step_flags = 0;
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -288,7 +299,7 @@ bool mfi_libmilter_init(const char *name, const struct mfi_filter *the_filter, v
     struct smfiDesc description = {
         .xxfi_name = copy,
         .xxfi_version = SMFI_VERSION,
-        .xxfi_flags = SMFIF_QUARANTINE | SMFIF_SETSYMLIST,
+        .xxfi_flags = SMFIF_QUARANTINE | SMFIF_DELRCPT | SMFIF_SETSYMLIST,
         .xxfi_connect = cb_connect,
         .xxfi_helo = cb_helo,
         .xxfi_envfrom = cb_mail,

@@ -19,7 +19,7 @@ enum stats_stage {
     STATS_STAGES,
 };
 
-#define STATS_KINDS (VERDICT_QUARANTINE + 1)
+#define STATS_KINDS (VERDICT_DROP + 1)
 
 struct stats {
     atomic_uint_least64_t sessions; /* begun */

@@ -18,6 +18,7 @@ enum tag_kind {
     TAG_TO,
     TAG_SPAM,
     TAG_COMPAT,
+    TAG_CERTIFICATE,
     TAG_LIMIT,  /* ClientRate:, ClientConn: */
     TAG_OTHERS, /* Sendmail's own business: kept, never asked for */
 };
@@ -43,8 +44,8 @@ static const struct {
     {"TLS_Clt_Features:", TAG_OTHERS},
     {"Try_TLS:", TAG_OTHERS},
     {"AuthInfo:", TAG_OTHERS},
-    {"CertIssuer:", TAG_OTHERS},
-    {"CertSubject:", TAG_OTHERS},
+    {"CertIssuer:", TAG_CERTIFICATE},
+    {"CertSubject:", TAG_CERTIFICATE},
 };
 
 #define TAGS (sizeof(tags) / sizeof(tags[0]))
@@ -265,6 +266,9 @@ static void check_action(struct entry *entry, const struct action *action)
               "SKIP means nothing for a user");
     } else if (action->kind == ACTION_TEMP && entry->tag != TAG_COMPAT) {
         error(entry, "write ERROR:4.7.1:450 text", "TEMP: stands behind Compat: keys only");
+    } else if (action->kind == ACTION_SUBJECT &&
+               strncasecmp(entry->line->key, "CertIssuer:", 11) != 0) {
+        error(entry, "SUBJECT stands behind CertIssuer: keys only", "would be sent as a text");
     } else if (entry->tag == TAG_COMPAT && action->kind == ACTION_QUARANTINE) {
         error(entry, "Compat: knows DISCARD, TEMP:text, ERROR:text, REJECT",
               "QUARANTINE cannot hold one recipient");
@@ -325,6 +329,8 @@ static enum status check_access_line(const struct mapfile_line *line)
     strbuf_append_len(line->stored_key, line->key, (size_t)(entry.rest - line->key));
     if (entry.tag == TAG_COMPAT) {
         check_compat_key(&entry);
+    } else if (entry.tag == TAG_CERTIFICATE) {
+        strbuf_append(line->stored_key, entry.rest);
     } else if (entry.tag == TAG_LIMIT) {
         if (*entry.rest == '\0') {
             strbuf_append(line->stored_key,

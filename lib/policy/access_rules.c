@@ -10,9 +10,9 @@
 
 #include <string.h>
 
-/* The longest key: a tag, an address, "+*". What is longer is in no map. */
-#define ACCESS_MAX_TAG 12u
-#define ACCESS_MAX_KEY (ADDRESS_MAX_LEN + 8u)
+/* The longest key: a tag, two addresses and "<@>". What is longer is in no map. */
+#define ACCESS_MAX_TAG 16u
+#define ACCESS_MAX_KEY (2 * ADDRESS_MAX_LEN + 8u)
 
 struct access_search access_search_init(struct session *session, const char *tag, bool tag_only)
 {
@@ -195,7 +195,7 @@ static struct access_match find_literal(const struct access_search *search, cons
 struct access_match access_find_domain(const struct access_search *search, const char *domain)
 {
     struct access_match match = {.status = STATUS_NOTFOUND};
-    bool dots = config_has(ruleset_config(search->session->ruleset), FEATURE_LOOKUPDOTDOMAIN);
+    bool dots = session_has(search->session, FEATURE_LOOKUPDOTDOMAIN);
 
     if (strlen(domain) > DOMAIN_MAX_LEN) {
         return match;
@@ -260,23 +260,27 @@ static bool try_user(const struct access_search *search, const char *user, size_
            try_from(search, &key, 0, match);
 }
 
-/* F and U: for U the domain is empty. */
+/*
+ * F and U: for U the domain is empty. A detail goes up to the domain, but in F not beyond an '@' that quotes had hidden.
+ */
 static struct access_match find_user(const struct access_search *search, const char *local,
                                      const char *domain)
 {
+    struct arena *arena = search->session->scratch;
     struct access_match match = {.status = STATUS_NOTFOUND};
-    const char *plus = detail_of(local);
-    const char *plain = *local == '"' ? address_plain(search->session->scratch, local) : local;
+    bool has_detail = detail_of(local) != NULL;
+    const char *plain = *local == '"' ? address_plain(arena, local) : local;
+    const char *plus = has_detail ? strchr(plain + 1, '+') : NULL;
 
     if (try_user(search, plain, strlen(plain), "", domain, &match) || plus == NULL) {
         return match;
     }
-    plus = strchr(plain + 1, '+');
-    if (plus == NULL) {
-        return match;
-    }
     size_t user_len = (size_t)(plus - plain);
+    const char *at = *domain == '\0' ? NULL : strchr(plus, '@');
 
+    if (at != NULL) {
+        domain = arena_printf(arena, "%s@%s", at + 1, domain);
+    }
     if (!try_user(search, plain, user_len, "+*", domain, &match)) {
         (void)try_user(search, plain, user_len, "", domain, &match);
     }

@@ -11,11 +11,17 @@ static const struct {
     enum action_kind kind;
     bool takes_text;
 } verbs[] = {
-    {"OK", ACTION_OK, false},         {"RELAY", ACTION_RELAY, false},
-    {"REJECT", ACTION_REJECT, false}, {"DISCARD", ACTION_DISCARD, false},
-    {"SKIP", ACTION_SKIP, false},     {"FRIEND", ACTION_FRIEND, false},
-    {"HATER", ACTION_HATER, false},   {"QUARANTINE", ACTION_QUARANTINE, true},
-    {"ERROR", ACTION_ERROR, true},    {"TEMP", ACTION_TEMP, true},
+    {"OK", ACTION_OK, false},
+    {"RELAY", ACTION_RELAY, false},
+    {"REJECT", ACTION_REJECT, false},
+    {"DISCARD", ACTION_DISCARD, false},
+    {"SKIP", ACTION_SKIP, false},
+    {"FRIEND", ACTION_FRIEND, false},
+    {"HATER", ACTION_HATER, false},
+    {"SUBJECT", ACTION_SUBJECT, false},
+    {"QUARANTINE", ACTION_QUARANTINE, true},
+    {"ERROR", ACTION_ERROR, true},
+    {"TEMP", ACTION_TEMP, true},
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))

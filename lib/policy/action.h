@@ -19,8 +19,9 @@ enum action_kind {
     ACTION_FRIEND,
     ACTION_HATER,
     ACTION_QUARANTINE,
-    ACTION_ERROR, /* with a reply of its own */
-    ACTION_TEMP,  /* TEMP:text, of Compat: only */
+    ACTION_ERROR,   /* with a reply of its own */
+    ACTION_SUBJECT, /* of CertIssuer: only: ask for CertSubject: too */
+    ACTION_TEMP,    /* TEMP:text, of Compat: only */
 };
 
 struct action {

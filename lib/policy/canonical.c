@@ -15,13 +15,11 @@
 
 static struct address_operators operators_of(const struct session *session)
 {
-    const struct config *config = ruleset_config(session->ruleset);
-
     return (struct address_operators){
-        .percent = !config_has(config, FEATURE_NOPERCENTHACK_NOSPECIAL) &&
-                   !config_has(config, FEATURE_NOPERCENTHACK_REJECT),
-        .bang = !config_has(config, FEATURE_NOUUCP_NOSPECIAL) &&
-                !config_has(config, FEATURE_NOUUCP_REJECT),
+        .percent = !session_has(session, FEATURE_NOPERCENTHACK_NOSPECIAL) &&
+                   !session_has(session, FEATURE_NOPERCENTHACK_REJECT),
+        .bang = !session_has(session, FEATURE_NOUUCP_NOSPECIAL) &&
+                !session_has(session, FEATURE_NOUUCP_REJECT),
     };
 }
 
@@ -69,10 +67,10 @@ static const char *canonical_domain(struct session *session, const char *typed)
     return domain;
 }
 
-static enum status invalid(struct reply *error_out, const char *dsn, const char *text)
+static bool invalid(struct reply *error_out, const char *dsn, const char *text)
 {
     *error_out = reply_make(553, dsn, text);
-    return STATUS_INVALID;
+    return false;
 }
 
 /* Rulesets 3 and 4 give "localhost" and own literals the own host name, and take trailing dots off. */
@@ -124,15 +122,15 @@ static const char *typed_form(struct session *session, const struct address *spl
 }
 
 /* One address until no own host is left in front of another: ruleset 3 and the start of ruleset 0. */
-static enum status canonify(struct session *session, const char *text, struct canonical *out,
-                            struct reply *error_out)
+static bool canonify(struct session *session, const char *text, struct canonical *out,
+                     struct reply *error_out)
 {
     struct address_operators operators = operators_of(session);
     struct address address;
 
     for (int rewrites = 0; rewrites < MAX_REWRITES; rewrites++) {
         if (!address_split(session->scratch, text, operators, &address, error_out)) {
-            return STATUS_INVALID;
+            return false;
         }
         if (rewrites == 0) {
             out->typed = typed_form(session, &address);
@@ -142,7 +140,7 @@ static enum status canonify(struct session *session, const char *text, struct ca
         if (out->domain != NULL && !out->is_local) {
             out->local = address.local;
             out->dequoted = false;
-            return STATUS_OK;
+            return true;
         }
         out->local = address_dequote(session->scratch, address.local);
         out->dequoted = out->local != address.local;
@@ -150,21 +148,21 @@ static enum status canonify(struct session *session, const char *text, struct ca
             return invalid(error_out, "5.1.3", "User address required");
         }
         if (!address_has_operator(out->local, operators)) {
-            return STATUS_OK;
+            return true;
         }
         text = out->local;
     }
     return invalid(error_out, "5.1.3", "User address required");
 }
 
-static enum status start(struct session *session, const char *typed, const char **text_out,
-                         struct reply *error_out)
+static bool start(struct session *session, const char *typed, const char **text_out,
+                  struct reply *error_out)
 {
     if (strlen(typed) > ADDRESS_MAX_LEN) {
         return invalid(error_out, "5.1.0", "Address too long");
     }
     *text_out = address_strip(session->scratch, typed);
-    return **text_out == '\0' ? invalid(error_out, "5.1.3", "User address required") : STATUS_OK;
+    return **text_out != '\0' || invalid(error_out, "5.1.3", "User address required");
 }
 
 /*
@@ -178,74 +176,62 @@ static void finish(struct session *session, struct canonical *out)
     }
 }
 
-enum status canonical_sender(struct session *session, const char *typed, struct canonical *out,
-                             struct reply *error_out)
+bool canonical_sender(struct session *session, const char *typed, struct canonical *out,
+                      struct reply *error_out)
 {
     const char *text;
-    enum status status = start(session, typed, &text, error_out);
 
-    if (status != STATUS_OK) {
-        return status;
+    if (!start(session, typed, &text, error_out) || !canonify(session, text, out, error_out)) {
+        return false;
     }
-    status = canonify(session, text, out, error_out);
-    if (status == STATUS_OK) {
-        finish(session, out);
-    }
-    return status;
+    finish(session, out);
+    return true;
 }
 
 /* Do we relay for this domain? RELAY in the map, or class m or R. */
-static enum status relays_for(struct session *session, const char *domain, bool *relays_out)
+static bool relays_for(struct session *session, const char *domain)
 {
-    const struct config *config = ruleset_config(session->ruleset);
-
-    *relays_out = (config_has(config, FEATURE_RELAY_ENTIRE_DOMAIN) &&
-                   classes_is_own_domain(session, domain)) ||
-                  classes_is_relay_domain(session, domain);
-    if (*relays_out) {
-        return STATUS_OK;
+    if ((session_has(session, FEATURE_RELAY_ENTIRE_DOMAIN) &&
+         classes_is_own_domain(session, domain)) ||
+        classes_is_relay_domain(session, domain)) {
+        return true;
     }
     struct access_search search = access_search_init(session, "to:", false);
-    struct access_match match = config_has(config, FEATURE_RELAY_HOSTS_ONLY)
+    struct access_match match = session_has(session, FEATURE_RELAY_HOSTS_ONLY)
                                     ? access_find_exact(&search, domain)
                                     : access_find_domain(&search, domain);
 
-    *relays_out = match.status == STATUS_OK && match.action.kind == ACTION_RELAY;
-    return match.status == STATUS_TEMPFAIL ? STATUS_TEMPFAIL : STATUS_OK;
+    return match.status == STATUS_OK && match.action.kind == ACTION_RELAY;
 }
 
-/* Takes one host off a recipient whose local part names another, if we relay for it; *more_out: look again. */
-static enum status forward(struct session *session, struct canonical *out, bool *more_out)
+/* Takes the quotes off; true if the local part names a host behind one that we relay for: look again. */
+static bool forwards(struct session *session, struct canonical *out)
 {
     const char *local = address_dequote(session->scratch, out->local);
 
-    *more_out = false;
     out->dequoted = out->dequoted || local != out->local;
     out->local = local;
-    return address_has_operator(local, operators_of(session))
-               ? relays_for(session, out->domain, more_out)
-               : STATUS_OK;
+    return address_has_operator(local, operators_of(session)) && relays_for(session, out->domain);
 }
 
-enum status canonical_recipient(struct session *session, const char *typed, struct canonical *out,
-                                struct reply *error_out)
+bool canonical_recipient(struct session *session, const char *typed, struct canonical *out,
+                         struct reply *error_out)
 {
-    bool loose = config_has(ruleset_config(session->ruleset), FEATURE_LOOSE_RELAY_CHECK);
+    bool loose = session_has(session, FEATURE_LOOSE_RELAY_CHECK);
     const char *text;
-    enum status status = start(session, typed, &text, error_out);
 
-    for (int rewrites = 0; status == STATUS_OK && rewrites < MAX_REWRITES; rewrites++) {
-        bool more = false;
-
-        status = canonify(session, text, out, error_out);
-        if (status == STATUS_OK && !loose && out->domain != NULL) {
-            status = forward(session, out, &more);
+    if (!start(session, typed, &text, error_out)) {
+        return false;
+    }
+    for (int rewrites = 0; rewrites < MAX_REWRITES; rewrites++) {
+        if (!canonify(session, text, out, error_out)) {
+            return false;
         }
-        if (status == STATUS_OK && !more) {
+        if (loose || out->domain == NULL || !forwards(session, out)) {
             finish(session, out);
-            return STATUS_OK;
+            return true;
         }
         text = out->local;
     }
-    return status == STATUS_OK ? invalid(error_out, "5.1.3", "User address required") : status;
+    return invalid(error_out, "5.1.3", "User address required");
 }

@@ -8,7 +8,6 @@
 #ifndef POSTERN_LIB_POLICY_CANONICAL_H
 #define POSTERN_LIB_POLICY_CANONICAL_H
 
-#include "lib/base/status.h"
 #include "lib/mail/reply.h"
 #include "lib/policy/session.h"
 
@@ -23,15 +22,15 @@ struct canonical {
 };
 
 /*
- * Both return STATUS_OK; STATUS_INVALID with the reply of Sendmail's parser if it cannot be an address; or
- * STATUS_TEMPFAIL if the access map was needed and cannot be read. Strings live until the end of the stage.
+ * False with the reply of Sendmail's parser if it cannot be an address. Strings live until the end of the stage.
  *
- * A recipient (unless loose_relay_check) also loses a domain that we relay for, if its local part names another host.
+ * A recipient (unless loose_relay_check) also loses a domain that we relay for, if its local part names another host. An
+ * access map that cannot be read says of no domain that we relay for it; who asks it next will notice.
  */
-enum status canonical_sender(struct session *session, const char *typed, struct canonical *out,
-                             struct reply *error_out);
-enum status canonical_recipient(struct session *session, const char *typed, struct canonical *out,
-                                struct reply *error_out);
+bool canonical_sender(struct session *session, const char *typed, struct canonical *out,
+                      struct reply *error_out);
+bool canonical_recipient(struct session *session, const char *typed, struct canonical *out,
+                         struct reply *error_out);
 
 /* Is it "<>", the sender of a bounce? */
 bool canonical_is_empty(const char *typed);

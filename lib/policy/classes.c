@@ -102,7 +102,7 @@ bool classes_is_local(const struct session *session, const char *name)
         domain_equal(name, session->own_literal) || is_first_label(name, session->hostname)) {
         return true;
     }
-    if (config_has(ruleset_config(session->ruleset), FEATURE_BLOCK_BAD_HELO)) {
+    if (session_has(session, FEATURE_BLOCK_BAD_HELO)) {
         for (size_t i = 0; i < sizeof(loopback_literals) / sizeof(loopback_literals[0]); i++) {
             if (strcmp(folded, loopback_literals[i]) == 0) {
                 return true;
@@ -147,7 +147,7 @@ bool classes_is_relay_domain(const struct session *session, const char *name)
     const struct table *relay = ruleset_classes(session->ruleset)->relay;
     char folded[DOMAIN_MAX_LEN + 1];
 
-    if (config_has(ruleset_config(session->ruleset), FEATURE_RELAY_HOSTS_ONLY)) {
+    if (session_has(session, FEATURE_RELAY_HOSTS_ONLY)) {
         return fold_into(folded, name) && holds(session, relay, folded);
     }
     return holds_suffix(session, relay, name);
@@ -162,7 +162,7 @@ bool classes_is_relay_client(const struct session *session)
     if (session->client_net.family == NETADDR_NONE) {
         return false;
     }
-    if (config_has(ruleset_config(session->ruleset), FEATURE_BLOCK_BAD_HELO) &&
+    if (session_has(session, FEATURE_BLOCK_BAD_HELO) &&
         (strcmp(session->client_addr, "127.0.0.1") == 0 ||
          strcmp(session->client_addr, "IPv6:0:0:0:0:0:0:0:1") == 0)) {
         return true;

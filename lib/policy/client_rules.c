@@ -40,8 +40,8 @@ struct rules_result client_rules_check(struct session *session)
     const struct config *config = ruleset_config(session->ruleset);
     struct access_search search = access_search_init(session, "connect:", false);
     struct access_match match = {.status = STATUS_NOTFOUND};
-    const char *name = config_has(config, FEATURE_USE_CLIENT_PTR) ? session->client_ptr
-                                                                  : session->client_name;
+    const char *name = session_has(session, FEATURE_USE_CLIENT_PTR) ? session->client_ptr
+                                                                    : session->client_name;
 
     if (*session->client_addr == '\0') {
         return rules_nothing(); /* not an IP client: Sendmail does not ask check_relay either */
@@ -55,7 +55,7 @@ struct rules_result client_rules_check(struct session *session)
     if (match.status != STATUS_NOTFOUND) {
         return rules_apply(&match, &config->reject, "access");
     }
-    return config_has(config, FEATURE_REQUIRE_RDNS) ? require_rdns(session) : rules_nothing();
+    return session_has(session, FEATURE_REQUIRE_RDNS) ? require_rdns(session) : rules_nothing();
 }
 
 /* A dot with something on both sides of it. */
@@ -84,11 +84,10 @@ static bool helo_is_bogus(const struct session *session, const char *name)
 
 struct rules_result client_rules_check_helo(struct session *session)
 {
-    const struct config *config = ruleset_config(session->ruleset);
     /* Sendmail's $s is the client's name where none was given. */
     const char *name = *session->helo != '\0' ? session->helo : session->client_name;
 
-    if (!config_has(config, FEATURE_BLOCK_BAD_HELO) || *session->client_addr == '\0') {
+    if (!session_has(session, FEATURE_BLOCK_BAD_HELO) || *session->client_addr == '\0') {
         return rules_nothing();
     }
     if (*session->login.authen != '\0') {

@@ -157,6 +157,46 @@ static uint32_t get_features(cfg_t *cfg)
     return all;
 }
 
+static enum config_relay_control get_relay_control(cfg_t *cfg)
+{
+    const char *value = cfg_getstr(cfg, "relay_control");
+
+    return strcasecmp(value, "off") == 0      ? RELAY_CONTROL_OFF
+           : strcasecmp(value, "milter") == 0 ? RELAY_CONTROL_MILTER
+                                              : RELAY_CONTROL_MTA;
+}
+
+static void get_daemons(struct config *config, cfg_t *cfg)
+{
+    config->daemon_count = cfg_size(cfg, "daemon");
+    config->daemons = xcalloc(config->daemon_count, sizeof(*config->daemons));
+    for (size_t i = 0; i < config->daemon_count; i++) {
+        cfg_t *section = cfg_getnsec(cfg, "daemon", (unsigned)i);
+
+        config->daemons[i] = (struct config_daemon){
+            .name = xstrdup(cfg_title(section)),
+            .require_auth = cfg_getbool(section, "require_auth") == cfg_true,
+            .require_fqdn = cfg_getbool(section, "require_fqdn") == cfg_true,
+            .has_features = was_set(section, "features"),
+            .features = get_features(section),
+            .has_relay_control = was_set(section, "relay_control"),
+            .relay_control = get_relay_control(section),
+        };
+    }
+}
+
+/* Sendmail's default says more where a login would help. */
+static struct reply get_relay_reply(const struct config *config, cfg_t *cfg)
+{
+    struct reply reply = get_reply(cfg, "relay_message", "5.7.1");
+
+    if (!was_set(cfg, "relay_message") && config->trust_auth_mech.count > 0) {
+        free((char *)reply.text);
+        reply.text = xstrdup("Relaying denied. Proper authentication required.");
+    }
+    return reply;
+}
+
 static void fill(struct config *config, cfg_t *cfg)
 {
     cfg_t *log = cfg_getsec(cfg, "log");
@@ -176,11 +216,14 @@ static void fill(struct config *config, cfg_t *cfg)
     config->local_mailers = get_list(cfg, "local_mailers");
     config->trust_auth_mech = get_list(cfg, "trust_auth_mech");
     config->features = get_features(cfg);
-    config->relay_control = strcasecmp(cfg_getstr(cfg, "relay_control"), "off") == 0
-                                ? RELAY_CONTROL_OFF
-                                : RELAY_CONTROL_MTA;
+    config->relay_control = get_relay_control(cfg);
+    config->certificate = strcasecmp(cfg_getstr(cfg, "relay_by_certificate"), "cn") == 0
+                              ? CERTIFICATE_CN
+                              : CERTIFICATE_DN;
+    get_daemons(config, cfg);
     config->reject = get_reply(cfg, "reject_message", NULL);
     config->recipient_reject = get_reply(cfg, "recipient_reject_message", "5.2.1");
+    config->relay = get_relay_reply(config, cfg);
     config->log_facility = get_string(log, "facility");
     (void)log_level_parse(cfg_getstr(log, "level"), &config->log_level);
 }
@@ -264,14 +307,50 @@ void config_free(struct config **config)
         (*config)->log_facility,
         (char *)(*config)->reject.text,
         (char *)(*config)->recipient_reject.text,
+        (char *)(*config)->relay.text,
     };
 
     for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
         free(strings[i]);
     }
+    for (size_t i = 0; i < (*config)->daemon_count; i++) {
+        free((*config)->daemons[i].name);
+    }
+    free((*config)->daemons);
     free_list(&(*config)->local_domains);
     free_list(&(*config)->local_mailers);
     free_list(&(*config)->trust_auth_mech);
     free(*config);
     *config = NULL;
+}
+
+const struct config_daemon *config_find_daemon(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->daemon_count; i++) {
+        if (strcasecmp(config->daemons[i].name, name) == 0) {
+            return &config->daemons[i];
+        }
+    }
+    return NULL;
+}
+
+bool config_has_anywhere(const struct config *config, enum config_feature feature)
+{
+    bool found = config_has(config, feature);
+
+    for (size_t i = 0; i < config->daemon_count; i++) {
+        found = found || (config->daemons[i].features & (uint32_t)feature) != 0;
+    }
+    return found;
+}
+
+bool config_controls_relaying(const struct config *config)
+{
+    bool controls = config->relay_control == RELAY_CONTROL_MILTER;
+
+    for (size_t i = 0; i < config->daemon_count; i++) {
+        controls = controls || (config->daemons[i].has_relay_control &&
+                                config->daemons[i].relay_control == RELAY_CONTROL_MILTER);
+    }
+    return controls;
 }

@@ -45,7 +45,28 @@ enum config_feature {
     FEATURE_USE_CLIENT_PTR = 1u << 26,
 };
 
-enum config_relay_control { RELAY_CONTROL_OFF, RELAY_CONTROL_MTA };
+enum config_relay_control {
+    RELAY_CONTROL_OFF,
+    RELAY_CONTROL_MTA,    /* the MTA refuses relays; postern never does */
+    RELAY_CONTROL_MILTER, /* postern alone refuses them */
+};
+
+/* How much a client certificate must say before it can grant relaying. */
+enum config_certificate {
+    CERTIFICATE_DN, /* whole names, as Sendmail passes them */
+    CERTIFICATE_CN, /* common names too, as Postfix passes them: of any CA that the MTA trusts */
+};
+
+/* What holds for one listener of the MTA, by its {daemon_name}. */
+struct config_daemon {
+    char *name;
+    bool require_auth; /* RFC 6409, 4.3 */
+    bool require_fqdn; /* RFC 6409, 4.2 */
+    bool has_features; /* the section names its own features */
+    uint32_t features;
+    bool has_relay_control;
+    enum config_relay_control relay_control;
+};
 
 struct config_list {
     char **items; /* NULL-terminated */
@@ -74,9 +95,13 @@ struct config {
 
     uint32_t features; /* enum config_feature, implications added */
     enum config_relay_control relay_control;
+    enum config_certificate certificate;
+    struct config_daemon *daemons;
+    size_t daemon_count;
 
     struct reply reject; /* text of its own, NULL: Sendmail's default */
     struct reply recipient_reject;
+    struct reply relay;
 
     char *log_facility;
     enum log_level log_level;
@@ -96,6 +121,15 @@ static inline bool config_has(const struct config *config, enum config_feature f
 {
     return (config->features & (uint32_t)feature) != 0;
 }
+
+/* The section of the listener of that name, without regard to case; NULL: there is none. */
+const struct config_daemon *config_find_daemon(const struct config *config, const char *name);
+
+/* Is the feature in force for any listener? */
+bool config_has_anywhere(const struct config *config, enum config_feature feature);
+
+/* Does postern refuse relaying for any listener? */
+bool config_controls_relaying(const struct config *config);
 
 /* The path of the compiled map of a text file, `PATH.gdbm`; free() it. */
 char *config_map_path(const char *text_path);

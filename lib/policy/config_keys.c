@@ -159,7 +159,6 @@ static void warn_of_later_features(cfg_t *cfg, const char *path, struct diag *di
         const char *text;
     } later[] = {
         {"badmx", "needs DNS, which this version does not ask: nothing is refused for it"},
-        {"compat_check", "is not in this version: Compat: entries decide nothing"},
         {"relay_based_on_MX",
          "needs DNS, which this version does not ask: no domain is found by it"},
     };
@@ -179,17 +178,23 @@ static int check_relay_control(cfg_t *cfg, cfg_opt_t *opt)
 {
     const char *value = last_value(opt);
 
-    if (strcasecmp(value, "mta") == 0 || strcasecmp(value, "off") == 0) {
-        return 0;
+    if (strcasecmp(value, "milter") != 0 && strcasecmp(value, "mta") != 0 &&
+        strcasecmp(value, "off") != 0) {
+        cfg_error(cfg, "relay_control: \"%s\" is none of \"mta\", \"milter\", \"off\"", value);
+        return -1;
     }
-    if (strcasecmp(value, "milter") == 0) {
-        cfg_error(cfg,
-                  "relay_control: \"milter\" is not in this version; write \"mta\" and keep the "
-                  "MTA closed for relaying");
-    } else {
-        cfg_error(cfg, "relay_control: \"%s\" is neither \"mta\" nor \"off\"", value);
+    return 0;
+}
+
+static int check_certificate(cfg_t *cfg, cfg_opt_t *opt)
+{
+    const char *value = last_value(opt);
+
+    if (strcasecmp(value, "dn") != 0 && strcasecmp(value, "cn") != 0) {
+        cfg_error(cfg, "relay_by_certificate: \"%s\" is neither \"dn\" nor \"cn\"", value);
+        return -1;
     }
-    return -1;
+    return 0;
 }
 
 static int check_reply(cfg_t *cfg, cfg_opt_t *opt)
@@ -323,7 +328,9 @@ static void set_validators(cfg_t *cfg)
         {"map_socket", check_later_socket},
         {"policy_socket", check_later_socket},
         {"dnsbl", refuse_section},
-        {"daemon", refuse_section},
+        {"daemon|features", check_features},
+        {"daemon|relay_control", check_relay_control},
+        {"relay_by_certificate", check_certificate},
         {"dns", warn_section},
         {"relay_store", warn_section},
         {"log|facility", check_facility},
@@ -369,6 +376,8 @@ cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
     cfg_opt_t daemon_keys[] = {
         CFG_BOOL("require_auth", cfg_false, CFGF_NONE),
         CFG_BOOL("require_fqdn", cfg_false, CFGF_NONE),
+        CFG_STR("relay_control", "mta", CFGF_NONE),
+        CFG_STR_LIST("features", "{}", CFGF_NONE),
         HIDDEN(diag),
         CFG_END(),
     };
@@ -389,6 +398,7 @@ cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
         CFG_STR_LIST("trust_auth_mech", "{}", CFGF_NONE),
         CFG_STR_LIST("features", "{}", CFGF_NONE),
         CFG_STR("relay_control", "mta", CFGF_NONE),
+        CFG_STR("relay_by_certificate", "dn", CFGF_NONE),
         CFG_STR("reject_message", "550 5.7.1 Access denied", CFGF_NONE),
         CFG_STR("recipient_reject_message", "550 Mailbox disabled for this recipient", CFGF_NONE),
         CFG_SEC("log", log_keys, CFGF_NONE),
@@ -401,8 +411,8 @@ cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
         CFG_STR("policy_socket", "", CFGF_NONE),
         CFG_SEC("dns", dns_keys, CFGF_NODEFAULT),
         CFG_SEC("relay_store", store_keys, CFGF_NODEFAULT),
-        CFG_SEC("dnsbl", dnsbl_keys, CFGF_TITLE | CFGF_MULTI | CFGF_NODEFAULT),
-        CFG_SEC("daemon", daemon_keys, CFGF_TITLE | CFGF_MULTI | CFGF_NODEFAULT),
+        CFG_SEC("dnsbl", dnsbl_keys, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
+        CFG_SEC("daemon", daemon_keys, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
         HIDDEN(diag),
         CFG_END(),
     };

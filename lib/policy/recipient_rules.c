@@ -2,7 +2,6 @@
 #include "lib/policy/recipient_rules.h"
 
 #include "lib/mail/domain.h"
-#include "lib/policy/canonical.h"
 #include "lib/policy/ruleset.h"
 
 #include <string.h>
@@ -11,9 +10,7 @@
 static struct access_match find_bare_user(const struct access_search *search,
                                           const struct canonical *recipient)
 {
-    const struct config *config = ruleset_config(search->session->ruleset);
-
-    if (!config_has(config, FEATURE_BLACKLIST_RECIPIENTS) ||
+    if (!session_has(search->session, FEATURE_BLACKLIST_RECIPIENTS) ||
         (recipient->domain != NULL && !recipient->is_local)) {
         return (struct access_match){.status = STATUS_NOTFOUND};
     }
@@ -41,57 +38,31 @@ static struct rules_result check_blocklist(struct session *session,
     return result;
 }
 
-struct rules_result recipient_rules_check(struct session *session, const char *typed)
+struct rules_result recipient_rules_check(struct session *session, const char *typed,
+                                          struct canonical *recipient_out)
 {
-    const struct config *config = ruleset_config(session->ruleset);
-    struct canonical recipient;
     struct reply error;
 
     if (canonical_is_empty(typed)) {
         return rules_refuse(553, "5.0.0", "User address required", "syntax");
     }
-    if (!config_has(config, FEATURE_BLOCKLIST_RECIPIENTS)) {
-        /* Nothing is looked up, but what cannot be an address is refused as ever. */
-        enum status status = canonical_sender(session, typed, &recipient, &error);
-
-        return status == STATUS_INVALID
-                   ? (struct rules_result){.verdict = verdict_refuse(error, "syntax")}
-                   : rules_nothing();
-    }
-    enum status status = canonical_recipient(session, typed, &recipient, &error);
-
-    if (status == STATUS_INVALID) {
+    if (!canonical_recipient(session, typed, recipient_out, &error)) {
         return (struct rules_result){.verdict = verdict_refuse(error, "syntax")};
     }
-    return status == STATUS_OK ? check_blocklist(session, &recipient) : rules_tempfail("access");
-}
-
-bool recipient_rules_login_trusted(const struct session *session)
-{
-    const struct config_list *trusted = &ruleset_config(session->ruleset)->trust_auth_mech;
-
-    if (*session->login.type == '\0') {
-        return false;
-    }
-    for (size_t i = 0; i < trusted->count; i++) {
-        if (domain_equal(trusted->items[i], session->login.type) ||
-            domain_equal(trusted->items[i], "any")) {
-            return true;
-        }
-    }
-    return false;
+    return session_has(session, FEATURE_BLOCKLIST_RECIPIENTS)
+               ? check_blocklist(session, recipient_out)
+               : rules_nothing();
 }
 
 struct rules_result recipient_rules_check_spared(struct session *session, const char *typed)
 {
-    const struct config *config = ruleset_config(session->ruleset);
-    bool friend = config_has(config, FEATURE_DELAY_CHECKS_FRIEND);
-    bool hater = config_has(config, FEATURE_DELAY_CHECKS_HATER);
+    bool friend = session_has(session, FEATURE_DELAY_CHECKS_FRIEND);
+    bool hater = session_has(session, FEATURE_DELAY_CHECKS_HATER);
     struct access_search search = access_search_init(session, "spam:", true);
     struct canonical recipient;
     struct reply error;
 
-    if ((!friend && !hater) || canonical_sender(session, typed, &recipient, &error) != STATUS_OK) {
+    if ((!friend && !hater) || !canonical_sender(session, typed, &recipient, &error)) {
         return rules_nothing();
     }
     bool local = recipient.domain == NULL || recipient.is_local;

@@ -6,13 +6,15 @@
 #ifndef POSTERN_LIB_POLICY_RECIPIENT_RULES_H
 #define POSTERN_LIB_POLICY_RECIPIENT_RULES_H
 
+#include "lib/policy/canonical.h"
 #include "lib/policy/rules.h"
 
-/* SEMANTICS.md section 9, steps 1 to 3. */
-struct rules_result recipient_rules_check(struct session *session, const char *typed);
-
-/* Did the client log in with a mechanism that the configuration trusts? */
-bool recipient_rules_login_trusted(const struct session *session);
+/*
+ * SEMANTICS.md section 9, steps 1 to 3. *recipient_out is the canonical recipient; it is set unless the result is
+ * a refusal.
+ */
+struct rules_result recipient_rules_check(struct session *session, const char *typed,
+                                          struct canonical *recipient_out);
 
 /*
  * delay_checks_friend and _hater, SEMANTICS.md section 11.2: `accepted` if the recipient wants no further checks.

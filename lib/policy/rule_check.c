@@ -8,6 +8,7 @@
 #include "lib/policy/action.h"
 #include "lib/policy/classes.h"
 #include "lib/policy/keyindex.h"
+#include "lib/policy/relay_check.h"
 #include "lib/table/linereader.h"
 #include "lib/table/mapline.h"
 #include "lib/table/table_gdbm.h"
@@ -33,7 +34,7 @@ static const struct {
                             "add lookupdotdomain to features"},
     [NO_SPAM_FEATURE] = {"Spam: entries are never asked for",
                          "add delay_checks_friend or delay_checks_hater to features"},
-    [NO_COMPAT] = {"Compat: entries are never asked for in this version", NULL},
+    [NO_COMPAT] = {"Compat: entries are never asked for", "add compat_check to features"},
 };
 
 struct check {
@@ -188,24 +189,33 @@ static bool is_relay(const char *value)
     return relay;
 }
 
+static void find_open_relay(const struct check *check, const struct mapfile_line *line,
+                            const char *key)
+{
+    if (config_controls_relaying(check->config) && is_relay(line->value)) {
+        relay_check_entry(line->file, line->number, key, check->diag);
+    }
+}
+
 static void find_unasked(struct check *check, const struct mapfile_line *line, const char *key)
 {
     const struct config *config = check->config;
     const char *colon = strncmp(key, "ipv6", 4) == 0 ? NULL : strchr(key, ':');
     const char *rest = colon == NULL || *key == '[' ? key : colon + 1;
 
-    if (strncmp(key, "to:", 3) == 0 && !config_has(config, FEATURE_BLOCKLIST_RECIPIENTS) &&
+    if (strncmp(key, "to:", 3) == 0 && !config_has_anywhere(config, FEATURE_BLOCKLIST_RECIPIENTS) &&
         !is_relay(line->value)) {
         count(check, NO_BLOCKLIST, line->number);
     }
-    if (*rest == '.' && !config_has(config, FEATURE_LOOKUPDOTDOMAIN)) {
+    if (*rest == '.' && !config_has_anywhere(config, FEATURE_LOOKUPDOTDOMAIN)) {
         count(check, NO_LOOKUPDOTDOMAIN, line->number);
     }
-    if (strncmp(key, "spam:", 5) == 0 && !config_has(config, FEATURE_DELAY_CHECKS_FRIEND) &&
-        !config_has(config, FEATURE_DELAY_CHECKS_HATER)) {
+    if (strncmp(key, "spam:", 5) == 0 &&
+        !config_has_anywhere(config, FEATURE_DELAY_CHECKS_FRIEND) &&
+        !config_has_anywhere(config, FEATURE_DELAY_CHECKS_HATER)) {
         count(check, NO_SPAM_FEATURE, line->number);
     }
-    if (strncmp(key, "compat:", 7) == 0) {
+    if (strncmp(key, "compat:", 7) == 0 && !config_has_anywhere(config, FEATURE_COMPAT_CHECK)) {
         count(check, NO_COMPAT, line->number);
     }
 }
@@ -236,6 +246,7 @@ static void inspect_access(struct check *check, const struct mapfile_line *line,
 {
     find_duplicate(check, line, key);
     find_unasked(check, line, key->data);
+    find_open_relay(check, line, key->data);
     if (!has_tag(key->data)) {
         find_shadow_of_bare(check, line, key->data);
     }
@@ -330,7 +341,8 @@ void rule_check_all(const struct config *config, struct diag *diag)
     keyindex_init(&index);
     check_maps(&check);
     keyindex_fini(&index);
-    if (!config_has(config, FEATURE_ACCEPT_UNRESOLVABLE_DOMAINS)) {
+    relay_check_config(config, diag);
+    if (!config_has_anywhere(config, FEATURE_ACCEPT_UNRESOLVABLE_DOMAINS)) {
         diag_report(
             diag, DIAG_WARNING, config->path, 0, "add accept_unresolvable_domains to features",
             "this version does not ask DNS: senders whose domain does not resolve are accepted");

@@ -58,6 +58,7 @@ struct rules_result rules_apply(const struct access_match *match, const struct r
         break;
     case ACTION_FRIEND:
     case ACTION_HATER:
+    case ACTION_SUBJECT:
     case ACTION_TEMP:
         result = rules_tempfail(reason);
         break;

@@ -213,16 +213,32 @@ const struct classes *ruleset_classes(const struct ruleset *ruleset)
     return ruleset->base->classes;
 }
 
+static bool any_daemon_requires_auth(const struct config *config)
+{
+    bool requires = false;
+
+    for (size_t i = 0; i < config->daemon_count; i++) {
+        requires = requires || config->daemons[i].require_auth;
+    }
+    return requires;
+}
+
 struct ruleset_needs ruleset_needs(const struct ruleset *ruleset)
 {
     const struct config *config = ruleset_config(ruleset);
+    bool relaying = config_controls_relaying(config);
+    bool delayed = config_has_anywhere(config, FEATURE_DELAY_CHECKS);
 
     return (struct ruleset_needs){
         .client_resolve = true, /* whether the client's name counts at all */
-        .client_ptr = config_has(config, FEATURE_USE_CLIENT_PTR),
+        .client_ptr = config_has_anywhere(config, FEATURE_USE_CLIENT_PTR),
         .daemon_addr = true, /* the own literal is a local domain */
-        .login = config_has(config, FEATURE_BLOCK_BAD_HELO) ||
-                 (config_has(config, FEATURE_DELAY_CHECKS) && config->trust_auth_mech.count > 0),
+        .login = relaying || any_daemon_requires_auth(config) ||
+                 config_has_anywhere(config, FEATURE_BLOCK_BAD_HELO) ||
+                 (delayed && config->trust_auth_mech.count > 0),
+        .certificate = relaying || delayed,
+        .mailer = relaying,
         .quarantine = *config->access != '\0' || *config->spammers != '\0',
+        .drop_recipients = config_has_anywhere(config, FEATURE_COMPAT_CHECK),
     };
 }

@@ -41,11 +41,14 @@ const struct classes *ruleset_classes(const struct ruleset *ruleset);
 
 /* What the MTA must tell for this ruleset's decisions, beyond arguments, {j} and the queue id. */
 struct ruleset_needs {
-    bool client_resolve; /* {client_resolve} */
-    bool client_ptr;     /* {client_ptr} */
-    bool daemon_addr;    /* {if_addr}, {daemon_addr} */
-    bool login;          /* {auth_type}, {auth_authen} */
-    bool quarantine;     /* the right to quarantine */
+    bool client_resolve;  /* {client_resolve} */
+    bool client_ptr;      /* {client_ptr} */
+    bool daemon_addr;     /* {if_addr}, {daemon_addr} */
+    bool login;           /* {auth_type}, {auth_authen} */
+    bool certificate;     /* {verify}, {cert_subject}, {cert_issuer} */
+    bool mailer;          /* {rcpt_mailer} */
+    bool quarantine;      /* the right to quarantine */
+    bool drop_recipients; /* the right to take recipients out */
 };
 struct ruleset_needs ruleset_needs(const struct ruleset *ruleset);
 

@@ -5,6 +5,7 @@
 #include "lib/mail/domain.h"
 #include "lib/policy/canonical.h"
 #include "lib/policy/classes.h"
+#include "lib/policy/msa_rules.h"
 #include "lib/policy/ruleset.h"
 
 #include <string.h>
@@ -29,7 +30,6 @@ static bool claims_localhost(const struct session *session, const char *typed)
         "@[IPv6:0:0:0:0:0:0:0:1]",
         "@[IPv6:::1]",
     };
-    const struct config *config = ruleset_config(session->ruleset);
     const char *at = strrchr(typed, '@');
 
     if (at == NULL || (at[1] != '[' && at[1] != 'l' && at[1] != 'L')) {
@@ -46,8 +46,9 @@ static bool claims_localhost(const struct session *session, const char *typed)
         domain_ends_in(address, arena_printf(session->scratch, "@localhost.%s", session->domain))) {
         return true;
     }
-    return !config_has(config, FEATURE_NOUUCP_NOSPECIAL) &&
-           !config_has(config, FEATURE_NOUUCP_REJECT) && domain_ends_in(address, "@localhost.UUCP");
+    return !session_has(session, FEATURE_NOUUCP_NOSPECIAL) &&
+           !session_has(session, FEATURE_NOUUCP_REJECT) &&
+           domain_ends_in(address, "@localhost.UUCP");
 }
 
 /* The spammers map: hosts with their parents, and full addresses. */
@@ -73,10 +74,8 @@ static struct rules_result check_spammers(struct session *session, const struct 
 static struct rules_result check_unqualified(struct session *session,
                                              const struct canonical *sender)
 {
-    const struct config *config = ruleset_config(session->ruleset);
-
     if (sender->domain != NULL || *session->client_addr == '\0' ||
-        config_has(config, FEATURE_ACCEPT_UNQUALIFIED_SENDERS)) {
+        session_has(session, FEATURE_ACCEPT_UNQUALIFIED_SENDERS)) {
         return rules_nothing();
     }
     const char *text = arena_printf(session->scratch, "Domain name required for sender address %s",
@@ -95,15 +94,18 @@ struct rules_result sender_rules_check(struct session *session, const char *type
     if (canonical_is_empty(typed)) {
         return rules_nothing(); /* RFC 5321, 4.5.5: bounces must get through */
     }
-    if (!config_has(config, FEATURE_ACCEPT_UNQUALIFIED_SENDERS) &&
+    struct rules_result msa = msa_rules_check_sender(session, typed);
+
+    if (msa.verdict.kind != VERDICT_CONTINUE) {
+        return msa;
+    }
+    if (!session_has(session, FEATURE_ACCEPT_UNQUALIFIED_SENDERS) &&
         claims_localhost(session, typed) && *session->client_name != '\0' &&
         !classes_is_local(session, session->client_name)) {
         return rules_refuse(553, "5.5.4", "Real domain name required for sender address",
                             "unqualified_sender");
     }
-    enum status status = canonical_sender(session, typed, &sender, &error);
-
-    if (status == STATUS_INVALID) {
+    if (!canonical_sender(session, typed, &sender, &error)) {
         return (struct rules_result){.verdict = verdict_refuse(error, "syntax")};
     }
     struct access_match match = access_find(&search, sender.domain == NULL ? "U" : "FUD",

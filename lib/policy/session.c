@@ -9,6 +9,8 @@
 
 #define UNKNOWN_HOST "localhost" /* where neither the configuration nor the MTA says a name */
 
+static const struct session_login no_login = {"", "", "", "", ""};
+
 static const char *const resolve_names[] = {
     [RESOLVE_OK] = "OK",
     [RESOLVE_FAIL] = "FAIL",
@@ -40,7 +42,9 @@ void session_init(struct session *session, struct ruleset *ruleset, struct trace
         .own_literal = "",
         .daemon_name = "",
         .helo = arena_alloc(arena, DOMAIN_MAX_LEN + 1),
-        .login = {.type = "", .authen = ""},
+        .login = no_login,
+        .features = ruleset_config(ruleset)->features,
+        .relay_control = ruleset_config(ruleset)->relay_control,
     };
     session->helo[0] = '\0';
 }
@@ -124,6 +128,20 @@ static const char *own_literal(struct session *session, const char *address)
     return arena_printf(session->arena, "[%s]", netaddr_format(&addr, text));
 }
 
+/* What the section of this listener says goes before what holds for all. */
+static void set_listener(struct session *session)
+{
+    const struct config *config = ruleset_config(session->ruleset);
+
+    session->daemon = config_find_daemon(config, session->daemon_name);
+    if (session->daemon != NULL && session->daemon->has_features) {
+        session->features = session->daemon->features;
+    }
+    if (session->daemon != NULL && session->daemon->has_relay_control) {
+        session->relay_control = session->daemon->relay_control;
+    }
+}
+
 void session_connect(struct session *session, const struct session_client *client)
 {
     const struct config *config = ruleset_config(session->ruleset);
@@ -139,6 +157,7 @@ void session_connect(struct session *session, const struct session_client *clien
     if (!is_empty(client->daemon_name)) {
         session->daemon_name = arena_strdup(session->arena, client->daemon_name);
     }
+    set_listener(session);
     set_address(session, client->address);
     set_name(session, client);
 }
@@ -147,9 +166,10 @@ void session_reset_message(struct session *session)
 {
     arena_reset(session->message);
     arena_reset(session->scratch);
-    session->login = (struct session_login){.type = "", .authen = ""};
+    session->login = no_login;
     session->sender = NULL;
     session->recipients = 0;
     session->discard = verdict_continue();
     session->quarantine = verdict_continue();
+    session->dropped = 0;
 }

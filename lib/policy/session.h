@@ -11,9 +11,11 @@
 
 #include "lib/base/arena.h"
 #include "lib/mail/netaddr.h"
+#include "lib/policy/config.h"
 #include "lib/policy/verdict.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct ruleset;
 struct trace;
@@ -34,10 +36,15 @@ struct session_client {
         *daemon_addr; /* own address that the client connected to: {if_addr} or {daemon_addr} */
 };
 
-/* Who logged in, known from MAIL on; NULL or empty: nobody. */
+/* Who the client proved to be, known from MAIL on; NULL or empty: nobody. */
 struct session_login {
     const char *type;   /* SASL mechanism: {auth_type} */
     const char *authen; /* authenticated name: {auth_authen} */
+    const char
+        *verify; /* what TLS says of the client's certificate: {verify}, "OK" if it is trusted */
+    const char *
+        cert_subject; /* {cert_subject}, {cert_issuer}: whole names (Sendmail) or common names (Postfix) */
+    const char *cert_issuer;
 };
 
 struct session {
@@ -51,15 +58,17 @@ struct session {
     /* facts of the connection */
     const char *client_name; /* "host.example" or "[192.0.2.1]"; "" if there is neither */
     const char *client_ptr;  /* "" if not known */
-    const char *
-        client_addr; /* Sendmail's text: "192.0.2.1", "IPv6:2001:db8:0:0:0:0:0:1"; "" if not an IP client */
+    const char *client_addr; /* Sendmail's text: "192.0.2.1", "IPv6:2001:db8:0:0:0:0:0:1"; or "" */
     struct netaddr client_net;
     enum session_resolve resolve;
     const char *hostname;    /* Sendmail's $j */
     const char *domain;      /* Sendmail's $m; "" if the host name has no dot */
     const char *own_literal; /* "[192.0.2.1]" of daemon_addr, or "" */
     const char *daemon_name;
-    char *helo; /* "" before HELO; cut to DOMAIN_MAX_LEN */
+    uint32_t features;                       /* of this listener: enum config_feature */
+    enum config_relay_control relay_control; /* of this listener */
+    const struct config_daemon *daemon;      /* its section of postern.conf; NULL: none */
+    char *helo;                              /* "" before HELO; cut to DOMAIN_MAX_LEN */
 
     /* facts of the message */
     struct session_login login; /* never NULL inside: "" */
@@ -68,11 +77,17 @@ struct session {
 
     /* kept for later stages */
     struct verdict
-        connect; /* a refusal is answered at each MAIL; DISCARD and QUARANTINE hold for each message */
-    struct verdict discard; /* VERDICT_DISCARD if this message goes */
-    struct verdict
-        quarantine; /* VERDICT_QUARANTINE if this message is held; the last one given wins */
+        connect; /* a refusal is answered at each MAIL; DISCARD, QUARANTINE hold for each */
+    struct verdict discard;    /* VERDICT_DISCARD if this message goes */
+    struct verdict quarantine; /* VERDICT_QUARANTINE if this message is held; the last one wins */
+    unsigned dropped;          /* recipients with VERDICT_DROP */
 };
+
+/* Is a feature in force for this session's listener? */
+static inline bool session_has(const struct session *session, enum config_feature feature)
+{
+    return (session->features & (uint32_t)feature) != 0;
+}
 
 /* A session without facts in the caller's storage; takes a reference of the ruleset. `trace` may be NULL. */
 void session_init(struct session *session, struct ruleset *ruleset, struct trace *trace);

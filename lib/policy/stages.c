@@ -5,7 +5,10 @@
 #include "lib/mail/domain.h"
 #include "lib/policy/canonical.h"
 #include "lib/policy/client_rules.h"
+#include "lib/policy/compat_rules.h"
+#include "lib/policy/msa_rules.h"
 #include "lib/policy/recipient_rules.h"
+#include "lib/policy/relay_rules.h"
 #include "lib/policy/ruleset.h"
 #include "lib/policy/sender_rules.h"
 
@@ -13,7 +16,7 @@
 
 static bool has(const struct session *session, enum config_feature feature)
 {
-    return config_has(ruleset_config(session->ruleset), feature);
+    return session_has(session, feature);
 }
 
 /* A verdict whose strings live in `arena`. */
@@ -77,16 +80,24 @@ struct verdict stage_helo(struct session *session, const char *name)
     return verdict_continue();
 }
 
+static const char *copy_or_empty(struct arena *arena, const char *text)
+{
+    return text == NULL ? "" : arena_strdup(arena, text);
+}
+
 static void set_message_facts(struct session *session, const struct session_login *login,
                               const char *sender)
 {
     struct arena *arena = session->message;
 
-    if (login != NULL && login->type != NULL) {
-        session->login.type = arena_strdup(arena, login->type);
-    }
-    if (login != NULL && login->authen != NULL) {
-        session->login.authen = arena_strdup(arena, login->authen);
+    if (login != NULL) {
+        session->login = (struct session_login){
+            .type = copy_or_empty(arena, login->type),
+            .authen = copy_or_empty(arena, login->authen),
+            .verify = copy_or_empty(arena, login->verify),
+            .cert_subject = copy_or_empty(arena, login->cert_subject),
+            .cert_issuer = copy_or_empty(arena, login->cert_issuer),
+        };
     }
     session->sender = arena_strdup(arena, sender);
 }
@@ -100,6 +111,12 @@ struct verdict stage_mail(struct session *session, const struct session_login *l
         return session->connect;
     }
     (void)keep(session, session->connect);
+
+    struct verdict msa = msa_rules_check_login(session).verdict;
+
+    if (verdict_is_refusal(&msa)) {
+        return msa;
+    }
     if (has(session, FEATURE_DELAY_CHECKS)) {
         return verdict_continue();
     }
@@ -121,7 +138,7 @@ static const char *sender_for_delayed_check(struct session *session)
     struct reply error;
 
     if (canonical_is_empty(session->sender) ||
-        canonical_sender(session, session->sender, &sender, &error) != STATUS_OK) {
+        !canonical_sender(session, session->sender, &sender, &error)) {
         return session->sender;
     }
     return arena_printf(session->scratch, "<%s>", sender.typed);
@@ -130,10 +147,6 @@ static const char *sender_for_delayed_check(struct session *session)
 /* What delay_checks put off: SEMANTICS.md section 11, steps 2 to 5. */
 static struct verdict delayed_checks(struct session *session, const char *recipient)
 {
-    if (!has(session, FEATURE_PROMISCUOUS_RELAY) && recipient_rules_login_trusted(session)) {
-        rules_note(session, "delay_checks: a trusted login skips all later checks");
-        return verdict_continue();
-    }
     struct rules_result result = recipient_rules_check_spared(session, recipient);
 
     if (!decides(&result)) {
@@ -151,24 +164,80 @@ static struct verdict delayed_checks(struct session *session, const char *recipi
     return result.verdict;
 }
 
-struct verdict stage_rcpt(struct session *session, const char *recipient)
+/* May it be relayed, where postern decides that; and did the client prove who it is? */
+static struct relay_result relay_check(struct session *session, const struct canonical *recipient,
+                                       const char *mailer)
+{
+    struct relay_result relay = {.result = rules_nothing()};
+
+    if (session->relay_control == RELAY_CONTROL_MILTER) {
+        return relay_rules_check(session, recipient, mailer);
+    }
+    if (has(session, FEATURE_DELAY_CHECKS) && !has(session, FEATURE_PROMISCUOUS_RELAY) &&
+        relay_rules_client_trusted(session, &relay.trusted) != STATUS_OK) {
+        relay.result = rules_tempfail("access");
+    }
+    return relay;
+}
+
+/* All but Compat: entries. */
+static struct verdict check_recipient(struct session *session, const char *typed,
+                                      const char *mailer)
+{
+    struct canonical recipient = {0};
+    struct rules_result result = msa_rules_check_recipient(session, typed);
+
+    if (result.verdict.kind == VERDICT_CONTINUE) {
+        result = recipient_rules_check(session, typed, &recipient);
+    }
+    /* DISCARD lets nothing out, so nobody is asked whether it may go. QUARANTINE only holds it for a while. */
+    if (verdict_is_refusal(&result.verdict) || result.verdict.kind == VERDICT_DISCARD) {
+        return result.verdict;
+    }
+    struct relay_result relay = relay_check(session, &recipient, mailer);
+
+    if (verdict_is_refusal(&relay.result.verdict)) {
+        return relay.result.verdict;
+    }
+    if (result.verdict.kind != VERDICT_CONTINUE || !has(session, FEATURE_DELAY_CHECKS)) {
+        return result.verdict;
+    }
+    if (relay.trusted) {
+        rules_note(session, "delay_checks: a trusted login or certificate skips all later checks");
+        return result.verdict;
+    }
+    return delayed_checks(session, typed);
+}
+
+struct verdict stage_rcpt(struct session *session, const char *recipient, const char *mailer)
 {
     arena_reset(session->scratch);
 
-    struct rules_result result = recipient_rules_check(session, recipient);
-    struct verdict verdict = result.verdict;
+    struct verdict verdict = check_recipient(session, recipient, mailer);
 
-    if (verdict.kind == VERDICT_CONTINUE && has(session, FEATURE_DELAY_CHECKS)) {
-        verdict = delayed_checks(session, recipient);
+    if (verdict_is_refusal(&verdict)) {
+        return verdict;
     }
-    if (!verdict_is_refusal(&verdict)) {
-        session->recipients++;
+    (void)keep(session, verdict);
+
+    struct verdict compat = compat_rules_check(session, recipient).verdict;
+
+    if (verdict_is_refusal(&compat)) {
+        return compat;
     }
-    return keep(session, verdict);
+    session->recipients++;
+    if (compat.kind == VERDICT_DROP) {
+        session->dropped++;
+        return compat;
+    }
+    return verdict;
 }
 
 struct verdict stage_eom(struct session *session)
 {
+    if (session->dropped > 0 && session->dropped == session->recipients) {
+        return (struct verdict){.kind = VERDICT_DISCARD, .reason = "compat_check"};
+    }
     if (session->discard.kind == VERDICT_DISCARD) {
         return session->discard;
     }

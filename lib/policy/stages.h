@@ -23,9 +23,14 @@ struct verdict stage_helo(struct session *session, const char *name);
 /* `sender` and `recipient` as typed, with or without <>; `login` may be NULL. */
 struct verdict stage_mail(struct session *session, const struct session_login *login,
                           const char *sender);
-struct verdict stage_rcpt(struct session *session, const char *recipient);
 
-/* What becomes of the message: CONTINUE, DISCARD or QUARANTINE. */
+/*
+ * `mailer` is the MTA's {rcpt_mailer}, NULL if not told. VERDICT_DROP: the recipient is answered as accepted and must be
+ * taken out of the envelope at the end of the message.
+ */
+struct verdict stage_rcpt(struct session *session, const char *recipient, const char *mailer);
+
+/* What becomes of the message: CONTINUE, DISCARD (also if all recipients were dropped) or QUARANTINE. */
 struct verdict stage_eom(struct session *session);
 
 #endif

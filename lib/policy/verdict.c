@@ -9,7 +9,7 @@ const char *verdict_kind_name(enum verdict_kind kind)
     static const char *const names[] = {
         [VERDICT_CONTINUE] = "continue",     [VERDICT_REJECT] = "reject",
         [VERDICT_TEMPFAIL] = "tempfail",     [VERDICT_DISCARD] = "discard",
-        [VERDICT_QUARANTINE] = "quarantine",
+        [VERDICT_QUARANTINE] = "quarantine", [VERDICT_DROP] = "drop",
     };
 
     return names[kind];

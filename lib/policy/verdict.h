@@ -13,6 +13,7 @@ enum verdict_kind {
     VERDICT_TEMPFAIL,   /* 4xx reply */
     VERDICT_DISCARD,    /* accept, and drop the whole message at its end */
     VERDICT_QUARANTINE, /* accept, and hold the message */
+    VERDICT_DROP,       /* accept this recipient, and deliver to the others only */
 };
 
 /* The rule that decided. file is NULL when no line of a file did. */
@@ -35,7 +36,7 @@ struct verdict {
  * All strings of a verdict live in the arena of the session or message that it was made for, or are constant.
  */
 
-/* "continue", "reject", "tempfail", "discard", "quarantine". */
+/* "continue", "reject", "tempfail", "discard", "quarantine", "drop". */
 const char *verdict_kind_name(enum verdict_kind kind);
 
 /* A verdict without objection. */

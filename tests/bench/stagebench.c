@@ -108,7 +108,7 @@ static void run_message(struct slot *slot, const struct prepared *prepared, unsi
 
     if (!verdict_is_refusal(&verdict)) {
         for (unsigned i = 0; i < rcpts; i++) {
-            (void)stage_rcpt(&slot->session, prepared->rcpts[i]);
+            (void)stage_rcpt(&slot->session, prepared->rcpts[i], NULL);
         }
         (void)stage_eom(&slot->session);
     }

@@ -84,7 +84,13 @@ static bool fake_quarantine(struct mfi *mfi, const char *reason)
     return true;
 }
 
-static const struct mfi_ops fake_ops = {fake_macro, fake_set_reply, fake_quarantine};
+static bool fake_drop(struct mfi *mfi, const char *recipient)
+{
+    (void)mfi;
+    return recipient != NULL;
+}
+
+static const struct mfi_ops fake_ops = {fake_macro, fake_set_reply, fake_quarantine, fake_drop};
 
 /* ---- set-up ---- */
 

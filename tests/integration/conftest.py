@@ -18,6 +18,7 @@ from harness.sendmail import Sendmail  # noqa: E402
 from harness.sink import Sink  # noqa: E402
 from harness.site import Pool, Site  # noqa: E402
 
+KEPT = pytest.StashKey()
 KINDS = {"postfix": Postfix, "sendmail": Sendmail}
 
 
@@ -50,9 +51,14 @@ def workspace(request):
     folder.chmod(0o755)
     yield folder
     if request.config.option.keep:
-        print(f"\nkept: {folder}")
+        request.config.stash[KEPT] = folder
     else:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if KEPT in config.stash:
+        terminalreporter.write_line(f"kept: {config.stash[KEPT]}")
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,9 @@ struct fake_mfi {
     char dsn[REPLY_DSN_SIZE];
     char text[2048];
     int quarantines;
+    bool refuse_drop;
+    int drops;
+    char dropped[128]; /* the last one */
     char reason[2048];
     struct mfi_request request;
 };
@@ -70,7 +73,16 @@ static bool fake_quarantine(struct mfi *mfi, const char *reason)
     return true;
 }
 
-static const struct mfi_ops fake_ops = {fake_macro, fake_set_reply, fake_quarantine};
+static bool fake_drop(struct mfi *mfi, const char *recipient)
+{
+    struct fake_mfi *fake = (struct fake_mfi *)mfi;
+
+    (void)snprintf(fake->dropped, sizeof(fake->dropped), "%s", recipient);
+    fake->drops++;
+    return !fake->refuse_drop;
+}
+
+static const struct mfi_ops fake_ops = {fake_macro, fake_set_reply, fake_quarantine, fake_drop};
 
 static inline void fake_init(struct fake_mfi *fake, void *owner)
 {

@@ -93,8 +93,9 @@ struct verdict stage_mail(struct session *session, const struct session_login *l
     return stage.mail;
 }
 
-struct verdict stage_rcpt(struct session *session, const char *recipient)
+struct verdict stage_rcpt(struct session *session, const char *recipient, const char *mailer)
 {
+    (void)mailer;
     (void)session;
     stage.calls++;
     (void)snprintf(stage.recipient, sizeof(stage.recipient), "%s", recipient);
@@ -118,8 +119,10 @@ struct fixture {
     int pipe_out;
 };
 
-static const struct mfi_offer full_offer = {
-    .quarantine = true, .choose_macros = true, .silent = MFI_STEP_CONNECT | MFI_STEP_HELO};
+static const struct mfi_offer full_offer = {.quarantine = true,
+                                            .drop = true,
+                                            .choose_macros = true,
+                                            .silent = MFI_STEP_CONNECT | MFI_STEP_HELO};
 
 static int setup(void **state)
 {

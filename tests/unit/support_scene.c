@@ -205,7 +205,7 @@ static void take_login(struct scene *scene, char *argument)
 
 static struct verdict play_mail(struct scene *scene, const char *sender)
 {
-    struct session_login login = {scene->mechanism, scene->user};
+    struct session_login login = {.type = scene->mechanism, .authen = scene->user};
     struct verdict verdict = stage_mail(&scene->session, &login, sender);
 
     scene->in_mail = !verdict_is_refusal(&verdict);
@@ -231,7 +231,7 @@ static bool play_stage(struct scene *scene, const char *word, char *argument, st
     } else if (strcmp(word, "mail") == 0) {
         *out = play_mail(scene, argument);
     } else if (strcmp(word, "rcpt") == 0 && scene->in_mail) {
-        *out = stage_rcpt(session, argument);
+        *out = stage_rcpt(session, argument, NULL);
     } else if (strcmp(word, "eom") == 0 && scene->in_mail && session->recipients > 0) {
         *out = stage_eom(session);
         scene->in_mail = false;

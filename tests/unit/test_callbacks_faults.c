@@ -151,12 +151,22 @@ static void test_negotiation_asks_for_what_is_needed(void **state)
     assert_string_equal(request->macros[MFI_MACROS_RCPT], "");
     assert_string_equal(request->macros[MFI_MACROS_EOM], "i");
     fake_close(&fixture->fake);
-    needs = (struct ruleset_needs){true, true, true, true, true};
+    needs = (struct ruleset_needs){.client_resolve = true,
+                                   .client_ptr = true,
+                                   .daemon_addr = true,
+                                   .login = true,
+                                   .certificate = true,
+                                   .mailer = true,
+                                   .quarantine = true,
+                                   .drop_recipients = true};
     assert_true(fake_negotiate(&fixture->fake, &full_offer));
     assert_true(request->quarantine);
+    assert_true(request->drop);
+    assert_string_equal(request->macros[MFI_MACROS_RCPT], "{rcpt_mailer}");
     assert_string_equal(request->macros[MFI_MACROS_CONNECT],
                         "j {daemon_name} {if_addr} {daemon_addr} {client_resolve} {client_ptr}");
-    assert_string_equal(request->macros[MFI_MACROS_MAIL], "i {auth_type} {auth_authen}");
+    assert_string_equal(request->macros[MFI_MACROS_MAIL],
+                        "i {auth_type} {auth_authen} {verify} {cert_subject} {cert_issuer}");
 }
 
 static void test_mta_that_wants_replies_gets_them(void **state)

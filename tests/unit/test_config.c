@@ -250,11 +250,9 @@ static const struct bad_case {
      "postern.conf:1: error: listen_mode: \"0668\" is no octal mode such as \"0660\"\n"},
     {"mode with special bits", "listen_mode = \"4755\"\n", NULL},
     {"mode that is empty", "listen_mode = \"\"\n", NULL},
-    {"relay_control milter", "\nrelay_control = \"milter\"\n",
-     "postern.conf:2: error: relay_control: \"milter\" is not in this version; write \"mta\" and "
-     "keep the MTA closed for relaying\n"},
     {"relay_control of no such kind", "relay_control = \"on\"\n",
-     "postern.conf:1: error: relay_control: \"on\" is neither \"mta\" nor \"off\"\n"},
+     "postern.conf:1: error: relay_control: \"on\" is none of \"mta\", "
+     "\"milter\", \"off\"\n"},
     {"reply without a code", "reject_message = \"Access denied\"\n",
      "postern.conf:1: error: reject_message: \"Access denied\": write a reply with its code, such "
      "as \"550 5.7.1 Access denied\"\n"},
@@ -270,8 +268,12 @@ static const struct bad_case {
     /* what this version would silently not do */
     {"dnsbl", "\ndnsbl \"zen.example\" { reply = \"550 x\" }\n",
      "postern.conf:2: error: dnsbl: this version has no such section; remove it\n"},
-    {"daemon", "daemon \"MSA\" {\n  require_auth = true\n}\n",
-     "postern.conf:3: error: daemon: this version has no such section; remove it\n"},
+    {"daemon with an unknown key", "daemon \"MSA\" {\n  require_tls = true\n}\n", NULL},
+    {"daemon with a wrong relay_control", "daemon \"MSA\" {\n  relay_control = \"on\"\n}\n",
+     "postern.conf:2: error: relay_control: \"on\" is none of \"mta\", \"milter\", \"off\"\n"},
+    {"daemon twice", "daemon \"MSA\" { }\ndaemon \"MSA\" { }\n", NULL},
+    {"relay_by_certificate of no such kind", "relay_by_certificate = \"any\"\n",
+     "postern.conf:1: error: relay_by_certificate: \"any\" is neither \"dn\" nor \"cn\"\n"},
     {"no number", "dns { timeout_ms = \"soon\" }\n",
      "postern.conf:1: error: invalid integer value for option 'timeout_ms'\n"},
 };

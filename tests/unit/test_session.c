@@ -283,7 +283,7 @@ static void test_reset_forgets_the_message_only(void **state)
     (void)stage_connect(&session);
     (void)stage_helo(&session, "helo.test");
     (void)stage_mail(&session, &login, "<x@spam.test>");
-    (void)stage_rcpt(&session, "<joe@local.example>");
+    (void)stage_rcpt(&session, "<joe@local.example>", NULL);
     assert_string_equal(session.login.authen, "joe");
     assert_string_equal(session.sender, "<x@spam.test>");
     assert_int_equal(session.recipients, 1);

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "lib/policy/relay_rules.h"
+
+#include "lib/mail/domain.h"
+#include "lib/policy/classes.h"
+#include "lib/policy/ruleset.h"
+
+#include <string.h>
+
+/* What one question says. */
+enum answer {
+    ANSWER_NO,      /* not by this; ask the next */
+    ANSWER_YES,     /* relaying is allowed */
+    ANSWER_UNKNOWN, /* a map cannot be read */
+};
+
+static bool has(const struct session *session, enum config_feature feature)
+{
+    return session_has(session, feature);
+}
+
+/* Only RELAY counts: any other value was the first found, and hides a RELAY further up. */
+static enum answer answer_of(const struct access_match *match)
+{
+    if (match->status == STATUS_TEMPFAIL) {
+        return ANSWER_UNKNOWN;
+    }
+    return match->status == STATUS_OK && match->action.kind == ACTION_RELAY ? ANSWER_YES
+                                                                            : ANSWER_NO;
+}
+
+static enum answer yes(const struct session *session, const char *why)
+{
+    rules_note(session, why);
+    return ANSWER_YES;
+}
+
+/* ---- who the client proved to be ---- */
+
+static bool login_is_trusted(const struct session *session)
+{
+    const struct config_list *trusted = &ruleset_config(session->ruleset)->trust_auth_mech;
+
+    for (size_t i = 0; i < trusted->count && *session->login.type != '\0'; i++) {
+        if (domain_equal(trusted->items[i], session->login.type) ||
+            domain_equal(trusted->items[i], "any")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Sendmail passes whole names ("/C=XY/O=Example"); Postfix passes common names, which any CA that it trusts may put into
+ * a certificate, so they count only where the administrator says so.
+ */
+static bool certificate_counts(const struct session *session)
+{
+    const struct session_login *login = &session->login;
+    bool whole = *login->cert_issuer == '/' && *login->cert_subject == '/';
+
+    if (!domain_equal(login->verify, "OK") && !domain_equal(login->verify, "TRUSTED")) {
+        return false;
+    }
+    if (*login->cert_issuer == '\0' || *login->cert_subject == '\0') {
+        return false;
+    }
+    if (!whole && ruleset_config(session->ruleset)->certificate != CERTIFICATE_CN) {
+        rules_note(session, "relaying: the MTA passes common names of certificates only; "
+                            "relay_by_certificate = \"cn\" would take them");
+        return false;
+    }
+    return true;
+}
+
+/* CertIssuer: RELAY is enough; SUBJECT asks for CertSubject: as well. */
+static enum answer ask_certificate(struct session *session)
+{
+    struct access_search issuer = access_search_init(session, "certissuer:", true);
+    struct access_search subject = access_search_init(session, "certsubject:", true);
+
+    if (!certificate_counts(session)) {
+        return ANSWER_NO;
+    }
+    struct access_match match = access_find_exact(&issuer, session->login.cert_issuer);
+
+    if (match.status != STATUS_OK || match.action.kind != ACTION_SUBJECT) {
+        return answer_of(&match);
+    }
+    match = access_find_exact(&subject, session->login.cert_subject);
+    return answer_of(&match);
+}
+
+enum status relay_rules_client_trusted(struct session *session, bool *trusted_out)
+{
+    enum answer certificate = ask_certificate(session);
+
+    *trusted_out = false;
+    if (certificate == ANSWER_UNKNOWN) {
+        return STATUS_TEMPFAIL;
+    }
+    if (certificate == ANSWER_YES) {
+        rules_note(session, "the client certificate may relay");
+        *trusted_out = true;
+    } else if (login_is_trusted(session)) {
+        rules_note(session, "the client logged in with a trusted mechanism");
+        *trusted_out = true;
+    }
+    return STATUS_OK;
+}
+
+/* ---- is it for us? ---- */
+
+static bool mailer_proves_local(const struct session *session, const char *mailer)
+{
+    const struct config_list *local = &ruleset_config(session->ruleset)->local_mailers;
+
+    for (size_t i = 0; i < local->count && mailer != NULL; i++) {
+        if (domain_equal(local->items[i], mailer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* nouucp_reject, nopercenthack_reject: such an address matches nothing and is not local. */
+static bool is_refused_form(const struct session *session, const struct canonical *recipient)
+{
+    return (has(session, FEATURE_NOUUCP_REJECT) && strchr(recipient->local, '!') != NULL) ||
+           (has(session, FEATURE_NOPERCENTHACK_REJECT) && strchr(recipient->local, '%') != NULL);
+}
+
+static enum answer ask_map_to(struct session *session, const struct canonical *recipient)
+{
+    struct access_search search = access_search_init(session, "to:", false);
+    struct access_search tagged = access_search_init(session, "to:", true);
+    bool full = has(session, FEATURE_RELAYTOFULLADDRESS);
+    struct access_match match = {.status = STATUS_NOTFOUND};
+
+    if (has(session, FEATURE_RELAY_HOSTS_ONLY)) {
+        if (full) {
+            match = access_find_exact(&tagged, arena_printf(session->scratch, "%s@%s",
+                                                            recipient->local, recipient->domain));
+        }
+        if (match.status == STATUS_NOTFOUND) {
+            match = access_find_exact(&search, recipient->domain);
+        }
+        return answer_of(&match);
+    }
+    if (full) {
+        match = access_find(&search, "FD", recipient->local, recipient->domain);
+        if (match.status == STATUS_NOTFOUND) {
+            match = access_find_exact(&search,
+                                      arena_printf(session->scratch, "%s@", recipient->local));
+        }
+    } else {
+        match = access_find_domain(&search, recipient->domain);
+    }
+    return answer_of(&match);
+}
+
+static enum answer ask_recipient(struct session *session, const struct canonical *recipient)
+{
+    const char *domain = recipient->domain;
+
+    if (has(session, FEATURE_RELAY_ENTIRE_DOMAIN) && classes_is_own_domain(session, domain)) {
+        return yes(session, "relaying: the recipient's domain is in local_domains");
+    }
+    if (recipient->is_local) {
+        return yes(session, "relaying: the recipient's domain is local");
+    }
+    if (classes_is_relay_domain(session, domain)) {
+        return yes(session, "relaying: the recipient's domain is in relay_domains");
+    }
+    return ask_map_to(session, recipient);
+}
+
+/* ---- is it from whom we relay for? ---- */
+
+static bool is_loopback(const struct session *session)
+{
+    const char *addr = session->client_addr;
+
+    return *addr == '\0' || strcmp(addr, "127.0.0.1") == 0 ||
+           strcmp(addr, "IPv6:0:0:0:0:0:0:0:1") == 0;
+}
+
+static enum answer ask_address(struct session *session)
+{
+    struct access_search search = access_search_init(session, "connect:", false);
+
+    if (is_loopback(session)) {
+        return yes(session, "relaying: the client is this host");
+    }
+    if (classes_is_relay_client(session)) {
+        return yes(session, "relaying: the client's address is in relay_domains");
+    }
+    struct access_match match = access_find_client(&search);
+    enum answer answer = answer_of(&match);
+
+    if (answer == ANSWER_NO &&
+        classes_is_local(session, arena_printf(session->scratch, "[%s]", session->client_addr))) {
+        return yes(session, "relaying: the client's address is one of our own");
+    }
+    return answer;
+}
+
+static enum answer ask_sender(struct session *session)
+{
+    struct access_search search = access_search_init(session, "from:", true);
+    struct canonical sender;
+    struct reply error;
+
+    if ((!has(session, FEATURE_RELAY_LOCAL_FROM) && !has(session, FEATURE_RELAY_MAIL_FROM)) ||
+        canonical_is_empty(session->sender) ||
+        !canonical_sender(session, session->sender, &sender, &error) || sender.domain == NULL) {
+        return ANSWER_NO;
+    }
+    if (has(session, FEATURE_RELAY_LOCAL_FROM) && sender.is_local) {
+        return yes(session,
+                   "relaying: relay_local_from, and the envelope sender claims to be local");
+    }
+    if (!has(session, FEATURE_RELAY_MAIL_FROM)) {
+        return ANSWER_NO;
+    }
+    struct access_match match = access_find_full(&search, sender.local, sender.domain);
+
+    if (match.status == STATUS_NOTFOUND && has(session, FEATURE_RELAY_MAIL_FROM_DOMAIN)) {
+        match = has(session, FEATURE_RELAY_HOSTS_ONLY) ? access_find_exact(&search, sender.domain)
+                                                       : access_find_domain(&search, sender.domain);
+    }
+    return answer_of(&match);
+}
+
+static enum answer ask_name(struct session *session)
+{
+    struct access_search search = access_search_init(session, "connect:", false);
+    const char *name = session->client_name;
+
+    if (has(session, FEATURE_RELAY_ENTIRE_DOMAIN) && classes_is_own_domain(session, name)) {
+        return yes(session, "relaying: the client's name is in local_domains");
+    }
+    if (classes_is_local(session, name)) {
+        return yes(session, "relaying: the client's name is one of our own");
+    }
+    if (classes_is_relay_domain(session, name)) {
+        return yes(session, "relaying: the client's name is in relay_domains");
+    }
+    struct access_match match = has(session, FEATURE_RELAY_HOSTS_ONLY)
+                                    ? access_find_exact(&search, name)
+                                    : access_find_domain(&search, name);
+
+    return answer_of(&match);
+}
+
+/* A client whose name does not stand is not asked for by name. */
+static struct rules_result refuse_unresolved(struct session *session)
+{
+    struct arena *arena = session->scratch;
+    const char *reason = "relay";
+
+    switch (session->resolve) {
+    case RESOLVE_TEMP:
+        return rules_refuse(
+            450, "4.4.0",
+            arena_printf(arena, "Relaying temporarily denied. Cannot resolve PTR record for %s",
+                         session->client_addr),
+            reason);
+    case RESOLVE_FORGED:
+        return rules_refuse(550, "5.7.1",
+                            arena_printf(arena, "Relaying denied. IP name possibly forged %s",
+                                         session->client_name),
+                            reason);
+    case RESOLVE_FAIL:
+        return rules_refuse(
+            550, "5.7.1",
+            arena_printf(arena, "Relaying denied. IP name lookup failed %s", session->client_name),
+            reason);
+    case RESOLVE_OK:
+        break;
+    }
+    return rules_nothing();
+}
+
+static struct rules_result relay_denied(struct session *session)
+{
+    const struct config *config = ruleset_config(session->ruleset);
+
+    return (struct rules_result){.verdict = verdict_refuse(config->relay, "relay")};
+}
+
+/* What the client is says whether it may relay: SEMANTICS.md section 10. `unknown`: the recipient could not be judged. */
+static struct rules_result check_client(struct session *session, bool unknown)
+{
+    enum answer answer = ask_address(session);
+
+    if (answer == ANSWER_NO) {
+        answer = ask_sender(session);
+    }
+    if (answer == ANSWER_NO) {
+        struct rules_result unresolved = refuse_unresolved(session);
+
+        if (unresolved.verdict.kind != VERDICT_CONTINUE) {
+            return unresolved;
+        }
+        answer = ask_name(session);
+    }
+    if (answer == ANSWER_YES) {
+        return rules_nothing();
+    }
+    return answer == ANSWER_UNKNOWN || unknown ? rules_tempfail("relay") : relay_denied(session);
+}
+
+static struct rules_result check(struct session *session, const struct canonical *recipient,
+                                 const char *mailer)
+{
+    bool refused_form = is_refused_form(session, recipient);
+    enum answer answer = ANSWER_NO;
+
+    if (!refused_form) {
+        if (recipient->domain == NULL) {
+            rules_note(session, "relaying: the recipient has no domain and is local");
+            return rules_nothing();
+        }
+        answer = ask_recipient(session, recipient);
+    }
+    if (answer == ANSWER_NO && !refused_form && mailer_proves_local(session, mailer)) {
+        answer = yes(session, "relaying: the MTA delivers the recipient locally ({rcpt_mailer})");
+    }
+    return answer == ANSWER_YES ? rules_nothing() : check_client(session, answer == ANSWER_UNKNOWN);
+}
+
+struct relay_result relay_rules_check(struct session *session, const struct canonical *recipient,
+                                      const char *mailer)
+{
+    struct relay_result relay = {.result = rules_nothing()};
+
+    if (has(session, FEATURE_PROMISCUOUS_RELAY)) {
+        rules_note(session, "relaying: promiscuous_relay");
+        return relay;
+    }
+    if (relay_rules_client_trusted(session, &relay.trusted) != STATUS_OK) {
+        relay.result = rules_tempfail("relay");
+    } else if (!relay.trusted) {
+        relay.result = check(session, recipient, mailer);
+    }
+    return relay;
+}

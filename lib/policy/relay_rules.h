@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * relay_rules - may this client send mail to this recipient through us? Sendmail's Rcpt_ok and Relay_ok.
+ *
+ * Asked only with relay_control = "milter". Nothing here lets mail through by default: what is neither for us nor from
+ * whom we relay for is refused, and what cannot be known now is a temporary failure.
+ */
+#ifndef POSTERN_LIB_POLICY_RELAY_RULES_H
+#define POSTERN_LIB_POLICY_RELAY_RULES_H
+
+#include "lib/policy/canonical.h"
+#include "lib/policy/rules.h"
+
+#include <stdbool.h>
+
+/* The result, and whether the client itself proved who it is: then delay_checks ask nothing further. */
+struct relay_result {
+    struct rules_result result;
+    bool trusted; /* by a login or a certificate */
+};
+
+/*
+ * SEMANTICS.md sections 9 (from step 4) and 10. `mailer` is the MTA's {rcpt_mailer}, or NULL: it can prove the
+ * recipient local, never the contrary.
+ */
+struct relay_result relay_rules_check(struct session *session, const struct canonical *recipient,
+                                      const char *mailer);
+
+/* Did the client log in with a mechanism that the configuration trusts, or show a certificate that may relay? */
+enum status relay_rules_client_trusted(struct session *session, bool *trusted_out);
+
+#endif
