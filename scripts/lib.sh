@@ -16,18 +16,22 @@ die() {
   exit 1
 }
 
-# A bare chroot lacks /proc, which sanitizers, shells and mail servers want, and terminals. As root we get both in a mount
-# namespace of our own that vanishes with us: with_proc "$@" starts the script once more inside of it.
+# A bare chroot lacks /proc, which sanitizers, shells and mail servers want, and terminals. As root we mount both, in a
+# namespace of our own, for as long as the script runs: with_proc "$@" starts it once more with them.
 with_proc() {
-  if [ -e /proc/self ] || [ -n "${POSTERN_WITH_PROC:-}" ] || [ "$(id -u)" -ne 0 ] || ! unshare --mount true 2>/dev/null; then
+  local namespace=(unshare --mount --propagation unchanged)
+  if [ -e /proc/self ] || [ -n "${POSTERN_WITH_PROC:-}" ] || ! "${namespace[@]}" true 2>/dev/null; then
     return 0
   fi
-  # shellcheck disable=SC2016  # for the inner shell
-  POSTERN_WITH_PROC=1 exec unshare --mount /bin/sh -c '
+  # shellcheck disable=SC2016  # for the inner shell, which goes on after ^C to tidy up
+  POSTERN_WITH_PROC=1 exec "${namespace[@]}" /bin/sh -c '
+    trap : INT TERM
     mount -t proc proc /proc
     test -e /dev/pts/ptmx || mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 devpts /dev/pts
-    test -e /dev/fd || ln -s /proc/self/fd /dev/fd
-    exec "$0" "$@"' "$0" "$@"
+    "$0" "$@"
+    status=$?
+    umount /dev/pts /proc
+    exit $status' "$0" "$@"
 }
 
 # Makes ./configure where it is absent or older than what it is made of.
