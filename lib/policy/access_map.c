@@ -91,7 +91,7 @@ static bool is_bare_ipv6(const char *key)
 static const char *similar_tag(const char *key, size_t len)
 {
     for (size_t i = 0; i < TAGS; i++) {
-        size_t tag_len = strlen(tags[i].name);
+        size_t tag_len = strlen(tags[i].name) - 1; /* without the ':' */
         size_t same = 0;
 
         if (len + 1 < tag_len || len > tag_len + 1) {
