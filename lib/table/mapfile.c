@@ -7,9 +7,8 @@
 #include "lib/table/filecheck.h"
 #include "lib/table/hash64.h"
 #include "lib/table/keyfilter.h"
-#include "lib/table/linereader.h"
 #include "lib/table/mapheader.h"
-#include "lib/table/mapline.h"
+#include "lib/table/maptext.h"
 #include "lib/table/newfile.h"
 #include "lib/table/table_gdbm.h"
 
@@ -17,45 +16,40 @@
 #include <fcntl.h>
 #include <gdbm.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* GDBM's buckets kept in memory while the map is written: 8192 of 4 KiB are those of a million keys. */
-#define CACHE_BUCKETS 8192u
+/* Keys come in the order of their buckets: few are worked on at a time. */
+#define CACHE_BUCKETS 64u
 #define BLOCK_SIZE 4096
-#define FIRST_HASHES 1024u
-#define PROGRESS_LINES 4096u
+#define PROGRESS_ENTRIES 4096u
+#define READING 0.25 /* share of the work that is done once the text is read */
 #define NS_PER_S 1000000000
+#define LINE_DIGITS 10u
 
 /* One run of mapfile_build(). */
 struct build {
     const struct mapfile_job *job;
     struct diag *diag;
-    const char *shown_name;
-    struct linereader reader;
-    uint64_t source_size; /* 0: not known */
+    struct maptext text;
     struct mapheader header;
-    struct mapfile_prefixes prefixes;
     struct mapfile_result result;
 
     struct newfile file;
-    GDBM_FILE db;
-    bool write_failed;  /* reported */
-    bool text_is_wrong; /* reported */
-    struct strbuf key;
+    GDBM_FILE db;      /* NULL: the text is wrong, nothing is written */
+    bool write_failed; /* reported */
     struct strbuf value;
     struct strbuf record; /* the header, as it was stored */
-    uint64_t *hashes;     /* of all keys, for the filter */
-    size_t hashes_size;
+    char *filter;
+    size_t filter_size;
 };
 
-static void report_file(struct build *build, const char *file, const char *why)
+static void report_file(struct build *build, const char *why)
 {
-    diag_report(build->diag, DIAG_ERROR, file, 0, NULL, "%s", why);
+    diag_report(build->diag, DIAG_ERROR, build->job->map_path, 0, NULL, "%s", why);
 }
 
 static void report_gdbm(struct build *build, const char *what)
@@ -65,295 +59,188 @@ static void report_gdbm(struct build *build, const char *what)
     build->write_failed = true;
 }
 
-/* ASCII only, whatever the locale: lookups fold the same way. */
-static void fold(struct strbuf *text)
+static bool is_stopped(const struct build *build)
 {
-    for (size_t i = 0; i < text->len; i++) {
-        if (text->data[i] >= 'A' && text->data[i] <= 'Z') {
-            text->data[i] = (char)(text->data[i] + ('a' - 'A'));
-        }
-    }
+    return build->job->stop != NULL && *build->job->stop != 0;
 }
 
-/* The line number at the head of a stored value, 0 if it is damaged. */
-static unsigned long stored_line(const datum *value)
+/*
+ * GDBM's own hash of a key, by whose upper bits it picks a bucket. Keys that are stored in this order are written from
+ * the first bucket to the last, which takes half the time of any other order. If a later GDBM has another hash, that is all
+ * that is lost.
+ */
+static uint32_t bucket_order(const char *key, size_t len)
 {
-    unsigned long number = 0;
+    uint32_t hash = 0x238f13afu * (uint32_t)len;
 
-    for (int i = 0; i < value->dsize; i++) {
-        char c = value->dptr[i];
-
-        if (c == '\t') {
-            return number;
-        }
-        if (c < '0' || c > '9' || number > (ULONG_MAX - 9) / 10) {
-            break;
-        }
-        number = number * 10 + (unsigned long)(c - '0');
+    for (size_t i = 0; i < len; i++) {
+        hash = (hash + ((uint32_t)(signed char)key[i] << (i * 5 % 24))) & 0x7fffffffu;
     }
-    return 0;
+    return (1103515243u * hash + 12345u) & 0x7fffffffu;
 }
 
-static void report_duplicate(struct build *build, const struct mapfile_line *line, datum key)
+static void store(struct build *build, const char *key, size_t key_len)
 {
-    datum first = gdbm_fetch(build->db, key);
+    /* GDBM does not write to what it stores. */
+    datum key_datum = {(char *)(uintptr_t)key, (int)key_len};
+    datum value_datum = {build->value.data, (int)build->value.len};
 
-    if (first.dptr == NULL) {
-        report_gdbm(build, "cannot be read");
-        return;
-    }
-    build->result.duplicates++;
-    diag_report(build->diag, DIAG_WARNING, line->file, line->number,
-                "the first one counts; remove one of them", "\"%s\" is there already, in line %lu",
-                line->key, stored_line(&first));
-    free(first.dptr);
-}
-
-static void remember_hash(struct build *build, uint64_t hash)
-{
-    if (build->result.entries == build->hashes_size) {
-        build->hashes_size = build->hashes_size == 0 ? FIRST_HASHES : build->hashes_size * 2;
-        build->hashes = xrealloc(build->hashes, build->hashes_size * sizeof(*build->hashes));
-    }
-    build->hashes[build->result.entries] = hash;
-}
-
-static void store(struct build *build, const struct mapfile_line *line)
-{
-    strbuf_reset(&build->value);
-    strbuf_appendf(&build->value, "%u\t", line->number);
-    strbuf_append_len(&build->value, line->value, line->value_len);
-
-    datum key = {build->key.data, (int)build->key.len};
-    datum value = {build->value.data, (int)build->value.len};
-
-    switch (gdbm_store(build->db, key, value, GDBM_INSERT)) {
-    case 0:
-        remember_hash(build, hash64(key.dptr, build->key.len, build->header.filter_seed));
-        build->result.entries++;
-        break;
-    case 1:
-        report_duplicate(build, line, key);
-        break;
-    default:
+    /* A key that is there already would be one that was sorted wrongly. */
+    if (gdbm_store(build->db, key_datum, value_datum, GDBM_INSERT) != 0) {
         report_gdbm(build, "cannot be written");
-        break;
     }
 }
 
-static void handle_line(struct build *build, char *text, size_t len)
+/* `LINE<tab>right-hand side`, without printf: this is done a million times. */
+static void set_value(struct build *build, const struct recordsort_record *entry)
 {
-    struct mapfile_line line = {
-        .file = build->shown_name,
-        .number = build->reader.number,
-        .stored_key = &build->key,
-        .prefixes = &build->prefixes,
-        .diag = build->diag,
-    };
+    char head[LINE_DIGITS + 1];
+    size_t at = sizeof(head);
+    uint32_t line = entry->line;
 
-    build->result.lines++;
-    if (!mapline_split(text, len, build->job->format->default_value, &line)) {
-        return;
-    }
-    strbuf_reset(&build->key);
-    if (build->job->format->check(&line) != STATUS_OK) {
-        return;
-    }
-    fold(&build->key);
-    if (build->key.len == 0 || build->key.data[0] == '\0') {
-        diag_report(build->diag, DIAG_ERROR, line.file, line.number, NULL, "the key is empty");
-        return;
-    }
-    store(build, &line);
+    head[--at] = '\t';
+    do {
+        head[--at] = (char)('0' + line % 10);
+        line /= 10;
+    } while (line > 0);
+    strbuf_reset(&build->value);
+    strbuf_append_len(&build->value, head + at, sizeof(head) - at);
+    strbuf_append_len(&build->value, entry->value, entry->value_len);
 }
 
-static void show_progress(struct build *build, bool at_end)
+static void store_entry(struct build *build, const struct recordsort_record *entry)
+{
+    keyfilter_add(build->filter, build->filter_size,
+                  hash64(entry->key, entry->key_len, build->header.filter_seed));
+    set_value(build, entry);
+    store(build, entry->key, entry->key_len);
+    build->result.entries++;
+}
+
+static void show_progress(const struct build *build, size_t done)
 {
     const struct mapfile_job *job = build->job;
 
-    if (job->progress == NULL || (!at_end && build->result.lines % PROGRESS_LINES != 0)) {
-        return;
+    if (job->progress != NULL && done % PROGRESS_ENTRIES == 0) {
+        job->progress(job->progress_ctx,
+                      READING + (1 - READING) * (double)done / (double)build->text.records);
     }
-    double fraction = -1;
-
-    if (build->source_size > 0) {
-        fraction = (double)build->reader.consumed / (double)build->source_size;
-        fraction = fraction > 1 || at_end ? 1 : fraction;
-    }
-    job->progress(job->progress_ctx, fraction);
 }
 
-static void read_lines(struct build *build)
+/* Stores all entries, or only looks for duplicates. False: not all could be read. */
+static bool handle_entries(struct build *build)
 {
-    char *text;
-    size_t len;
+    struct recordsort_record entry;
+    enum status status;
+    size_t done = 0;
 
-    while (!build->write_failed && (text = linereader_next(&build->reader, &len)) != NULL) {
-        handle_line(build, text, len);
-        show_progress(build, false);
+    while ((status = maptext_next(&build->text, &entry)) == STATUS_OK) {
+        if (build->db != NULL) {
+            store_entry(build, &entry);
+        }
+        if (build->write_failed || is_stopped(build)) {
+            return false;
+        }
+        show_progress(build, ++done);
     }
-    show_progress(build, true);
-}
-
-static void store_record(struct build *build, const char *key, size_t key_len, const char *data,
-                         size_t len)
-{
-    char copy[MAPHEADER_KEY_LEN + MAPHEADER_FILTER_KEY_LEN];
-
-    if (build->write_failed || len > INT_MAX) {
-        return;
-    }
-    memcpy(copy, key, key_len); /* gdbm's datum is not const */
-    strbuf_reset(&build->value);
-    strbuf_append_len(&build->value, data, len);
-    if (gdbm_store(build->db, (datum){copy, (int)key_len},
-                   (datum){build->value.data, (int)build->value.len}, GDBM_INSERT) != 0) {
-        report_gdbm(build, "cannot be written");
-    }
+    build->result.duplicates = build->text.duplicate_count;
+    return status == STATUS_NOTFOUND;
 }
 
 static void store_filter(struct build *build)
 {
     struct mapheader *header = &build->header;
-    size_t size = keyfilter_size(build->result.entries);
-    char *filter = xcalloc(size, 1);
 
-    for (size_t i = 0; i < build->result.entries; i++) {
-        keyfilter_add(filter, size, build->hashes[i]);
-    }
-    header->filter_size = size;
-    header->filter_check = hash64(filter, size, header->filter_seed);
-    store_record(build, MAPHEADER_FILTER_KEY, MAPHEADER_FILTER_KEY_LEN, filter, size);
-    free(filter);
+    header->filter_size = build->filter_size;
+    header->filter_check = hash64(build->filter, build->filter_size, header->filter_seed);
+    strbuf_reset(&build->value);
+    strbuf_append_len(&build->value, build->filter, build->filter_size);
+    store(build, MAPHEADER_FILTER_KEY, MAPHEADER_FILTER_KEY_LEN);
 }
 
 static void store_header(struct build *build)
 {
-    build->header.entries = build->result.entries;
-    build->header.ipv4 = build->prefixes.ipv4;
-    build->header.ipv6 = build->prefixes.ipv6;
-    mapheader_encode(&build->header, &build->record);
-    store_record(build, MAPHEADER_KEY, MAPHEADER_KEY_LEN, build->record.data, build->record.len);
-}
+    struct mapheader *header = &build->header;
 
-static int64_t mtime_ns(const struct stat *file)
-{
-    return (int64_t)file->st_mtim.tv_sec * NS_PER_S + file->st_mtim.tv_nsec;
-}
-
-/* Opens the text and notes what it is now: what is changed after this makes the map an old one. */
-static bool open_source(struct build *build)
-{
-    const struct mapfile_job *job = build->job;
-    struct stat text;
-    int fd = job->from_fd ? job->source_fd : open(job->source_path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0 || fstat(fd, &text) != 0 || S_ISDIR(text.st_mode)) {
-        bool is_folder = fd >= 0 && S_ISDIR(text.st_mode);
-
-        build->text_is_wrong = is_folder || errno == ENOENT || errno == ENOTDIR;
-        report_file(build, build->shown_name, is_folder ? "is a folder" : strerror(errno));
-        if (fd >= 0 && !job->from_fd) {
-            close(fd);
-        }
-        return false;
-    }
-    if (S_ISREG(text.st_mode)) {
-        build->source_size = (uint64_t)text.st_size;
-        build->header.source_size = (uint64_t)text.st_size;
-        build->header.source_mtime_ns = mtime_ns(&text);
-    }
-    linereader_init(&build->reader, fd, build->shown_name, MAPFILE_MAX_LINE, build->diag);
-    build->reader.stop = job->stop;
-    return true;
-}
-
-static void close_source(struct build *build)
-{
-    if (!build->job->from_fd) {
-        close(build->reader.fd);
-    }
-    linereader_fini(&build->reader);
+    header->source_size = build->text.source_size;
+    header->source_mtime_ns = build->text.source_mtime_ns;
+    header->entries = build->result.entries;
+    header->ipv4 = build->text.prefixes.ipv4;
+    header->ipv6 = build->text.prefixes.ipv6;
+    mapheader_encode(header, &build->record);
+    strbuf_reset(&build->value);
+    strbuf_append_len(&build->value, build->record.data, build->record.len);
+    store(build, MAPHEADER_KEY, MAPHEADER_KEY_LEN);
 }
 
 /* The database inside the new file. It gets a descriptor of its own, so that the lock outlives gdbm_close(). */
 static bool open_database(struct build *build)
 {
+    const int flags = GDBM_NEWDB | GDBM_NOLOCK | GDBM_NOMMAP | GDBM_CLOEXEC | GDBM_CLOERROR;
     size_t cache = CACHE_BUCKETS;
     int fd = fcntl(build->file.fd, F_DUPFD_CLOEXEC, 0);
 
     if (fd < 0) {
-        report_file(build, build->job->map_path, strerror(errno));
+        report_file(build, strerror(errno));
         return false;
     }
-    build->db = gdbm_fd_open(fd, build->file.path, BLOCK_SIZE,
-                             GDBM_NEWDB | GDBM_NOLOCK | GDBM_NOMMAP | GDBM_CLOEXEC | GDBM_CLOERROR,
-                             NULL);
+    build->db = gdbm_fd_open(fd, build->file.path, BLOCK_SIZE, flags, NULL);
     if (build->db == NULL) {
-        report_file(build, build->job->map_path,
+        report_file(build,
                     gdbm_check_syserr(gdbm_errno) ? strerror(errno) : gdbm_strerror(gdbm_errno));
         return false;
     }
-    if (gdbm_setopt(build->db, GDBM_SETCACHESIZE, &cache, sizeof(cache)) != 0) {
-        report_gdbm(build, "cannot be given a cache");
-        gdbm_close(build->db);
-        return false;
-    }
+    /* If it cannot be set, the library's own size serves. */
+    (void)gdbm_setopt(build->db, GDBM_SETCACHESIZE, &cache, sizeof(cache));
     return true;
 }
 
-/* Reads all lines into the database. True: it is complete. */
-static bool fill_database(struct build *build)
-{
-    if (!open_source(build)) {
-        return false;
-    }
-    size_t errors_before = build->diag->errors;
-
-    read_lines(build);
-
-    bool complete = !build->reader.failed && !build->write_failed;
-
-    close_source(build);
-    if (!complete) {
-        return false;
-    }
-    if (build->diag->errors != errors_before) {
-        build->text_is_wrong = true;
-        return false;
-    }
-    store_filter(build);
-    store_header(build);
-    return !build->write_failed;
-}
-
-/* Everything behind the creation of the new file, up to its last byte. */
-static bool write_map(struct build *build)
+/* Writes the file of a text without errors, up to its last byte. */
+static bool write_file(struct build *build)
 {
     if (!open_database(build)) {
         return false;
     }
-    bool complete = fill_database(build);
+    build->filter_size = keyfilter_size(build->text.records);
+    build->filter = xcalloc(build->filter_size, 1);
 
-    if (complete && gdbm_sync(build->db) != 0) {
-        report_gdbm(build, "cannot be written");
-        complete = false;
+    bool complete = handle_entries(build);
+
+    if (complete) {
+        store_filter(build);
+        store_header(build);
     }
+    if (complete && !build->write_failed && gdbm_sync(build->db) != 0) {
+        report_gdbm(build, "cannot be written");
+    }
+    complete = complete && !build->write_failed;
     if (gdbm_close(build->db) != 0 && complete) {
-        report_file(build, build->job->map_path, gdbm_strerror(gdbm_errno));
-        complete = false;
+        report_file(build, gdbm_strerror(gdbm_errno));
+        return false;
     }
     return complete;
 }
 
-static bool make_map(struct build *build)
+/* From the text to the last byte of the new file. */
+static bool make_file(struct build *build)
+{
+    if (!maptext_read(&build->text)) {
+        return false;
+    }
+    build->result.lines = build->text.lines;
+    if (build->text.wrong) {
+        /* All that is wrong is told, duplicates too. */
+        (void)handle_entries(build);
+        return false;
+    }
+    return write_file(build);
+}
+
+/* Puts the new file in the place of the old one. */
+static bool commit(struct build *build)
 {
     struct strbuf why;
 
-    if (!write_map(build)) {
-        newfile_abandon(&build->file);
-        return false;
-    }
     strbuf_init(&why);
     bool made = filecheck_seal(build->file.fd, build->record.data, build->record.len, &why);
 
@@ -363,13 +250,16 @@ static bool make_map(struct build *build)
         newfile_abandon(&build->file);
     }
     if (!made) {
-        report_file(build, build->job->map_path, why.data);
+        report_file(build, why.data);
     }
     strbuf_fini(&why);
+    if (made && build->job->progress != NULL) {
+        build->job->progress(build->job->progress_ctx, 1);
+    }
     return made;
 }
 
-/* The job as it is, or what is wrong with it. */
+/* Makes ready for the work, or reports why it cannot begin. */
 static bool begin(struct build *build)
 {
     const struct mapfile_job *job = build->job;
@@ -377,47 +267,70 @@ static bool begin(struct build *build)
 
     /* A name goes into the header, which is made of lines. */
     if (strchr(job->source_path, '\n') != NULL) {
-        report_file(build, job->source_path, "a name with a newline in it cannot be used");
+        report_file(build, "the name of its text has a newline in it");
         return false;
     }
     if (getrandom(&build->header.filter_seed, sizeof(build->header.filter_seed), 0) !=
         (ssize_t)sizeof(build->header.filter_seed)) {
-        report_file(build, job->map_path, strerror(errno));
+        report_file(build, strerror(errno));
         return false;
     }
     strbuf_init(&why);
     bool created = newfile_create(&build->file, job->map_path, job->source_path, job->stop, &why);
 
     if (!created && why.len > 0) {
-        diag_report(build->diag, DIAG_ERROR, job->map_path, 0, NULL, "%s", why.data);
+        report_file(build, why.data);
     }
     strbuf_fini(&why);
     return created;
+}
+
+static bool run(struct build *build)
+{
+    if (!begin(build)) {
+        return false;
+    }
+    if (!make_file(build)) {
+        newfile_abandon(&build->file);
+        return false;
+    }
+    return commit(build);
+}
+
+/* Beside the map: there is room for the map, so there is for its entries. free() it. */
+static char *spill_path(const char *map_path)
+{
+    struct strbuf path;
+
+    strbuf_init(&path);
+    strbuf_append(&path, map_path);
+    strbuf_append(&path, ".tmp");
+    return path.data;
 }
 
 enum status mapfile_build(const struct mapfile_job *job, struct diag *diag,
                           struct mapfile_result *result_out)
 {
     struct build build = {.job = job, .diag = diag};
+    char *spill = spill_path(job->map_path);
 
-    build.shown_name = job->shown_name != NULL ? job->shown_name
-                       : job->from_fd          ? "-"
-                                               : job->source_path;
     build.header.format = xstrdup(job->format->name);
     build.header.source = xstrdup(job->source_path);
-    strbuf_init(&build.key);
     strbuf_init(&build.value);
     strbuf_init(&build.record);
+    maptext_init(&build.text, job, diag, bucket_order, spill);
 
-    bool made = begin(&build) && make_map(&build);
+    bool made = run(&build);
+    enum status failure = build.text.wrong ? STATUS_INVALID : STATUS_TEMPFAIL;
 
-    strbuf_fini(&build.key);
+    maptext_fini(&build.text);
     strbuf_fini(&build.value);
     strbuf_fini(&build.record);
-    free(build.hashes);
     mapheader_fini(&build.header);
+    free(build.filter);
+    free(spill);
     *result_out = build.result;
-    return made ? STATUS_OK : build.text_is_wrong ? STATUS_INVALID : STATUS_TEMPFAIL;
+    return made ? STATUS_OK : failure;
 }
 
 bool mapfile_is_current(const char *map_path, const char *source_path,
@@ -436,7 +349,8 @@ bool mapfile_is_current(const char *map_path, const char *source_path,
         } else if (stat(source_path, &text) != 0) {
             strbuf_appendf(&reason, "%s: %s", source_path, strerror(errno));
         } else if (header.source_size != (uint64_t)text.st_size ||
-                   header.source_mtime_ns != mtime_ns(&text)) {
+                   header.source_mtime_ns !=
+                       (int64_t)text.st_mtim.tv_sec * NS_PER_S + text.st_mtim.tv_nsec) {
             strbuf_appendf(&reason, "%s: was made before %s was changed", map_path, source_path);
         }
         mapheader_fini(&header);

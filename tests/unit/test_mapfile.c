@@ -48,6 +48,8 @@ static void test_lines(void **state)
          2},
         {"192.0.2 OK\n192.0.2.0/24 REJECT\n",
          "2 warning: \"192.0.2.0/24\" is there already, in line 1\n", 1},
+        {"a OK\nbad OK\na OK\n", "2 error: bad key\n3 warning: \"a\" is there already, in line 1\n",
+         0},
         {"bad OK\nbad OK\nx OK\n", "1 error: bad key\n2 error: bad key\n", 0},
         {"nothing OK\nx OK\n", "", 1},
     };
@@ -136,6 +138,49 @@ static void test_default_value(void **state)
     assert_non_null(table);
     assert_string_equal(kit_find(kit, table, "a"), "REJECT");
     assert_string_equal(kit_find(kit, table, "b"), "OK");
+    table_unref(&table);
+}
+
+/* More than is sorted in memory at once. The first of equal keys counts, wherever the others stand. */
+static void test_long_text(void **state)
+{
+    struct kit *kit = *state;
+    const unsigned keys = 60000;
+    struct strbuf text;
+    char key[32];
+    char expected[32];
+
+    strbuf_init(&text);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < keys; i++) {
+            strbuf_appendf(&text, "key%u round %u of key %u %0200u\n", i, round, i, 0);
+        }
+    }
+    assert_true(text.len > 24 << 20);
+    kit_write(kit->text, text.data, text.len);
+    assert_int_equal(kit_build_as(kit, text.data, text.len, &kit_format), STATUS_OK);
+    assert_int_equal(kit->result.entries, keys);
+    assert_int_equal(kit->result.duplicates, keys);
+    assert_int_equal(strncmp(kit->messages.data,
+                             "60001 warning: \"key0\" is there already, in line 1\n"
+                             "60002 warning: \"key1\" is there already, in line 2\n",
+                             96),
+                     0);
+    assert_int_equal(kit_files(kit), 2);
+    strbuf_fini(&text);
+
+    struct table *table = kit_open(kit);
+
+    assert_non_null(table);
+    for (unsigned i = 0; i < keys; i++) {
+        (void)snprintf(key, sizeof(key), "key%u", i);
+        int len = snprintf(expected, sizeof(expected), "round 0 of key %u ", i);
+        const char *value = kit_find(kit, table, key);
+
+        assert_non_null(value);
+        assert_int_equal(strncmp(value, expected, (size_t)len), 0);
+        arena_reset(kit->arena);
+    }
     table_unref(&table);
 }
 
@@ -473,6 +518,7 @@ int main(void)
         TEST(test_nul_bytes_are_errors),
         TEST(test_long_lines),
         TEST(test_default_value),
+        TEST(test_long_text),
         TEST(test_error_leaves_the_old_map),
         TEST(test_mode_is_that_of_map_or_text),
         TEST(test_owner_is_that_of_the_old_map),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The records under the reserved keys of a map, and what they are made with: hash, filter, header.
+ * What a map is made with: the records under its reserved keys (hash, filter, header), and the order of entries.
  */
 #include "tests/unit/table_kit.h"
 
@@ -8,10 +8,13 @@
 #include "lib/table/hash64.h"
 #include "lib/table/keyfilter.h"
 #include "lib/table/mapheader.h"
+#include "lib/table/recordsort.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -218,6 +221,125 @@ static void test_header_with_wrong_fields_is_refused(void **state)
     strbuf_fini(&why);
 }
 
+/* ---- the order in which entries are written ---- */
+
+#define RECORDS 5000u
+
+static unsigned number_of(unsigned i)
+{
+    return i * 7919 % RECORDS; /* each once, in disorder */
+}
+
+/* Adds records: order in groups of ten, keys of all lengths, each twice with different lines. */
+static void add_records(struct recordsort *sort, struct strbuf *why)
+{
+    char value[200];
+
+    memset(value, 'v', sizeof(value));
+    for (unsigned i = 0; i < 2 * RECORDS; i++) {
+        unsigned number = number_of(i);
+        char key[64];
+        int len = snprintf(key, sizeof(key), "%04u%.*s", number, (int)(number % 50),
+                           "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+        struct recordsort_record record = {
+            .order = number / 10,
+            .line = 2 * RECORDS - i,
+            .key = key,
+            .key_len = (size_t)len,
+            .value = value,
+            .value_len = number % sizeof(value),
+        };
+
+        assert_true(recordsort_add(sort, &record, why));
+    }
+}
+
+/* Small memory: many pieces; large memory: none. */
+static void test_sort(void **state)
+{
+    static const size_t memory[] = {0, 40000, 200000, (size_t)8 << 20};
+    struct kit *kit = *state;
+
+    for (size_t i = 0; i < COUNT(memory); i++) {
+        struct recordsort *sort = recordsort_new(kit->map, memory[i]);
+        struct recordsort_record record;
+        uint32_t line = 0;
+        char digits[16];
+
+        add_records(sort, &kit->why);
+        assert_int_equal(kit_files(kit), 0); /* what it writes has no name */
+        assert_true(recordsort_finish(sort, &kit->why));
+        for (unsigned given = 0; given < 2 * RECORDS; given++) {
+            unsigned number = given / 2;
+
+            assert_int_equal(recordsort_next(sort, &record, &kit->why), STATUS_OK);
+            assert_int_equal(record.order, number / 10);
+            assert_int_equal(record.key_len, 4 + number % 50);
+            (void)snprintf(digits, sizeof(digits), "%04u", number);
+            assert_memory_equal(record.key, digits, 4);
+            assert_int_equal(record.value_len, number % 200);
+            assert_true(record.value_len == 0 || record.value[record.value_len - 1] == 'v');
+            assert_true(given % 2 == 0 || record.line > line);
+            line = record.line;
+        }
+        assert_int_equal(recordsort_next(sort, &record, &kit->why), STATUS_NOTFOUND);
+        assert_int_equal(recordsort_next(sort, &record, &kit->why), STATUS_NOTFOUND);
+        recordsort_free(&sort);
+        assert_null(sort);
+    }
+}
+
+static void test_sort_nothing(void **state)
+{
+    struct kit *kit = *state;
+    struct recordsort *sort = recordsort_new(kit->map, 0);
+    struct recordsort_record record;
+
+    assert_true(recordsort_finish(sort, &kit->why));
+    assert_int_equal(recordsort_next(sort, &record, &kit->why), STATUS_NOTFOUND);
+    recordsort_free(&sort);
+    recordsort_free(&sort);
+}
+
+static void test_sort_without_room(void **state)
+{
+    struct kit *kit = *state;
+    struct rlimit old;
+    struct recordsort_record record = {.key = "k", .key_len = 1, .value = kit->folder};
+    char path[KIT_PATH_SIZE + 16];
+    struct recordsort *sort;
+
+    /* No folder for its file. */
+    (void)snprintf(path, sizeof(path), "%s/absent/x", kit->folder);
+    sort = recordsort_new(path, 0);
+    record.value_len = 100;
+    while (recordsort_add(sort, &record, &kit->why)) {
+        record.line++;
+        assert_true(record.line < 100000);
+    }
+    assert_non_null(strstr(kit->why.data, "No such file"));
+    recordsort_free(&sort);
+
+    /* No room in it. */
+    strbuf_reset(&kit->why);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    struct rlimit small = {.rlim_cur = 50000, .rlim_max = old.rlim_max};
+
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    sort = recordsort_new(kit->map, 0);
+    record.line = 0;
+    while (recordsort_add(sort, &record, &kit->why)) {
+        record.line++;
+        assert_true(record.line < 100000);
+    }
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_non_null(strstr(kit->why.data, "File too large"));
+    recordsort_free(&sort);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +349,9 @@ int main(void)
         cmocka_unit_test(test_header_is_read_back),
         cmocka_unit_test(test_header_with_any_damage_is_refused),
         cmocka_unit_test(test_header_with_wrong_fields_is_refused),
+        TEST(test_sort),
+        TEST(test_sort_nothing),
+        TEST(test_sort_without_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
