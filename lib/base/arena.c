@@ -67,15 +67,20 @@ void arena_reset(struct arena *arena)
     arena->current->used = 0;
 }
 
-void *arena_alloc(struct arena *arena, size_t size)
+/* What a piece of `size` bytes takes, so that the next one is aligned. */
+static size_t rounded_up(size_t size)
 {
     const size_t align = alignof(max_align_t);
     size_t rounded = (size + align - 1) / align * align;
+
+    return rounded < size ? size : rounded;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    size_t rounded = rounded_up(size);
     struct block *block = arena->current;
 
-    if (rounded < size) {
-        rounded = size;
-    }
     if (block->size - block->used < rounded) {
         size_t wanted = rounded > ARENA_BLOCK_SIZE ? rounded : ARENA_BLOCK_SIZE;
 
@@ -103,15 +108,23 @@ char *arena_strndup(struct arena *arena, const char *text, size_t len)
 
 char *arena_printf(struct arena *arena, const char *format, ...)
 {
+    struct block *block = arena->current;
+    size_t room = block->size - block->used;
+    char *text = block->data + block->used;
     va_list args;
 
+    /* Most texts are short: written where they will stand, measured afterwards. */
     va_start(args, format);
-    int len = vsnprintf(NULL, 0, format, args);
+    int len = vsnprintf(text, room, format, args);
     va_end(args);
 
     size_t size = len < 0 ? 1 : (size_t)len + 1;
-    char *text = arena_alloc(arena, size);
 
+    if (len >= 0 && rounded_up(size) <= room) {
+        block->used += rounded_up(size);
+        return text;
+    }
+    text = arena_alloc(arena, size);
     text[0] = '\0';
     va_start(args, format);
     (void)vsnprintf(text, size, format, args);

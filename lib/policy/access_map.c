@@ -123,7 +123,8 @@ static void find_tag(struct entry *entry)
             entry->rest = key + len;
             return;
         }
-        if (strncasecmp(key, tags[i].name, len - 1) == 0 && key[len - 1] == '.' &&
+        /* Written with its capital letter: "spam.example" is a domain, "From.example" was meant for a tag. */
+        if (strncmp(key, tags[i].name, len - 1) == 0 && key[len - 1] == '.' &&
             tags[i].kind != TAG_OTHERS) {
             warn(entry, "a tag ends in ':', not in '.'", "is taken as a domain");
         }

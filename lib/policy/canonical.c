@@ -102,10 +102,10 @@ static void drop_doubled_own_names(struct session *session, struct address *addr
     }
 }
 
-/* Sendmail's $f of an address that was split once: what rulesets 3, 1 and 4 make of it. */
-static const char *typed_form(struct session *session, const struct address *split)
+/* What rulesets 3, 1 and 4 make of an address. */
+const char *canonical_typed(struct session *session, const struct canonical *canonical)
 {
-    struct address address = *split;
+    struct address address = canonical->split;
 
     if (address.domain == NULL) {
         return address.local;
@@ -133,7 +133,7 @@ static bool canonify(struct session *session, const char *text, struct canonical
             return false;
         }
         if (rewrites == 0) {
-            out->typed = typed_form(session, &address);
+            out->split = address;
         }
         out->domain = address.domain == NULL ? NULL : canonical_domain(session, address.domain);
         out->is_local = out->domain != NULL && classes_is_local(session, out->domain);

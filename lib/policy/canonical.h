@@ -8,6 +8,7 @@
 #ifndef POSTERN_LIB_POLICY_CANONICAL_H
 #define POSTERN_LIB_POLICY_CANONICAL_H
 
+#include "lib/mail/address.h"
 #include "lib/mail/reply.h"
 #include "lib/policy/session.h"
 
@@ -18,7 +19,7 @@ struct canonical {
     const char *domain; /* lower case; NULL: none */
     bool is_local;      /* the domain is in class w */
     bool dequoted;      /* quotes were taken off the local part */
-    const char *typed;  /* Sendmail's $f: no brackets, no route, case and quotes kept */
+    struct address split; /* as it was typed, for canonical_typed() */
 };
 
 /*
@@ -31,6 +32,9 @@ bool canonical_sender(struct session *session, const char *typed, struct canonic
                       struct reply *error_out);
 bool canonical_recipient(struct session *session, const char *typed, struct canonical *out,
                          struct reply *error_out);
+
+/* Sendmail's $f: no brackets, no route, case and quotes kept. Lives until the end of the stage. */
+const char *canonical_typed(struct session *session, const struct canonical *canonical);
 
 /* Is it "<>", the sender of a bounce? */
 bool canonical_is_empty(const char *typed);

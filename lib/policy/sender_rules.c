@@ -78,8 +78,9 @@ static struct rules_result check_unqualified(struct session *session,
         session_has(session, FEATURE_ACCEPT_UNQUALIFIED_SENDERS)) {
         return rules_nothing();
     }
-    const char *text = arena_printf(session->scratch, "Domain name required for sender address %s",
-                                    address_plain(session->scratch, sender->typed));
+    const char *text = arena_printf(
+        session->scratch, "Domain name required for sender address %s",
+        address_plain(session->scratch, canonical_typed(session, sender)));
 
     return rules_refuse(553, "5.5.4", reply_clean(session->scratch, text), "unqualified_sender");
 }

@@ -92,28 +92,35 @@ static void set_address(struct session *session, const char *address)
     session->client_addr = arena_strdup(session->arena, netaddr_format(&session->client_net, text));
 }
 
+/* "[text]" */
+static const char *in_brackets(struct session *session, const char *text)
+{
+    size_t len = strlen(text);
+    char *literal = arena_alloc(session->arena, len + 3);
+
+    literal[0] = '[';
+    memcpy(literal + 1, text, len);
+    memcpy(literal + 1 + len, "]", 2);
+    return literal;
+}
+
 /*
  * A name counts only if it resolves back to the address; otherwise the client is "[address]" and the
- * name is what its PTR record says.
+ * name is what its PTR record says. Without one Sendmail's {client_ptr} is the literal too.
  */
 static void set_name(struct session *session, const struct session_client *client)
 {
-    const char *name = is_name(client->name) ? domain_normalize(session->arena, client->name) : "";
+    bool named = is_name(client->name);
+    const char *name = named ? domain_normalize(session->arena, client->name) : "";
 
     session->resolve = resolve_of(client);
+    session->client_name = name;
+    if (*session->client_addr != '\0' && (!named || session->resolve != RESOLVE_OK)) {
+        session->client_name = in_brackets(session, session->client_addr);
+    }
     session->client_ptr = is_name(client->ptr) ? domain_normalize(session->arena, client->ptr)
-                                               : name;
-    const char *literal = *session->client_addr == '\0'
-                              ? ""
-                              : arena_printf(session->arena, "[%s]", session->client_addr);
-
-    session->client_name = *name != '\0' && (session->resolve == RESOLVE_OK || *literal == '\0')
-                               ? name
-                               : literal;
-    /* Without a PTR record Sendmail's {client_ptr} is the literal too. */
-    session->client_ptr = is_name(client->ptr) ? domain_normalize(session->arena, client->ptr)
-                          : *name != '\0'      ? name
-                                               : literal;
+                          : named              ? name
+                                               : session->client_name;
 }
 
 /* "[192.0.2.1]", the own address that the client connected to. */
@@ -125,7 +132,7 @@ static const char *own_literal(struct session *session, const char *address)
     if (is_empty(address) || !netaddr_parse(address, &addr)) {
         return "";
     }
-    return arena_printf(session->arena, "[%s]", netaddr_format(&addr, text));
+    return in_brackets(session, netaddr_format(&addr, text));
 }
 
 /* What the section of this listener says goes before what holds for all. */

@@ -141,7 +141,7 @@ static const char *sender_for_delayed_check(struct session *session)
         !canonical_sender(session, session->sender, &sender, &error)) {
         return session->sender;
     }
-    return arena_printf(session->scratch, "<%s>", sender.typed);
+    return arena_printf(session->scratch, "<%s>", canonical_typed(session, &sender));
 }
 
 /* What delay_checks put off: SEMANTICS.md section 11, steps 2 to 5. */
