@@ -82,6 +82,8 @@ static void test_access_key_is_stored_as_lookups_ask_for_it(void **state)
         {"joe REJECT", "joe", ""}, /* of blacklist_recipients */
         {"Connect:.b.test REJECT", "Connect:.b.test", ""},
         {"com REJECT", "com", ""},
+        {"spam.test REJECT", "spam.test", ""}, /* a domain, whatever its first label */
+        {"from.b.test REJECT", "from.b.test", ""},
         /* networks have one form */
         {"Connect:10 REJECT", "Connect:10", ""},
         {"10.1.2.3 REJECT", "10.1.2.3", ""},
