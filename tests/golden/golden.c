@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #define MAX_SESSION 65536u
+#define SHOWN_LINES 6 /* of a difference */
 
 /* The texts between the headings of a session file; "" where there is none. */
 struct parts {
@@ -211,6 +212,18 @@ static void expected_path(const char *path, char *buf, size_t size)
     assert_in_range(snprintf(buf, size, "%.*s.expected", stem, path), 1, size - 1);
 }
 
+/* Bytes of the first few lines. */
+static int few_lines(const char *text)
+{
+    const char *at = text;
+
+    for (int i = 0; i < SHOWN_LINES && *at != '\0'; i++) {
+        at += strcspn(at, "\n");
+        at += *at == '\n' ? 1 : 0;
+    }
+    return (int)(at - text);
+}
+
 /* Shows both texts from the first line that differs. */
 static void show_difference(const char *path, const char *expected, const char *got)
 {
@@ -223,8 +236,10 @@ static void show_difference(const char *path, const char *expected, const char *
             line++;
         }
     }
-    fprintf(stderr, "%s: differs in line %u\n--- expected:\n%s--- got:\n%s---\n", path, line,
-            expected + line_begin, got + line_begin);
+    expected += line_begin;
+    got += line_begin;
+    fprintf(stderr, "%s: differs in line %u\n--- expected:\n%.*s--- got:\n%.*s---\n", path, line,
+            few_lines(expected), expected, few_lines(got), got);
 }
 
 static void test_session(void **state)
