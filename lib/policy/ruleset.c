@@ -231,7 +231,9 @@ struct ruleset_needs ruleset_needs(const struct ruleset *ruleset)
 
     return (struct ruleset_needs){
         .client_resolve = true, /* whether the client's name counts at all */
-        .client_ptr = config_has_anywhere(config, FEATURE_USE_CLIENT_PTR),
+        /* Beside its own feature it tells a forged name from none, on an MTA without {client_resolve}. */
+        .client_ptr = relaying || config_has_anywhere(config, FEATURE_USE_CLIENT_PTR) ||
+                      config_has_anywhere(config, FEATURE_REQUIRE_RDNS),
         .daemon_addr = true, /* the own literal is a local domain */
         .login = relaying || any_daemon_requires_auth(config) ||
                  config_has_anywhere(config, FEATURE_BLOCK_BAD_HELO) ||

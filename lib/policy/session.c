@@ -79,7 +79,10 @@ static enum session_resolve resolve_of(const struct session_client *client)
             }
         }
     }
-    return is_name(client->name) ? RESOLVE_OK : RESOLVE_FAIL;
+    /* Postfix tells two names instead: the verified one, and what the PTR record says. */
+    return is_name(client->name)  ? RESOLVE_OK
+           : is_name(client->ptr) ? RESOLVE_FORGED
+                                  : RESOLVE_FAIL;
 }
 
 static void set_address(struct session *session, const char *address)

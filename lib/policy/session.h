@@ -28,7 +28,7 @@ struct session_client {
     const char *name; /* verified host name; "unknown", "[address]" or NULL: there is none */
     const char *
         address; /* IP address as text, with or without "IPv6:"; NULL: not an IP client (local, unix socket) */
-    const char *resolve;     /* OK, FAIL, TEMP, FORGED; NULL: OK if there is a name, else FAIL */
+    const char *resolve;     /* OK, FAIL, TEMP, FORGED; NULL: by name and ptr */
     const char *ptr;         /* PTR name, verified or not: {client_ptr} */
     const char *hostname;    /* the MTA's own name: {j} */
     const char *daemon_name; /* {daemon_name} */

@@ -97,7 +97,7 @@ static const struct client_case {
      "[10.1.2.3]",
      "10.1.2.3",
      "forged.test",
-     RESOLVE_FAIL},
+     RESOLVE_FORGED},
     /* either */
     {{.name = "A.Test.", .address = "10.1.2.3"}, "a.test", "10.1.2.3", "a.test", RESOLVE_OK},
     {{.name = "a.test", .address = "10.1.2.3", .resolve = "forged"},
