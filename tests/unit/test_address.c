@@ -13,8 +13,15 @@
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-static const struct address_operators both = {.percent = true, .bang = true};
-static const struct address_operators neither = {false, false};
+#define BOTH       \
+    {              \
+        true, true \
+    }
+#define NEITHER      \
+    {                \
+        false, false \
+    }
+static const struct address_operators both = BOTH;
 
 static int make_arena(void **state)
 {
@@ -107,37 +114,37 @@ static const struct split_case {
     const char *local;
     const char *domain; /* NULL: none */
 } split_cases[] = {
-    {"joe@b.test", both, "joe", "b.test"},
-    {"Joe@B.Test", both, "Joe", "B.Test"},
-    {"joe+x@b.test", both, "joe+x", "b.test"},
-    {"joe@[10.1.2.3]", both, "joe", "[10.1.2.3]"},
-    {"joe@[IPv6:2001:db8:0:0:0:0:0:1]", both, "joe", "[IPv6:2001:db8:0:0:0:0:0:1]"},
-    {"joe@b.test.", both, "joe", "b.test."},
-    {"joe", both, "joe", NULL},
-    {"\"a@b\"", both, "\"a@b\"", NULL},
-    {"\"x@o.test\"@local.example", both, "\"x@o.test\"", "local.example"},
-    {"a\\@b", both, "a\\@b", NULL},
-    {"a\\@b@c.test", both, "a\\@b", "c.test"},
+    {"joe@b.test", BOTH, "joe", "b.test"},
+    {"Joe@B.Test", BOTH, "Joe", "B.Test"},
+    {"joe+x@b.test", BOTH, "joe+x", "b.test"},
+    {"joe@[10.1.2.3]", BOTH, "joe", "[10.1.2.3]"},
+    {"joe@[IPv6:2001:db8:0:0:0:0:0:1]", BOTH, "joe", "[IPv6:2001:db8:0:0:0:0:0:1]"},
+    {"joe@b.test.", BOTH, "joe", "b.test."},
+    {"joe", BOTH, "joe", NULL},
+    {"\"a@b\"", BOTH, "\"a@b\"", NULL},
+    {"\"x@o.test\"@local.example", BOTH, "\"x@o.test\"", "local.example"},
+    {"a\\@b", BOTH, "a\\@b", NULL},
+    {"a\\@b@c.test", BOTH, "a\\@b", "c.test"},
     /* '@' comes before the other operators */
-    {"joe%o.test@b.test", both, "joe%o.test", "b.test"},
-    {"o.test!joe@b.test", both, "o.test!joe", "b.test"},
+    {"joe%o.test@b.test", BOTH, "joe%o.test", "b.test"},
+    {"o.test!joe@b.test", BOTH, "o.test!joe", "b.test"},
     /* the last '%' */
-    {"joe%b.test", both, "joe", "b.test"},
-    {"joe%a.test%b.test", both, "joe%a.test", "b.test"},
-    {"\"joe%a.test\"", both, "\"joe%a.test\"", NULL},
-    {"joe%b.test", neither, "joe%b.test", NULL},
+    {"joe%b.test", BOTH, "joe", "b.test"},
+    {"joe%a.test%b.test", BOTH, "joe%a.test", "b.test"},
+    {"\"joe%a.test\"", BOTH, "\"joe%a.test\"", NULL},
+    {"joe%b.test", NEITHER, "joe%b.test", NULL},
     {"joe%b.test", {.percent = false, .bang = true}, "joe%b.test", NULL},
     /* host!user */
-    {"b.test!joe", both, "joe", "b.test"},
-    {"b!joe", both, "joe", "b.UUCP"},
-    {"a.test!b.test!joe", both, "b.test!joe", "a.test"},
-    {"a!b.test!joe", both, "b.test!joe", "a.UUCP"}, /* a first host of one token wins */
-    {"a.x!b!joe", both, "b!joe", "a.x"},
-    {"b.test!joe", neither, "b.test!joe", NULL},
+    {"b.test!joe", BOTH, "joe", "b.test"},
+    {"b!joe", BOTH, "joe", "b.UUCP"},
+    {"a.test!b.test!joe", BOTH, "b.test!joe", "a.test"},
+    {"a!b.test!joe", BOTH, "b.test!joe", "a.UUCP"}, /* a first host of one token wins */
+    {"a.x!b!joe", BOTH, "b!joe", "a.x"},
+    {"b.test!joe", NEITHER, "b.test!joe", NULL},
     {"b.test!joe", {.percent = true, .bang = false}, "b.test!joe", NULL},
-    {"b.test!joe%c.test", both, "joe%c.test", "b.test"},
+    {"b.test!joe%c.test", BOTH, "joe%c.test", "b.test"},
     {"b.test!joe%c.test", {.percent = true, .bang = false}, "b.test!joe", "c.test"},
-    {"\"b.test!joe\"", both, "\"b.test!joe\"", NULL},
+    {"\"b.test!joe\"", BOTH, "\"b.test!joe\"", NULL},
 };
 
 static void test_split_each_case(void **state)
@@ -247,13 +254,13 @@ static void test_has_operator_each_case(void **state)
         struct address_operators operators;
         bool expected;
     } cases[] = {
-        {"joe", both, false},       {"", both, false},
-        {"joe@b", both, true},      {"joe@b", neither, true},
-        {"joe%b", both, true},      {"joe%b", {false, true}, false},
-        {"b!joe", both, true},      {"b!joe", {true, false}, false},
-        {"joe%b", neither, false},  {"b!joe", neither, false},
-        {"\"joe@b\"", both, false}, {"joe\\@b", both, false},
-        {"joe+x", both, false},     {"\"a\"@b", both, true},
+        {"joe", BOTH, false},       {"", BOTH, false},
+        {"joe@b", BOTH, true},      {"joe@b", NEITHER, true},
+        {"joe%b", BOTH, true},      {"joe%b", {false, true}, false},
+        {"b!joe", BOTH, true},      {"b!joe", {true, false}, false},
+        {"joe%b", NEITHER, false},  {"b!joe", NEITHER, false},
+        {"\"joe@b\"", BOTH, false}, {"joe\\@b", BOTH, false},
+        {"joe+x", BOTH, false},     {"\"a\"@b", BOTH, true},
     };
 
     (void)state;
