@@ -14,6 +14,8 @@
 struct conversation {
     struct decision_log log; /* has its id from the start */
     struct session session;
+    struct ruleset_needs
+        needs;       /* what the ruleset asks the MTA for; looking for a macro is not cheap */
     bool connected;  /* session has the facts of a connection */
     bool broken;     /* ... which cannot be trusted: every command is answered 4xx */
     bool in_message; /* MAIL was accepted, and neither end nor abort came yet */
@@ -33,6 +35,7 @@ static struct conversation *conversation_new(struct callbacks *callbacks)
 
     decision_log_init(&conversation->log, callbacks->logger);
     session_init(&conversation->session, ruleset, traced ? &conversation->log.trace : NULL);
+    conversation->needs = ruleset_needs(ruleset);
     ruleset_unref(&ruleset);
     return conversation;
 }
@@ -147,7 +150,7 @@ static bool cb_negotiate(void *owner, struct mfi *mfi, const struct mfi_offer *o
         return false;
     }
     struct conversation *conversation = mfi->state = conversation_new(callbacks);
-    struct ruleset_needs needs = ruleset_needs(conversation->session.ruleset);
+    struct ruleset_needs needs = conversation->needs;
 
     conversation->silent = (offer->silent & silent) == silent;
     conversation->no_drop = !needs.drop_recipients || !offer->drop;
@@ -190,6 +193,11 @@ static bool cb_negotiate(void *owner, struct mfi *mfi, const struct mfi_offer *o
 
 /* ---- stages ---- */
 
+static const char *macro_if(bool needed, struct mfi *mfi, const char *name)
+{
+    return needed ? mfi->ops->macro(mfi, name) : NULL;
+}
+
 static enum mfi_answer cb_connect(void *owner, struct mfi *mfi, const char *hostname,
                                   const char *address)
 {
@@ -204,15 +212,20 @@ static enum mfi_answer cb_connect(void *owner, struct mfi *mfi, const char *host
         /* An MTA that uses its connection for the next client does not negotiate again. */
         conversation = mfi->state = conversation_new(callbacks);
     }
-    const char *if_addr = mfi->ops->macro(mfi, "{if_addr}"); /* Sendmail; the other is Postfix's */
+    const struct ruleset_needs *needs = &conversation->needs;
+    const char *own_addr = macro_if(needs->daemon_addr, mfi, "{if_addr}"); /* Sendmail */
+
+    if (own_addr == NULL) {
+        own_addr = macro_if(needs->daemon_addr, mfi, "{daemon_addr}"); /* Postfix */
+    }
     const struct session_client client = {
         .name = hostname,
         .address = address,
-        .resolve = mfi->ops->macro(mfi, "{client_resolve}"),
-        .ptr = mfi->ops->macro(mfi, "{client_ptr}"),
+        .resolve = macro_if(needs->client_resolve, mfi, "{client_resolve}"),
+        .ptr = macro_if(needs->client_ptr, mfi, "{client_ptr}"),
         .hostname = mfi->ops->macro(mfi, "j"),
         .daemon_name = mfi->ops->macro(mfi, "{daemon_name}"),
-        .daemon_addr = if_addr != NULL ? if_addr : mfi->ops->macro(mfi, "{daemon_addr}"),
+        .daemon_addr = own_addr,
     };
 
     session_connect(&conversation->session, &client);
@@ -252,12 +265,13 @@ static enum mfi_answer cb_mail(void *owner, struct mfi *mfi, char *const *args)
     }
     end_message(callbacks, conversation);
     decision_log_begin_message(&conversation->log);
+    const struct ruleset_needs *needs = &conversation->needs;
     const struct session_login login = {
-        .type = mfi->ops->macro(mfi, "{auth_type}"),
-        .authen = mfi->ops->macro(mfi, "{auth_authen}"),
-        .verify = mfi->ops->macro(mfi, "{verify}"),
-        .cert_subject = mfi->ops->macro(mfi, "{cert_subject}"),
-        .cert_issuer = mfi->ops->macro(mfi, "{cert_issuer}"),
+        .type = macro_if(needs->login, mfi, "{auth_type}"),
+        .authen = macro_if(needs->login, mfi, "{auth_authen}"),
+        .verify = macro_if(needs->certificate, mfi, "{verify}"),
+        .cert_subject = macro_if(needs->certificate, mfi, "{cert_subject}"),
+        .cert_issuer = macro_if(needs->certificate, mfi, "{cert_issuer}"),
     };
     struct verdict verdict = stage_mail(&conversation->session, &login, args[0]);
 
@@ -284,7 +298,8 @@ static enum mfi_answer cb_rcpt(void *owner, struct mfi *mfi, char *const *args)
         return failure(callbacks, conversation, STATS_RCPT, "RCPT without MAIL");
     }
     struct session *session = &conversation->session;
-    struct verdict verdict = stage_rcpt(session, args[0], mfi->ops->macro(mfi, "{rcpt_mailer}"));
+    struct verdict verdict = stage_rcpt(session, args[0],
+                                        macro_if(conversation->needs.mailer, mfi, "{rcpt_mailer}"));
 
     count(callbacks, STATS_RCPT, &verdict);
     if (verdict.kind == VERDICT_DROP &&
