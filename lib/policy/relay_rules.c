@@ -51,18 +51,20 @@ static bool login_is_trusted(const struct session *session)
 }
 
 /*
- * Sendmail passes whole names ("/C=XY/O=Example"); Postfix passes common names, which any CA that it trusts may put into
- * a certificate, so they count only where the administrator says so.
+ * Sendmail passes whole names ("/C=XY/O=Example") of any certificate, and says in {verify} what it thinks of it. Postfix
+ * has no {verify}: it passes names only of certificates that it trusts. They are common names, which any CA that it
+ * trusts may put into a certificate, so they count only where the administrator says so.
  */
 static bool certificate_counts(const struct session *session)
 {
     const struct session_login *login = &session->login;
     bool whole = *login->cert_issuer == '/' && *login->cert_subject == '/';
 
-    if (!domain_equal(login->verify, "OK") && !domain_equal(login->verify, "TRUSTED")) {
+    if (*login->cert_issuer == '\0' || *login->cert_subject == '\0') {
         return false;
     }
-    if (*login->cert_issuer == '\0' || *login->cert_subject == '\0') {
+    if (!domain_equal(login->verify, "OK") && !domain_equal(login->verify, "TRUSTED") &&
+        (whole || *login->verify != '\0')) {
         return false;
     }
     if (!whole && ruleset_config(session->ruleset)->certificate != CERTIFICATE_CN) {
