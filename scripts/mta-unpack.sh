@@ -16,6 +16,7 @@ NAME is one or more of
   sendmail      sendmail-bin, sendmail-base, sendmail-cf
   postfix       postfix
   nss-wrapper   libnss-wrapper: an own hosts file for one process
+  sasl          sasl2-bin, libsasl2-modules, libsasl2-modules-db: passwords in a file, mechanisms
 each with those libraries it needs that the system does not have.
 
 Each lands in FOLDER/NAME as a root tree of its own (FOLDER/NAME/usr/sbin/...). FOLDER/NAME/.library-path holds
@@ -37,7 +38,8 @@ packages_of() {
     sendmail) echo sendmail-bin sendmail-base sendmail-cf ;;
     postfix) echo postfix ;;
     nss-wrapper) echo libnss-wrapper ;;
-    *) die "unknown name '$1' (sendmail, postfix, nss-wrapper)" ;;
+    sasl) echo sasl2-bin libsasl2-modules libsasl2-modules-db ;;
+    *) die "unknown name '$1' (sendmail, postfix, nss-wrapper, sasl)" ;;
   esac
 }
 

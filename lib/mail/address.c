@@ -190,6 +190,14 @@ const char *address_strip(struct arena *arena, const char *typed)
     return skip_route(text);
 }
 
+const char *address_unbracket(struct arena *arena, const char *typed)
+{
+    char *text = without_comments(arena, typed);
+
+    (void)take_innermost(&text);
+    return text;
+}
+
 /* ---- step 2: local part and domain ---- */
 
 static void split_at(struct arena *arena, const char *text, const char *at, struct address *out)
@@ -273,7 +281,9 @@ static bool check_domain(const char *domain, struct reply *error_out)
     if (strchr(domain, ':') != NULL) {
         return refuse(error_out, "5.1.3", "Colon illegal in host name part");
     }
-    if (*domain == '.' || strstr(domain, "..") != NULL) {
+    const char *dots = strstr(domain, ".."); /* at the end they are taken off later */
+
+    if (*domain == '.' || (dots != NULL && dots[strspn(dots, ".")] != '\0')) {
         return refuse(error_out, "5.1.2", "Invalid host name");
     }
     if (strchr(domain, '@') != NULL) {
@@ -338,8 +348,11 @@ const char *address_dequote(struct arena *arena, const char *local)
 
     for (const char *at = local + 1; at < local + len - 1; at++) {
         if (*at == '\\' && at + 1 < local + len - 1) {
-            at++;
-        } else if (*at == ' ' || *at == '\t') {
+            *end++ = *at++; /* still quotes what follows */
+            *end++ = *at;
+            continue;
+        }
+        if (*at == ' ' || *at == '\t') {
             return local;
         }
         angles += (*at == '<') - (*at == '>');
@@ -366,6 +379,13 @@ const char *address_plain(struct arena *arena, const char *text)
     }
     *end = '\0';
     return plain;
+}
+
+bool address_has_byte(const char *local, char byte)
+{
+    const char set[2] = {byte, '\0'};
+
+    return find_first(local, set) != NULL;
 }
 
 bool address_has_operator(const char *local, struct address_operators operators)

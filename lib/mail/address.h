@@ -29,6 +29,9 @@ struct address_operators {
 /* The typed address without comments, blanks, angle brackets and source route ("<@a,@b:u@c>" gives "u@c"). */
 const char *address_strip(struct arena *arena, const char *typed);
 
+/* The same with its source route. */
+const char *address_unbracket(struct arena *arena, const char *typed);
+
 /*
  * Splits a stripped address into local part and domain: at the last '@'; without one, host!user and user%host
  * count as user@host if `operators` says so. False with the reply that Sendmail gives if it cannot be
@@ -37,8 +40,14 @@ const char *address_strip(struct arena *arena, const char *typed);
 bool address_split(struct arena *arena, const char *text, struct address_operators operators,
                    struct address *out, struct reply *error_out);
 
-/* The local part without its quotes if it is one quoted string that needs none (no blanks in it); else as it is. */
+/*
+ * The local part without its quotes if it is one quoted string that needs none (no blanks in it); else as it is. Quoted
+ * pairs stay: their backslash still hides what follows.
+ */
 const char *address_dequote(struct arena *arena, const char *local);
+
+/* Does the byte stand in the local part outside of quotes? */
+bool address_has_byte(const char *local, char byte);
 
 /* Any text without quotes, and each quoted pair without its backslash: as keys and replies have it. */
 const char *address_plain(struct arena *arena, const char *text);

@@ -139,11 +139,9 @@ static bool canonify(struct session *session, const char *text, struct canonical
         out->is_local = out->domain != NULL && classes_is_local(session, out->domain);
         if (out->domain != NULL && !out->is_local) {
             out->local = address.local;
-            out->dequoted = false;
             return true;
         }
         out->local = address_dequote(session->scratch, address.local);
-        out->dequoted = out->local != address.local;
         if (*out->local == '\0') {
             return invalid(error_out, "5.1.3", "User address required");
         }
@@ -171,7 +169,9 @@ static bool start(struct session *session, const char *typed, const char **text_
  */
 static void finish(struct session *session, struct canonical *out)
 {
-    if (!out->dequoted && *out->local != '"') {
+    out->has_bang = address_has_byte(out->local, '!');
+    out->has_percent = address_has_byte(out->local, '%');
+    if (*out->local != '"') {
         out->local = address_plain(session->scratch, out->local);
     }
 }
@@ -207,11 +207,9 @@ static bool relays_for(struct session *session, const char *domain)
 /* Takes the quotes off; true if the local part names a host behind one that we relay for: look again. */
 static bool forwards(struct session *session, struct canonical *out)
 {
-    const char *local = address_dequote(session->scratch, out->local);
-
-    out->dequoted = out->dequoted || local != out->local;
-    out->local = local;
-    return address_has_operator(local, operators_of(session)) && relays_for(session, out->domain);
+    out->local = address_dequote(session->scratch, out->local);
+    return address_has_operator(out->local, operators_of(session)) &&
+           relays_for(session, out->domain);
 }
 
 bool canonical_recipient(struct session *session, const char *typed, struct canonical *out,

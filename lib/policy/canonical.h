@@ -18,7 +18,8 @@ struct canonical {
     const char *local;  /* as rules compare it: without its quotes where Sendmail takes them off */
     const char *domain; /* lower case; NULL: none */
     bool is_local;      /* the domain is in class w */
-    bool dequoted;      /* quotes were taken off the local part */
+    bool has_bang;      /* the local part has a '!' outside of quotes */
+    bool has_percent;   /* likewise a '%' */
     struct address split; /* as it was typed, for canonical_typed() */
 };
 

@@ -54,8 +54,8 @@ struct rules_result compat_rules_check(struct session *session, const char *reci
     }
     struct arena *arena = session->scratch;
     const char *key = arena_printf(arena, "%s<@>%s",
-                                   address_plain(arena, address_strip(arena, session->sender)),
-                                   address_plain(arena, address_strip(arena, recipient)));
+                                   address_plain(arena, address_unbracket(arena, session->sender)),
+                                   address_plain(arena, address_unbracket(arena, recipient)));
     struct access_match match = access_find_exact(&search, key);
 
     if (match.status == STATUS_TEMPFAIL) {

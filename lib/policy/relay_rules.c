@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/policy/relay_rules.h"
 
+#include "lib/mail/address.h"
 #include "lib/mail/domain.h"
 #include "lib/policy/classes.h"
 #include "lib/policy/ruleset.h"
@@ -51,18 +52,20 @@ static bool login_is_trusted(const struct session *session)
 }
 
 /*
- * Sendmail passes whole names ("/C=XY/O=Example"); Postfix passes common names, which any CA that it trusts may put into
- * a certificate, so they count only where the administrator says so.
+ * Sendmail passes whole names ("/C=XY/O=Example") of any certificate, and says in {verify} what it thinks of it. Postfix
+ * has no {verify}: it passes names only of certificates that it trusts. They are common names, which any CA that it
+ * trusts may put into a certificate, so they count only where the administrator says so.
  */
 static bool certificate_counts(const struct session *session)
 {
     const struct session_login *login = &session->login;
     bool whole = *login->cert_issuer == '/' && *login->cert_subject == '/';
 
-    if (!domain_equal(login->verify, "OK") && !domain_equal(login->verify, "TRUSTED")) {
+    if (*login->cert_issuer == '\0' || *login->cert_subject == '\0') {
         return false;
     }
-    if (*login->cert_issuer == '\0' || *login->cert_subject == '\0') {
+    if (!domain_equal(login->verify, "OK") && !domain_equal(login->verify, "TRUSTED") &&
+        (whole || *login->verify != '\0')) {
         return false;
     }
     if (!whole && ruleset_config(session->ruleset)->certificate != CERTIFICATE_CN) {
@@ -95,18 +98,17 @@ enum status relay_rules_client_trusted(struct session *session, bool *trusted_ou
 {
     enum answer certificate = ask_certificate(session);
 
-    *trusted_out = false;
-    if (certificate == ANSWER_UNKNOWN) {
-        return STATUS_TEMPFAIL;
-    }
+    *trusted_out = true;
     if (certificate == ANSWER_YES) {
         rules_note(session, "the client certificate may relay");
-        *trusted_out = true;
-    } else if (login_is_trusted(session)) {
-        rules_note(session, "the client logged in with a trusted mechanism");
-        *trusted_out = true;
+        return STATUS_OK;
     }
-    return STATUS_OK;
+    if (login_is_trusted(session)) {
+        rules_note(session, "the client logged in with a trusted mechanism");
+        return STATUS_OK;
+    }
+    *trusted_out = false;
+    return certificate == ANSWER_UNKNOWN ? STATUS_TEMPFAIL : STATUS_OK;
 }
 
 /* ---- is it for us? ---- */
@@ -126,8 +128,26 @@ static bool mailer_proves_local(const struct session *session, const char *maile
 /* nouucp_reject, nopercenthack_reject: such an address matches nothing and is not local. */
 static bool is_refused_form(const struct session *session, const struct canonical *recipient)
 {
-    return (has(session, FEATURE_NOUUCP_REJECT) && strchr(recipient->local, '!') != NULL) ||
-           (has(session, FEATURE_NOPERCENTHACK_REJECT) && strchr(recipient->local, '%') != NULL);
+    return (has(session, FEATURE_NOUUCP_REJECT) && recipient->has_bang) ||
+           (has(session, FEATURE_NOPERCENTHACK_REJECT) && recipient->has_percent);
+}
+
+/*
+ * Sendmail keeps a local part that is quoted with blanks in it, or has a backslash before an operator. An MTA that takes
+ * quotes off first, as Postfix does, finds another host in it and would relay, so such an address is nobody's here.
+ */
+static bool hides_host(struct session *session, const struct canonical *recipient)
+{
+    const char *plain = address_plain(session->scratch, recipient->local);
+    bool local = recipient->domain == NULL || recipient->is_local;
+
+    if (!local &&
+        (has(session, FEATURE_LOOSE_RELAY_CHECK) || has(session, FEATURE_RELAYTOFULLADDRESS))) {
+        return false;
+    }
+    return strchr(plain, '@') != NULL ||
+           (strchr(plain, '%') != NULL && !has(session, FEATURE_NOPERCENTHACK_NOSPECIAL)) ||
+           (strchr(plain, '!') != NULL && !has(session, FEATURE_NOUUCP_NOSPECIAL));
 }
 
 static enum answer ask_map_to(struct session *session, const struct canonical *recipient)
@@ -311,10 +331,11 @@ static struct rules_result check_client(struct session *session, bool unknown)
     return answer == ANSWER_UNKNOWN || unknown ? rules_tempfail("relay") : relay_denied(session);
 }
 
+/* `unknown`: who the client proved to be could not be judged. */
 static struct rules_result check(struct session *session, const struct canonical *recipient,
-                                 const char *mailer)
+                                 const char *mailer, bool unknown)
 {
-    bool refused_form = is_refused_form(session, recipient);
+    bool refused_form = is_refused_form(session, recipient) || hides_host(session, recipient);
     enum answer answer = ANSWER_NO;
 
     if (!refused_form) {
@@ -327,7 +348,8 @@ static struct rules_result check(struct session *session, const struct canonical
     if (answer == ANSWER_NO && !refused_form && mailer_proves_local(session, mailer)) {
         answer = yes(session, "relaying: the MTA delivers the recipient locally ({rcpt_mailer})");
     }
-    return answer == ANSWER_YES ? rules_nothing() : check_client(session, answer == ANSWER_UNKNOWN);
+    return answer == ANSWER_YES ? rules_nothing()
+                                : check_client(session, unknown || answer == ANSWER_UNKNOWN);
 }
 
 struct relay_result relay_rules_check(struct session *session, const struct canonical *recipient,
@@ -339,10 +361,10 @@ struct relay_result relay_rules_check(struct session *session, const struct cano
         rules_note(session, "relaying: promiscuous_relay");
         return relay;
     }
-    if (relay_rules_client_trusted(session, &relay.trusted) != STATUS_OK) {
-        relay.result = rules_tempfail("relay");
-    } else if (!relay.trusted) {
-        relay.result = check(session, recipient, mailer);
+    bool unknown = relay_rules_client_trusted(session, &relay.trusted) != STATUS_OK;
+
+    if (!relay.trusted) {
+        relay.result = check(session, recipient, mailer, unknown);
     }
     return relay;
 }

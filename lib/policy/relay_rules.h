@@ -26,7 +26,10 @@ struct relay_result {
 struct relay_result relay_rules_check(struct session *session, const struct canonical *recipient,
                                       const char *mailer);
 
-/* Did the client log in with a mechanism that the configuration trusts, or show a certificate that may relay? */
+/*
+ * Did the client log in with a mechanism that the configuration trusts, or show a certificate that may relay? Not STATUS_OK:
+ * it cannot be known, and it is not trusted.
+ */
 enum status relay_rules_client_trusted(struct session *session, bool *trusted_out);
 
 #endif

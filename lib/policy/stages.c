@@ -173,9 +173,9 @@ static struct relay_result relay_check(struct session *session, const struct can
     if (session->relay_control == RELAY_CONTROL_MILTER) {
         return relay_rules_check(session, recipient, mailer);
     }
-    if (has(session, FEATURE_DELAY_CHECKS) && !has(session, FEATURE_PROMISCUOUS_RELAY) &&
-        relay_rules_client_trusted(session, &relay.trusted) != STATUS_OK) {
-        relay.result = rules_tempfail("access");
+    if (has(session, FEATURE_DELAY_CHECKS) && !has(session, FEATURE_PROMISCUOUS_RELAY)) {
+        /* If that cannot be known, the checks that it would spare ask the same map. */
+        (void)!relay_rules_client_trusted(session, &relay.trusted);
     }
     return relay;
 }

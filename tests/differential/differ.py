@@ -22,11 +22,12 @@ SHOWN = 5
 
 def arguments(argv):
     parser = argparse.ArgumentParser(description=__doc__, epilog="See README.md beside this program.")
-    parser.add_argument("--count", type=int, default=5000, metavar="N", help="number of transactions (default %(default)s)")
+    parser.add_argument("--count", type=int, default=10000, metavar="N", help="number of transactions (default %(default)s)")
     parser.add_argument("--seed", type=int, metavar="S", help="repeat a run; by default a new one is drawn and printed")
     parser.add_argument("--batch", type=int, metavar="B", help="only this batch of the seed")
     parser.add_argument("--features", metavar="LIST", help="only this feature set: names of postern.conf with commas between "
-                        "them, trust=PLAIN+LOGIN, own_texts; 'none' for no feature")
+                        "them, trust=PLAIN+LOGIN, cert=cn, own_texts; 'none' for no feature")
+    parser.add_argument("--relay-control", choices=("mta", "milter"), help="only this; by default one batch of four is mta's")
     parser.add_argument("--access", metavar="FILE", help="this access file in place of random ones")
     parser.add_argument("--live", type=int, metavar="M", help="send M transactions through live Sendmail daemons instead")
     parser.add_argument("--jobs", type=int, default=2, metavar="J", help="batches at a time (default %(default)s)")
@@ -43,9 +44,9 @@ def make_batches(options, seed):
     if options.features is not None:
         chosen = features.parse("" if options.features == "none" else options.features)
     if options.batch is not None:
-        made = [generate.batch(seed, options.batch, feature_set=chosen)]
+        made = [generate.batch(seed, options.batch, feature_set=chosen, control=options.relay_control)]
     else:
-        made = list(generate.batches(seed, options.count, chosen))
+        made = list(generate.batches(seed, options.count, chosen, control=options.relay_control))
     if options.access:
         lines = Path(options.access).read_text(encoding="utf-8").splitlines()
         made = [replace(batch, access=lines, map_missing=False) for batch in made]
@@ -58,7 +59,9 @@ def show(difference, seed):
     print("\n--- DIFFERENCE " + "-" * 60)
     for line in difference.lines:
         print(f"  {line}")
-    print(f"  seed {seed} batch {number} features: {small.features.line()}" + (" MAP MISSING" if small.map_missing else ""))
+    print(f"  seed {seed} batch {number} relay_control: {small.relay_control} features: {small.features.line()}"
+          + (" MAP MISSING" if small.map_missing else ""))
+    print(f"  names: {small.names}")
     print("  access file:")
     for line in difference.access:
         print(f"    {line}")
@@ -68,7 +71,8 @@ def show(difference, seed):
     print("  postern:")
     print(difference.have.show())
     print(f"  again: tests/differential/differ.py --seed {seed} --batch {number}"
-          + (f" --features '{features.spell(small.features) or 'none'}'" if "-" in str(small.number) else ""))
+          + (f" --features '{features.spell(small.features) or 'none'}'" if "-" in str(small.number) else "")
+          + (f" --relay-control {small.relay_control}" if "-" in str(small.number) else ""))
     print(f"  alone, with --keep DIR: {difference.command}")
 
 

@@ -31,15 +31,24 @@ static const char rules[] = "Connect:192.0.2\tREJECT\n"
                             "From:user@\tREJECT\n"
                             "To:bad.test\tREJECT\n"
                             "To:closed@here.test\tERROR:5.1.1:\"550 closed\"\n"
-                            "Spam:friend@here.test\tFRIEND\n";
+                            "Spam:friend@here.test\tFRIEND\n"
+                            "Connect:10\tRELAY\n"
+                            "To:relay.test\tRELAY\n"
+                            "Compat:a@b.test<@>c@here.test\tERROR:5.7.1:\"550 not you two\"\n"
+                            "Compat:a@b.test<@>d@here.test\tDISCARD\n";
 
-/* Both ways of answering: at once, and everything at RCPT. */
-static const char *const feature_sets[] = {
-    "\"blocklist_recipients\", \"require_rdns\", \"block_bad_helo\"",
-    "\"blocklist_recipients\", \"delay_checks_friend\", \"lookupdotdomain\", \"use_client_ptr\"",
+/* Answering at once, everything at RCPT, and deciding who may relay. */
+static const char *const settings[] = {
+    "features = { \"blocklist_recipients\", \"require_rdns\", \"block_bad_helo\" }\n",
+    "features = { \"blocklist_recipients\", \"delay_checks_friend\", \"lookupdotdomain\", "
+    "\"use_client_ptr\" }\n",
+    "relay_control = \"milter\"\n"
+    "features = { \"blocklist_recipients\", \"compat_check\", \"relay_mail_from_domain\", "
+    "\"loose_relay_check\", \"relaytofulladdress\" }\n"
+    "daemon \"MSA\" { require_auth = true  require_fqdn = true }\n",
 };
 
-#define RULESETS (sizeof(feature_sets) / sizeof(feature_sets[0]))
+#define RULESETS (sizeof(settings) / sizeof(settings[0]))
 
 static struct snapshot *snapshots[RULESETS];
 
@@ -128,8 +137,8 @@ static void load(size_t i)
 
     (void)snprintf(conf, sizeof(conf),
                    "access = \"%s/access\"\nspammers = \"\"\nhostname = \"mx.here.test\"\n"
-                   "local_host_names = \"%s/names\"\nrelay_domains = \"\"\nfeatures = { %s }\n",
-                   folder, folder, feature_sets[i]);
+                   "local_host_names = \"%s/names\"\nrelay_domains = \"\"\n%s",
+                   folder, folder, settings[i]);
     write_file("postern.conf", conf);
     (void)snprintf(path, sizeof(path), "%s/postern.conf", folder);
     diag_init(&diag, diag_to_stream, stderr);

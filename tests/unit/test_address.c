@@ -228,9 +228,11 @@ static void test_dequote_each_case(void **state)
         {"joe\"", "joe\""},
         {"\"joe x\"", "\"joe x\""}, /* needs its quotes */
         {"\"joe\tx\"", "\"joe\tx\""},
-        {"\"a\\\"b\"", "a\"b"},
-        {"\"a\\@b\"", "a@b"},
-        {"\"a\\\\\"", "a\\"},
+        {"\"a\\\"b\"", "a\\\"b"},
+        {"\"a\\@b\"", "a\\@b"},
+        {"\"\\\"a@b\\\"@c\"", "\\\"a@b\\\"@c"},
+        {"\"a\\\\\"", "a\\\\"},
+        {"\"a\\ b\\<c\"", "a\\ b\\<c"},
         {"\"a\"b\"c\"", "\"a\"b\"c\""}, /* two quoted strings */
         {"\"a\"b", "\"a\"b"},
         {"\"a<b>c\"", "a<b>c"},

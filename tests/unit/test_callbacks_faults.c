@@ -190,6 +190,7 @@ static void test_macros_become_facts(void **state)
     struct fixture *fixture = *state;
 
     (void)memcpy(fixture->fake.macros, macros, sizeof(macros));
+    needs = (struct ruleset_needs){.client_resolve = true, .login = true};
     begin(fixture);
     assert_string_equal(stage.resolve, "FORGED");
     (void)fake_mail(&fixture->fake, "<a@example>");

@@ -21,12 +21,18 @@ ODD = (
     "ERROR:550 x", "ERROR: 550 x", "DISCARD:x", "DISCARD me", "421 4.7.0 Bye", "ERROR:4.7.0:421 Bye", "550 say \"hi\" now",
     "450 5.7.1 odd pair", "ERROR:5.7.1:450 odd pair", "Quarantine: x y", "OK.", "550  two  blanks", "550\tTab here", "RELAY RELAY",
 )
+CERTIFICATE_VALUES = ("RELAY", "RELAY", "SUBJECT", "SUBJECT", "SUBJECT", "OK", "REJECT", "SKIP")
 
 
 def _code(rng, dsn=None):
     if dsn:
         return "451" if dsn[0] == "4" and rng.random() < 0.9 else "550"
     return rng.choice(("550", "550", "553", "554", "571", "450", "451", "452", "421"))
+
+
+RELAY_SHARE = 0.35  # of all right-hand sides, where relaying is decided
+CERTIFICATE_CHANCE = 0.5  # that a file has lines for certificates
+COMPAT_LINES = 6
 
 
 def value(rng, tag):
@@ -115,7 +121,37 @@ def address_key(rng, addr):
     return key.replace('"', "").replace("\\", "")
 
 
-def line(rng, parts):
+def certificate_lines(rng, parts):
+    """CERTISSUER: and CERTSUBJECT: for the certificates of these transactions."""
+    shown = [p[0] for p in parts if p[0].verify]
+    for transaction in shown:
+        if rng.random() < 0.7:
+            yield f"{mixed(rng, 'CertIssuer:' + transaction.cert_issuer)} {mixed(rng, rng.choice(CERTIFICATE_VALUES))}"
+        if rng.random() < 0.4:
+            yield f"{mixed(rng, 'CertSubject:' + transaction.cert_subject)} {rng.choice(('RELAY', 'RELAY', 'OK', 'REJECT'))}"
+
+
+def compat_value(rng):
+    text = rng.choice(WORDS)
+    return rng.choices((
+        mixed(rng, "DISCARD"), f"DISCARD:{text}", f"TEMP:{text}", f'TEMP:"{text}"', f"ERROR:{text}", f'ERROR:"550 {text}"',
+        f"ERROR:{_code(rng)} {text}", f"ERROR:550 5.7.1 {text}", f"ERROR:{rng.choice(DSN)}:550 {text}", mixed(rng, "REJECT"),
+        "OK", "RELAY", f"550 {text}", value(rng, "Compat"),
+    ), (9, 3, 6, 2, 4, 3, 3, 3, 3, 5, 1, 1, 1, 2))[0]
+
+
+def compat_line(rng, parts):
+    transaction, _, recipients = rng.choice(parts)
+    pair = [transaction.sender, rng.choice(recipients).text]
+    if rng.random() < 0.1:
+        pair[rng.randrange(2)] = "<joe@b.test>"
+    sender, recipient = (mixed(rng, p[1:-1].replace('"', "").replace("\\", "")) for p in pair)
+    if not sender or not recipient or " " in sender + recipient:
+        sender, recipient = "joe@b.test", "joe@local.example"
+    return f"{mixed(rng, 'Compat')}:{sender}<@>{recipient} {compat_value(rng)}"
+
+
+def line(rng, parts, relaying=False):
     transaction, sender, recipients = parts
     tag = rng.choices(TAGS, (3, 4, 5, 1.2))[0]
     if tag == "Connect":
@@ -133,11 +169,17 @@ def line(rng, parts):
         key = "b.test"
     full = f"{tag}:{key}" if tag else key
     blanks = rng.choice((" ", "\t", "   ", "\t\t"))
-    return f"{mixed(rng, full)}{blanks}{value(rng, tag)}{rng.choice(('', '', '', ' '))}"
+    said = mixed(rng, "RELAY") if relaying and tag != "Spam" and rng.random() < RELAY_SHARE else value(rng, tag)
+    return f"{mixed(rng, full)}{blanks}{said}{rng.choice(('', '', '', ' '))}"
 
 
-def access_file(rng, parts):
-    lines = [line(rng, rng.choice(parts)) for _ in range(rng.choice((0, 3, 10, 20, 30, 45)))]
+def access_file(rng, parts, features, relaying=False):
+    lines = [line(rng, rng.choice(parts), relaying) for _ in range(rng.choice((0, 3, 10, 20, 30, 45)))]
+    if rng.random() < CERTIFICATE_CHANCE:
+        lines += certificate_lines(rng, parts)
+    if features.has("compat_check"):
+        lines += [compat_line(rng, parts) for _ in range(rng.randrange(COMPAT_LINES * 2))]
+    rng.shuffle(lines)
     for _ in range(len(lines) // 12):
         twin = rng.choice(lines).split()[0]
         lines.append(f"{mixed(rng, twin)} {value(rng, '')}")

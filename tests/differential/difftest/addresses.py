@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random clients, HELO names, senders and recipients."""
+"""Random clients, HELO names, certificates, senders and recipients."""
 
 import random
 from dataclasses import dataclass, field
@@ -30,7 +30,12 @@ CLIENT_NAMES = (
     "a.b.test", "a.b.test", "b.test", "x.a.b.test", "spam.test", "host.neutral.test", "mail.partner.test", "third.test",
     "a.home.example", "mx.home.example", "ab.test", "single", "test", "local.example", "10.1.test", "A.B.Test",
 )
-MECHANISMS = ("PLAIN", "plain", "LOGIN", "DIGEST-MD5", "CRAM-MD5")
+MECHANISMS = ("plain", *world.MECHANISMS)
+# {verify} and how often; no others are sent by a server that asks for certificates
+VERIFY = (("OK", 70), ("TRUSTED", 3), ("NO", 6), ("FAIL", 6), ("NOT", 4), ("NONE", 4), ("ok", 3))
+ISSUERS = ("/C=XY/O=Example+20Org/CN=Root+20CA", "/O=b.test/CN=ca.b.test/emailAddress=ca@b.test", "/CN=Spam+2C+20Inc.")
+SUBJECTS = ("/C=XY/O=Example+20Org/CN=joe", "/O=b.test/CN=A.B.Test", "/CN=spam.test/emailAddress=joe+2Bx@spam.test")
+COMMON_ISSUERS, COMMON_SUBJECTS = ("ca.b.test", "Root-CA"), ("a.b.test", "joe")
 
 
 @dataclass
@@ -54,7 +59,7 @@ def _user(rng):
 
 def _domain(rng, local):
     roll = rng.random()
-    if local and roll < 0.45:
+    if roll < local:
         return mixed(rng, rng.choice(("local.example", "local.example", "mx.home.example", "localhost")))
     if roll < 0.9:
         return mixed(rng, rng.choice(DOMAINS))
@@ -71,6 +76,13 @@ SHAPES = (
     ("two_bang", 2), ("quoted_at", 3), ("quoted_percent", 2), ("quoted_bang", 1), ("route", 3), ("two_routes", 1),
     ("dot", 3), ("mixed_hack", 2), ("comment", 1), ("literal_port", 0.3), ("broken", 1.5),
 )
+# Where relaying is decided: more of what may hide another host, and forms that need no judging otherwise.
+TRICKS = SHAPES + (
+    ("percent", 6), ("bang", 4), ("mixed_hack", 4), ("quoted_at", 4), ("quoted_percent", 3), ("quoted_bang", 3),
+    ("quoted_bare_at", 2), ("quoted_bare_percent", 1), ("quoted_bare_bang", 1), ("quoted_at_percent", 1),
+    ("bang_quoted_at", 1), ("percent_dot", 1), ("dots", 1), ("percent_literal", 2), ("bang_percent", 1), ("deep_percent", 1),
+    ("literal_route", 1), ("two_quoted", 1), ("blanks", 1),
+)
 
 
 def _broken(rng, user, domain):
@@ -82,10 +94,11 @@ def _broken(rng, user, domain):
     ))
 
 
-def address(rng, local):
+def address(rng, local, shapes=SHAPES):
+    """`local` is the share of own domains."""
     user, domain = _user(rng), _domain(rng, local)
     other, third = mixed(rng, rng.choice(DOMAINS)), mixed(rng, rng.choice(REMOTE))
-    shape = rng.choices([s for s, _ in SHAPES], [w for _, w in SHAPES])[0]
+    shape = rng.choices([s for s, _ in shapes], [w for _, w in shapes])[0]
     inner = _inner(user)
     forms = {
         "plain": f"{user}@{domain}",
@@ -105,12 +118,25 @@ def address(rng, local):
         "mixed_hack": f"{third}!{user}%{other}@{domain}",
         "comment": f"{user}(c)@{domain}",
         "literal_port": f"{user}@{domain}:25",
+        "quoted_bare_at": f'"{inner}@{other}"',
+        "quoted_bare_percent": f'"{inner}%{other}"',
+        "quoted_bare_bang": f'"{other}!{inner}"',
+        "quoted_at_percent": f'"{inner}@{other}"%{third}@{domain}',
+        "bang_quoted_at": f'{third}!"{inner}@{other}"@{domain}',
+        "percent_dot": f"{user}%{other}.@{domain}.",
+        "dots": f"{user}@{domain}..",
+        "percent_literal": f"{user}%{rng.choice(LITERALS)}@{domain}",
+        "bang_percent": f"{other}!{user}%{third}",
+        "deep_percent": f"{user}%{third}%{other}%{domain}%{other}@{domain}",
+        "literal_route": f"@[192.0.2.1]:{user}@{domain}",
+        "two_quoted": f'"\\"{inner}@{other}\\"@{third}"@{domain}',
+        "blanks": f"{user} @ {domain}",
     }
     text = _broken(rng, user, domain) if shape == "broken" else f"<{forms[shape]}>"
     return Address(text, [user, inner], [domain, other, third])
 
 
-def sender(rng):
+def sender(rng, relaying=False):
     roll = rng.random()
     if roll < 0.06:
         return Address("<>")
@@ -118,15 +144,15 @@ def sender(rng):
         literal = rng.choice(("localhost", "[127.0.0.1]", "[IPv6:::1]", "localhost.home.example", "localhost.UUCP"))
         user = rng.choice(PLAIN_USERS)
         return Address(f"<{user}@{mixed(rng, literal)}>", [user], [literal, world.HOSTNAME])
-    return address(rng, local=False)
+    return address(rng, local=0.25 if relaying else 0)
 
 
-def recipient(rng):
+def recipient(rng, relaying=False):
     if rng.random() < 0.01:
         return Address("<>")
     if rng.random() < 0.03:
         return Address(mixed(rng, "<postmaster>"), ["postmaster"], [world.HOSTNAME])
-    return address(rng, local=True)
+    return address(rng, 0.3, TRICKS) if relaying else address(rng, 0.45)
 
 
 def client(rng):
@@ -150,13 +176,22 @@ def helo(rng, who):
     return mixed(rng, rng.choice(pool), 0.1)
 
 
-def transaction(rng):
+def certificate(rng):
+    """{verify}, {cert_subject}, {cert_issuer}"""
+    verify = rng.choices([v for v, _ in VERIFY], [w for _, w in VERIFY])[0]
+    if rng.random() < 0.25:  # as Postfix has it
+        return verify, rng.choice(COMMON_SUBJECTS), rng.choice(COMMON_ISSUERS)
+    return verify, rng.choice(SUBJECTS), rng.choice(ISSUERS)
+
+
+def transaction(rng, relaying=False):
     """A transaction, and the addresses of it for access_file.py."""
     who = client(rng)
-    mail = sender(rng)
-    rcpts = [recipient(rng) for _ in range(rng.choices((1, 2, 3), (60, 28, 12))[0])]
+    mail = sender(rng, relaying)
+    rcpts = [recipient(rng, relaying) for _ in range(rng.choices((1, 2, 3), (60, 28, 12))[0])]
     auth_type = rng.choice(MECHANISMS) if rng.random() < 0.12 else ""
-    made = Transaction(who, helo(rng, who), mail.text, tuple(r.text for r in rcpts), auth_type, "ann" if auth_type else "")
+    proof = certificate(rng) if rng.random() < 0.15 else ("", "", "")
+    made = Transaction(who, helo(rng, who), mail.text, tuple(r.text for r in rcpts), auth_type, "ann" if auth_type else "", *proof)
     return made, mail, rcpts
 
 

@@ -24,12 +24,12 @@ class Outcome:
         return "\n".join("    " + line for line in lines)
 
 
-def disposition(held, verdicts, refusals):
+def disposition(held, verdicts, refusals, all_dropped=False):
     """What becomes of the message: `verdicts` in the order in which they were given."""
     if refusals is not None:
         kinds = {r.kind for r in refusals}
         return (kinds.pop() if len(kinds) == 1 else "refused"), ""
-    if any(v.kind == "discard" for v in verdicts):
+    if all_dropped or any(v.kind == "discard" for v in verdicts):
         return "discard", ""
     for verdict in verdicts:
         held = verdict.hold if verdict.kind == "quarantine" else held
@@ -50,11 +50,20 @@ def expected(batch, transaction, answer):
     mail = known.d0_connect_refusal_at_mail(connect, mail)
     if mail.refused:
         return Outcome(connect, mail, [], mail.kind)
-    recipients = [known.d12_unreadable_map(batch, transaction, adapt(v)) for v in answer.recipients]
+    recipients, kept = [], [connect, mail]
+    for i, verdict in enumerate(answer.recipients):
+        verdict = known.d12_unreadable_map(batch, transaction, adapt(verdict))
+        verdict = known.d5_quarantine_is_no_relay(answer.bare[i], verdict)
+        if not verdict.refused:
+            kept.append(verdict)
+            compat = known.d7_compat_at_rcpt(batch, transaction, answer.compat[i] if answer.compat else CONTINUE)
+            verdict = verdict if compat.kind == "continue" else compat
+        recipients.append(verdict)
     asked = [v for v in recipients if v.kind != "syntax"]
     held = known.d4_connect_quarantine(features, connect)
     refused = asked if asked and all(v.refused for v in asked) else None
-    kind, hold = disposition(held, [connect, mail, *asked], refused)
+    dropped = [v.kind == "drop" for v in asked if not v.refused]
+    kind, hold = disposition(held, kept, refused, bool(dropped) and all(dropped))
     return Outcome(connect, mail, recipients, kind, hold)
 
 

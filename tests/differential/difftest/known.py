@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import replace
 
 from .oracle import GOOD_HELO, trusted_login
-from .reply import Verdict
+from .reply import CONTINUE, RE_DSN, Verdict, from_error
 
 NAMES = {
     0: "a connect refusal is told at MAIL",
@@ -91,6 +91,8 @@ def _without_comments(value):
 
 def d2_refused_key(key):
     """Why postern's makemap may refuse this key: Sendmail would never ask for it."""
+    if re.match(r"(?i)(compat|certissuer|certsubject):.", key):
+        return None
     bare = re.sub(r"(?i)^(connect|from|to|spam):", "", key)
     if not bare:
         return "a tag alone"
@@ -111,7 +113,13 @@ def d2_refused_value(key, value):
         return "unbalanced quotes or brackets"
     value = _without_comments(value).strip()
     upper = value.upper()
-    tag = key.split(":")[0].lower() if re.match(r"(?i)(connect|from|to|spam):", key) else ""
+    tag = key.split(":")[0].lower() if re.match(r"(?i)(connect|from|to|spam|compat|certissuer|certsubject):", key) else ""
+    if tag == "compat" and upper.startswith(("TEMP:", "DISCARD:")):
+        return None if value.partition(":")[2].strip(' "') else "empty text"
+    if tag == "compat" and upper.startswith("QUARANTINE:"):
+        return "one recipient cannot be held"
+    if upper == "SUBJECT":
+        return None if tag == "certissuer" else "SUBJECT elsewhere than behind CertIssuer:"
     if upper in ("OK", "RELAY", "REJECT", "DISCARD"):
         return None
     if upper == "SKIP":
@@ -156,6 +164,17 @@ def d4_connect_quarantine(features, connect):
     return connect.hold
 
 
+def d5_quarantine_is_no_relay(bare, verdict):
+    """Sendmail accepts and holds what To: QUARANTINE matches; postern refuses it if it may not be relayed.
+
+    `bare` is the relay decision alone, None if nobody asked for it.
+    """
+    if verdict.kind != "quarantine" or bare is None or not bare.refused:
+        return verdict
+    note(5)
+    return bare
+
+
 def d6_helo_for_sendmail(batch, transaction):
     """An address literal of IPv6 that is not our own is no bogus name: Sendmail is asked with a good name instead."""
     features = batch.features
@@ -178,6 +197,45 @@ def d6_helo_refusal_at_mail(features, transaction, helo, mail):
         return mail
     note(6)
     return helo
+
+
+COMPAT_REJECT = "postern-refuses-this-pair"
+RE_COMPAT_END = re.compile(r"\s*error from check_compat(\. ?Try again later)?\Z")
+
+
+def d7_lines_for_sendmail(lines):
+    """Sendmail does not know REJECT behind Compat: keys; it is given an ERROR that d7_compat_at_rcpt() knows again."""
+    return [re.sub(r"(?i)^(compat:\S+\s+)reject\s*$", rf"\g<1>ERROR:{COMPAT_REJECT}", line) for line in lines]
+
+
+def d7_compat_at_rcpt(batch, transaction, compat):
+    """What postern says at RCPT where Sendmail's delivery would do something: a refusal, or this recipient is dropped.
+
+    ERROR: and TEMP: keep Sendmail's end of the text. ERROR: is read like that of other keys, TEMP: is 450 4.7.1. An unreadable map
+    is a failure here too, where Sendmail delivers. A bounce has no sender to ask with.
+    """
+    if not batch.features.has("compat_check") or transaction.sender == "<>":
+        return CONTINUE
+    if batch.map_missing:
+        note(7)
+        return TEMPORARY_FAILURE
+    if compat.kind == "discard":
+        note(7)
+        return Verdict("drop")
+    end = RE_COMPAT_END.search(compat.text)
+    if not compat.refused or not end:
+        return compat
+    note(7)
+    text = compat.text[: end.start()]
+    if text == COMPAT_REJECT:
+        code, dsn, said = (batch.features.message("reject_message") or "550 5.7.1 Access denied").split(" ", 2)
+        return Verdict("reject", int(code), dsn, said)
+    if end.group(1):
+        return Verdict("tempfail", 450, "4.7.1", compat.text)
+    dsn, colon, rest = text.partition(":")
+    if compat.dsn == "5.3.0" and colon and RE_DSN.fullmatch(dsn):
+        return d3_given_dsn(from_error(dsn, rest + end.group()))
+    return compat
 
 
 def _expand_network(network):
@@ -258,6 +316,26 @@ def d8_keys_for_sendmail(lines):
                     plain.append(f"{tag}{prefix} {value}")
                     taken.setdefault(prefix.lower(), set()).add(tag)
     return plain
+
+
+def d8_names_for_sendmail(names):
+    """Class R with its networks of odd lengths written out as whole prefixes."""
+    relay = []
+    for name in names.relay:
+        found = _network_key(name)
+        if found:
+            note(8)
+        relay += list(_expand_network(found[1])) if found else [name]
+    return replace(names, relay=tuple(relay))
+
+
+def d11_certificate_for_sendmail(batch, transaction):
+    """Common names alone prove nothing unless relay_by_certificate = "cn": Sendmail is asked without the certificate."""
+    whole = transaction.cert_subject.startswith("/") and transaction.cert_issuer.startswith("/")
+    if batch.features.certificate == "cn" or not transaction.verify or whole:
+        return transaction
+    note(11)
+    return replace(transaction, verify="NO")
 
 
 def d12_unreadable_map(batch, transaction, verdict):

@@ -51,7 +51,7 @@ def live_batch(seed, number, size, feature_set=None):
         if parts and rng.random() < SAME_CONNECTION:
             who, helo = parts[-1][0].client, parts[-1][0].helo
         parts.append((replace(transaction, client=who, helo=helo, auth_type="", auth_user=""), mail, rcpts))
-    access = generate.access_file.access_file(rng, parts)
+    access = generate.access_file.access_file(rng, parts, chosen)
     return world.Batch(f"live-{number}", chosen, access, [p[0] for p in parts], names=rng.choice(world.WORLDS))
 
 

@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What Sendmail's own rulesets say to a transaction.
 
-Two configurations are asked, made from the same features:
+Up to three configurations are asked, made from the same features:
 
-plain   the features as they are.
+plain   the features as they are. Where postern decides on relaying (relay_control = "milter"), this is the judge.
 open    with FEATURE(promiscuous_relay) added. It leaves out everything of check_rcpt that asks whether mail may be
         relayed, and nothing else that refuses: so its answer is what the access map, the blocklist and the checks of
         sender, client and HELO say, and with delay_checks these go on where plain would have said "Relaying denied".
+        The judge for relay_control = "mta".
+bare    without blocklist_recipients and delay_checks: nothing but the relay decision. Asked where a recipient's QUARANTINE
+        hides that decision (difference 5).
 
-The one thing of the part left out that matters without relaying is a trusted login, which ends all later checks: for
-such a login plain is asked, where it cannot answer "Relaying denied" for the same reason. Whenever plain does not refuse to
+The one thing of the part left out by open that matters without relaying is a trusted login or certificate, which ends all later
+checks: then plain is asked, where it cannot answer "Relaying denied" for the same reason. Whenever plain does not refuse to
 relay it must agree with open; `Oracle.inconsistent` collects where it does not.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import reply
 from .reply import CONTINUE, Verdict
@@ -33,8 +36,10 @@ class Answer:
     helo: Verdict  # of block_bad_helo, asked for a recipient that nothing else objects to
     mail: Verdict
     recipients: list
+    compat: list  # of check_compat, for each recipient; empty without compat_check
     sender_macro: str
-    relay: list  # what plain says to each recipient; for the comparison of relaying
+    relay: list  # what plain says to each recipient
+    bare: list  # the relay decision alone, where it was asked; else None
     raw: dict
 
 
@@ -53,13 +58,16 @@ def syntax_error(output):
     return None
 
 
-def denies_relaying(verdict):
-    return verdict.refused and verdict.text.startswith(RELAY_TEXTS)
+def denies_relaying(verdict, features=None):
+    own = features.message("relay_message") if features else None
+    texts = RELAY_TEXTS if own is None else (*RELAY_TEXTS, own.split(" ", 2)[2])
+    return verdict.refused and verdict.text.startswith(texts)
 
 
 def trusted_login(features, transaction):
     mechanism = transaction.auth_type.lower()
-    return bool(mechanism) and mechanism in (m.lower() for m in features.trust_auth)
+    trusted = [m.lower() for m in features.trust_auth]
+    return bool(mechanism) and (mechanism in trusted or "any" in trusted)
 
 
 def shell(text):
@@ -76,12 +84,15 @@ def preamble(transaction):
         "{client_ptr}": client.ptr,
         "{auth_type}": transaction.auth_type,
         "{auth_authen}": transaction.auth_user,
+        "{verify}": transaction.verify,
+        "{cert_subject}": transaction.cert_subject,
+        "{cert_issuer}": transaction.cert_issuer,
         "s": transaction.helo or client.name,
     }
     return "\n".join(f".D{name}{shell(value)}" for name, value in macros.items())
 
 
-def commands(number, transaction, delayed, good_helo=False):
+def commands(number, transaction, features, good_helo=False):
     """The (mark, command) pairs of one transaction, in the order in which the daemon calls the rulesets.
 
     With good_helo nothing is said about HELO except by the last command, which asks for that alone.
@@ -90,20 +101,31 @@ def commands(number, transaction, delayed, good_helo=False):
     out = [(f"{number}.set", preamble(transaction))]
     if good_helo:
         out.append((f"{number}.set", f".Ds{GOOD_HELO}"))
-    if not delayed:
+    if transaction.verify:
+        out.append((f"{number}.certificate", "RelayTLS anything"))
+    if not features.delayed:
         out.append((f"{number}.connect", f"Translate,check_relay {client.name} $| {client.addr}"))
     out += [
         (f"{number}.parse", f"/tryflags es\n/parse {sender}"),
         (f"{number}.sender", f"/sender {sender}"),
         (f"{number}.f", "$f"),
     ]
-    if not delayed:
+    if not features.delayed:
         out.append((f"{number}.mail", f"check_mail {sender}"))
     for i, rcpt in enumerate(transaction.recipients):
         out.append((f"{number}.parse{i}", f"/tryflags er\n/parse {shell(rcpt)}"))
         out.append((f"{number}.rcpt{i}", f"check_rcpt {shell(rcpt)}"))
-    out.append((f"{number}.helo", f".Ds{shell(transaction.helo or client.name)}\ncheck_rcpt {NEUTRAL_RECIPIENT}"))
+        if features.has("compat_check"):
+            out.append((f"{number}.compat{i}", f"Translate,check_compat {sender} $| {shell(rcpt)}"))
+    if features.has("block_bad_helo"):
+        out.append((f"{number}.helo", f".Ds{shell(transaction.helo or client.name)}\ncheck_rcpt {NEUTRAL_RECIPIENT}"))
     return out
+
+
+def bare_features(features):
+    """Those that matter for the relay decision alone."""
+    spared = ("blocklist_recipients", "delay_checks", "block_bad_helo", "compat_check")
+    return replace(features, features=frozenset(f for f in features.features if not f.startswith(spared)))
 
 
 class Oracle:
@@ -122,25 +144,33 @@ class Oracle:
         lines = batch.access if access is None else access
         folder = self.work / f"oracle-{batch.number}"
         folder.mkdir(parents=True, exist_ok=True)
-        delayed = batch.features.delayed
-        trusted = [trusted_login(batch.features, t) for t in batch.transactions]
         script = []
         for number, transaction in enumerate(batch.transactions):
-            script += commands(number, transaction, delayed, not literal and not delayed)
-        outputs = {}
-        for name in ("open", "plain"):
-            if name == "plain" and not (self.check_plain or any(trusted)):
-                continue
-            outputs[name] = self._run(folder, name, batch, lines, script)
-        answers = []
-        for number, transaction in enumerate(batch.transactions):
-            answers.append(self._answer(number, batch, transaction, outputs, trusted[number]))
-        return answers
+            script += commands(number, transaction, batch.features, not literal and not batch.features.delayed)
+        outputs = {name: self._run(folder, name, batch, lines, script) for name in self._needed(batch)}
+        if batch.relaying and not literal and self._hides_relaying(batch, outputs["plain"]):
+            bare = replace(batch, features=bare_features(batch.features))
+            outputs["bare"] = self._run(folder, "bare", bare, lines, script)
+        return [self._answer(number, batch, transaction, outputs) for number, transaction in enumerate(batch.transactions)]
+
+    def _needed(self, batch):
+        if batch.relaying:
+            helo = batch.features.has("block_bad_helo") and not batch.features.delayed
+            return ("plain", "open") if helo else ("plain",)
+        proven = any(t.verify or trusted_login(batch.features, t) for t in batch.transactions)
+        return ("open", "plain") if self.check_plain or proven else ("open",)
+
+    def _hides_relaying(self, batch, output):
+        if not batch.features.has("blocklist_recipients"):
+            return False
+        return any(self._verdict(text, "check_rcpt").kind == "quarantine" for mark, text in output.items() if ".rcpt" in mark)
 
     def _run(self, folder, name, batch, lines, script):
         cf = folder / f"{name}.cf"
         cf.write_text(self.sendmail.cf_text(batch.features, batch.names, name == "open", folder / "access"))
         self.sendmail.makemap(cf, lines, folder / "access", batch.map_missing)
+        if name == "bare":
+            script = [(mark, command) for mark, command in script if re.search(r"\.(set|sender|rcpt\d+)$", mark)]
         return self.sendmail.address_test(cf, script)
 
     @staticmethod
@@ -150,35 +180,50 @@ class Oracle:
             raise ValueError(f"{ruleset} returned nothing: {output!r}")
         return reply.from_tokens(tokens)
 
-    def _answer(self, number, batch, transaction, outputs, trusted):
-        out = outputs["plain" if trusted else "open"]
-        delayed = batch.features.delayed
+    def _trusted(self, number, batch, transaction, outputs):
+        """Does Sendmail relay for whoever logged in or showed a certificate?"""
+        if trusted_login(batch.features, transaction):
+            return True
+        return bool(transaction.verify) and self._verdict(outputs["plain"][f"{number}.certificate"], "RelayTLS").stop
+
+    def _answer(self, number, batch, transaction, outputs):
+        features = batch.features
+        trusted = self._trusted(number, batch, transaction, outputs)
+        out = outputs["plain" if batch.relaying or trusted else "open"]
         connect = mail = CONTINUE
-        if not delayed:
+        if not features.delayed:
             connect = self._verdict(out[f"{number}.connect"], "check_relay")
         syntax = syntax_error(out[f"{number}.parse"]) if transaction.sender != "<>" else None
         if syntax:
             mail = syntax
-        elif not delayed:
+        elif not features.delayed:
             mail = self._verdict(out[f"{number}.mail"], "check_mail")
-        recipients, relay = [], []
+        answer = Answer(connect, CONTINUE, mail, [], [], "", [], [], {})
         for i, rcpt in enumerate(transaction.recipients):
-            syntax = syntax_error(out[f"{number}.parse{i}"]) if rcpt != "<>" else None
-            verdict = syntax or self._verdict(out[f"{number}.rcpt{i}"], "check_rcpt")
-            recipients.append(verdict)
-            if "plain" in outputs and not syntax:
-                plain = self._verdict(outputs["plain"][f"{number}.rcpt{i}"], "check_rcpt")
-                relay.append(plain)
-                self._agree(batch, transaction, i, plain, verdict)
-        helo = CONTINUE
-        if batch.features.has("block_bad_helo") and not delayed:
-            helo = self._verdict(outputs["open"][f"{number}.helo"], "check_rcpt")
+            self._recipient(answer, f"{number}.", i, rcpt, batch, outputs, out)
+            if not batch.relaying and answer.relay[i] is not None and answer.recipients[i].kind != "syntax":
+                self._agree(batch, transaction, i, answer.relay[i], answer.recipients[i])
+        if features.has("block_bad_helo") and not features.delayed:
+            answer.helo = self._verdict(outputs["open"][f"{number}.helo"], "check_rcpt")
         macro = out[f"{number}.f"].strip().splitlines()
-        raw = {key: text for key, text in out.items() if key.split(".")[0] == str(number)}
-        return Answer(connect, helo, mail, recipients, macro[0][2:] if macro else "", relay, raw)
+        answer.sender_macro = macro[0][2:] if macro else ""
+        answer.raw = {key: text for key, text in out.items() if key.split(".")[0] == str(number)}
+        return answer
+
+    def _recipient(self, answer, mark, i, rcpt, batch, outputs, out):
+        syntax = syntax_error(out[f"{mark}parse{i}"]) if rcpt != "<>" else None
+        answer.recipients.append(syntax or self._verdict(out[f"{mark}rcpt{i}"], "check_rcpt"))
+        plain = outputs.get("plain")
+        answer.relay.append(self._verdict(plain[f"{mark}rcpt{i}"], "check_rcpt") if plain else None)
+        bare = outputs.get("bare")
+        answer.bare.append(self._verdict(bare[f"{mark}rcpt{i}"], "check_rcpt") if bare else None)
+        if batch.features.has("compat_check"):
+            answer.compat.append(self._verdict(out[f"{mark}compat{i}"], "check_compat"))
 
     def _agree(self, batch, transaction, i, plain, verdict):
-        if denies_relaying(plain) or (batch.features.has("block_bad_helo") and not batch.features.delayed):
+        if denies_relaying(plain, batch.features):
+            return
+        if batch.features.has("block_bad_helo") and not batch.features.delayed:
             return
         if batch.map_missing and plain.dsn == "4.3.0":
             return  # the relay check could not read the map

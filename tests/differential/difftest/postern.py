@@ -29,7 +29,7 @@ def program(name="posternctl"):
     return str(path)
 
 
-def conf_text(folder, features):
+def conf_text(folder, features, names, relay_control):
     def quoted(items):
         return "{ " + ", ".join('"' + i.replace("\\", "\\\\").replace('"', '\\"') + '"' for i in items) + " }"
 
@@ -39,10 +39,11 @@ def conf_text(folder, features):
         'spammers = ""',
         f'local_host_names = "{folder}/local-host-names"',
         f'relay_domains = "{folder}/relay-domains"',
-        f"local_domains = {quoted([world.OWN_DOMAIN])}",
+        f"local_domains = {quoted([world.OWN_DOMAIN, *names.own])}",
         f"features = {quoted(sorted(features.features | {'accept_unresolvable_domains'}))}",
         f"trust_auth_mech = {quoted(features.trust_auth)}",
-        'relay_control = "mta"',
+        f'relay_control = "{relay_control}"',
+        f'relay_by_certificate = "{features.certificate}"',
         'control_socket = ""',
     ]
     lines += [f'{key} = "{text}"' for key, text in features.messages]
@@ -55,6 +56,9 @@ def explain_arguments(transaction):
     arguments += ["--helo", transaction.helo] if transaction.helo else []
     if transaction.auth_type:
         arguments += ["--auth", transaction.auth_user, "--mech", transaction.auth_type]
+    for name in ("verify", "cert_subject", "cert_issuer"):
+        value = getattr(transaction, name)
+        arguments += ["--macro", f"{name}={value}"] if value else []
     arguments += ["--from", transaction.sender]
     for rcpt in transaction.recipients:
         arguments += ["--rcpt", rcpt]
@@ -92,7 +96,7 @@ class Postern:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.conf = self.folder / "postern.conf"
         self.program = program()
-        self.conf.write_text(conf_text(self.folder, batch.features))
+        self.conf.write_text(conf_text(self.folder, batch.features, batch.names, batch.relay_control))
         (self.folder / "local-host-names").write_text("".join(name + "\n" for name in batch.names.local))
         (self.folder / "relay-domains").write_text("".join(name + "\n" for name in batch.names.relay))
 

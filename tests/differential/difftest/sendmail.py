@@ -14,6 +14,9 @@ ACCESS_PLACE = "@ACCESS@"  # where the path of the access map goes in a cached s
 MARK = re.compile(r"@@([^@\s]+)@@")
 
 
+MESSAGES = {"reject_message": "confREJECT_MSG", "recipient_reject_message": "confRCPTREJ_MSG", "relay_message": "confRELAY_MSG"}
+
+
 class SendmailError(Exception):
     """Sendmail or one of its tools did not do what it was asked for."""
 
@@ -50,14 +53,15 @@ def mc_lines(features, open_relay, access=True):
     }
     have = set(features.features) | {"accept_unresolvable_domains"}
     have -= {"skip", "promiscuous_relay", "relaytofulladdress"}
+    trusted = [m for word in features.trust_auth for m in (world.MECHANISMS if word == "any" else (word,))]
     for name in sorted(have):
         words = two_arguments.get(name, (name,))
         lines.append("FEATURE(" + ", ".join(q(w) for w in words) + ")")
     if open_relay or features.has("promiscuous_relay"):
         lines.append(f"FEATURE({q('promiscuous_relay')})")
-    if features.trust_auth:
-        lines.append(f"TRUST_AUTH_MECH({q(' '.join(features.trust_auth))})")
-    for key, macro in (("reject_message", "confREJECT_MSG"), ("recipient_reject_message", "confRCPTREJ_MSG")):
+    if trusted:
+        lines.append(f"TRUST_AUTH_MECH({q(' '.join(trusted))})")
+    for key, macro in MESSAGES.items():
         if features.message(key):
             lines.append(f"define({q(macro)}, {q(quoted_message(features.message(key)))})")
     return lines
@@ -78,7 +82,8 @@ def mc_text(features, names, open_relay, paths, extra=(), access=True):
     classes = [f"LOCAL_DOMAIN({q(' '.join(names.local))})"] if names.local else []
     classes += [f"RELAY_DOMAIN({q(' '.join(names.relay))})"] if names.relay else []
     # $m and class m come from the host's name, not from confDOMAIN_NAME.
-    classes += ["LOCAL_CONFIG", f"Dm{world.OWN_DOMAIN}", f"Cm {world.OWN_DOMAIN}", "divert(0)dnl"]
+    own = " ".join((world.OWN_DOMAIN, *names.own))
+    classes += ["LOCAL_CONFIG", f"Dm{world.OWN_DOMAIN}", f"Cm {own}", "divert(0)dnl"]
     mailers = [f"MAILER({q('local')})", f"MAILER({q('smtp')})"]
     # In address test mode `$|` is two ordinary characters: cf/README's ruleset makes the delimiter of it.
     rulesets = ["LOCAL_RULESETS", "STranslate", "R$* $$| $*\t$: $1 $| $2"]

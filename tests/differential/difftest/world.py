@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 HOSTNAME = "mx.home.example"  # Sendmail's $j
 OWN_DOMAIN = "home.example"  # $m, and class m
+MECHANISMS = ("PLAIN", "LOGIN", "DIGEST-MD5", "CRAM-MD5")
 
 
 @dataclass(frozen=True)
 class Names:
-    """Class w beyond localhost and $j, and class R."""
+    """Class w beyond localhost and $j, class R, and class m beyond $m."""
 
     local: tuple
     relay: tuple
+    own: tuple = ()
 
 
 USUAL = Names(("local.example", "[192.0.2.1]"), ("partner.test", "203.0.113", "IPv6:2001:db8:99"))
@@ -25,6 +27,8 @@ WORLDS = (
     Names(("Local.Example", "b.test", "[IPv6:2001:db8:9:0:0:0:0:5]"), ("test", "10.1", "IPv6:2001:db8:0", "single")),
     Names(("sub.local.example", "[10.1.2.3]", "a_b.test"), ("b.test", "local.example", "10.1.2.3", "[10.1.20.3]")),
     Names((), ()),
+    Names(("a.b.test", "[IPv6:2001:db8:0:0:0:0:0:1]"), ("spam.test", "192.168", "IPv6:2001:db8:1:2"), ("b.test", "third.test")),
+    Names(("spam.test",), ("x.a.b.test", "10.0.0.0/14", "IPv6:2001:db8:8::/46", "127.2.0.0/15"), ("Example",)),
 )
 
 
@@ -63,9 +67,13 @@ class Transaction:
     recipients: tuple
     auth_type: str = ""
     auth_user: str = ""
+    verify: str = ""  # of the client's certificate: OK, NO, FAIL ...
+    cert_subject: str = ""
+    cert_issuer: str = ""
 
     def line(self):
         login = f" AUTH {self.auth_type} {self.auth_user}" if self.auth_type else ""
+        login += f" VERIFY {self.verify} {self.cert_subject} BY {self.cert_issuer}" if self.verify else ""
         rcpts = " ".join(f"RCPT {r}" for r in self.recipients)
         return f"{self.client.line()} HELO {self.helo or '(none)'}{login} MAIL {self.sender} {rcpts}"
 
@@ -77,6 +85,7 @@ class FeatureSet:
     features: frozenset
     trust_auth: tuple = ()
     messages: tuple = ()  # pairs (key, text)
+    certificate: str = "dn"  # relay_by_certificate
 
     def has(self, name):
         return name in self.features
@@ -92,6 +101,7 @@ class FeatureSet:
         words = sorted(self.features)
         words += [f"trust_auth_mech={','.join(self.trust_auth)}"] if self.trust_auth else []
         words += [f"{key}={text!r}" for key, text in self.messages]
+        words += [f"relay_by_certificate={self.certificate}"] if self.certificate != "dn" else []
         return " ".join(words) or "(none)"
 
 
@@ -105,3 +115,9 @@ class Batch:
     transactions: list
     map_missing: bool = False
     names: Names = USUAL
+    relay_control: str = "mta"
+
+    @property
+    def relaying(self):
+        """Does postern decide on relaying?"""
+        return self.relay_control == "milter"

@@ -29,7 +29,7 @@ class Mta(abc.ABC):
         self.socket_folder = folder / "sock"
         self.milter_socket = self.socket_folder / "milter.sock"
         self._process = None
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
         self.socket_folder.mkdir()
 

@@ -96,13 +96,18 @@ postlog   unix-dgram n - n - 1 postlogd
 OWNED_QUEUES = "active bounce corrupt defer deferred flush hold incoming private saved trace".split()
 
 
+def with_settings(main, settings):
+    kept = [line for line in main.splitlines() if line.split(" =")[0] not in settings]
+    return "\n".join(kept + [f"{key} = {value}" for key, value in settings.items()]) + "\n"
+
+
 class Postfix(Mta):
     name = "postfix"
 
     def __init__(self, folder, sink):
         super().__init__(folder, sink)
         self._root, libraries = tools.unpack("postfix")
-        passed_on = {**libraries, **names.postfix_environment(folder)}
+        passed_on = {**libraries, **names.postfix_environment(folder), **self.more_environment()}
         self._config = folder / "etc"
         self._env = tools.environment(passed_on, {"MAIL_CONFIG": str(self._config)})
         self._write_config(passed_on)
@@ -123,8 +128,21 @@ class Postfix(Mta):
             sink_port=self.sink.port,
             milter=self.milter_socket,
         )
-        (self._config / "main.cf").write_text(main)
-        (self._config / "master.cf").write_text(MASTER_CF.format(port=self.port))
+        (self._config / "main.cf").write_text(with_settings(main, self.more_settings()))
+        (self._config / "master.cf").write_text(MASTER_CF.format(port=self.port) + self.more_services())
+
+    # What servers with other configurations have more.
+
+    def more_environment(self):
+        return {}
+
+    def more_settings(self):
+        """Parameters of main.cf in place of those above."""
+        return {}
+
+    def more_services(self):
+        """Lines of master.cf."""
+        return ""
 
     def _make_folders(self):
         owner = pwd.getpwnam(OWNER).pw_uid

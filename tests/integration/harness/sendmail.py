@@ -55,6 +55,7 @@ MAILER(`smtp')
 
 class Sendmail(Mta):
     name = "sendmail"
+    own_names = [LOCAL_DOMAIN]
 
     def __init__(self, folder, sink):
         super().__init__(folder, sink)
@@ -70,19 +71,28 @@ class Sendmail(Mta):
     def _command(self, *arguments):
         return [self._binary, "-C", self._cf, *arguments]
 
+    # What servers with other configurations have instead.
+
+    def template(self):
+        return SENDMAIL_MC
+
+    def more_values(self):
+        return {}
+
     def _write_config(self):
         cf = self._root / "usr/share/sendmail/cf"
-        mc = SENDMAIL_MC.format(
+        mc = self.template().format(
             cf=cf,
             folder=self.folder,
             own_name=OWN_NAME,
             sink_port=self.sink.port,
             port=self.port,
             milter=self.milter_socket,
+            **self.more_values(),
         )
         source = self.folder / "sendmail.mc"
         source.write_text(mc)
-        (self.folder / "local-host-names").write_text(f"{LOCAL_DOMAIN}\n")
+        (self.folder / "local-host-names").write_text("".join(f"{name}\n" for name in self.own_names))
         (self.folder / "service.switch").write_text("hosts files\naliases files\npasswd files\n")
         (self.folder / "hosts").write_text(f"127.0.0.1 localhost\n127.0.0.1 {OWN_NAME}\n")
         self._cf.write_text(tools.run(["m4", f"-D_CF_DIR_={cf}/", source], env=self._env).stdout)

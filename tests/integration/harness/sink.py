@@ -94,6 +94,10 @@ class Sink:
         with self._lock:
             return [one for one in self._kept if one.subject == subject]
 
+    def everything(self):
+        with self._lock:
+            return list(self._kept)
+
     def recipients(self, subject):
         """Local parts of all to whom the message has been delivered (LMTP gets no domain)."""
         return sorted(rcpt.split("@")[0] for one in self.with_subject(subject) for rcpt in one.recipients)

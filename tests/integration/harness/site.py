@@ -126,6 +126,19 @@ class Site:
                 reply = client.data(smtp.message(subject, sender))
             return reply
 
+    def connect_and_send(self, subject, source=names.NAMELESS):
+        """As send(), where the greeting may be a refusal or the server may hang up."""
+        try:
+            with self.connect(source) as client:
+                reply = client.reply()
+                for line in ("EHLO client.neutral.test", "MAIL FROM:<s@neutral.test>", "RCPT TO:<joe@local.example>"):
+                    if not reply.ok:
+                        return reply
+                    reply = client.command(line)
+                return client.data(smtp.message(subject)) if reply.ok else reply
+        except smtp.Closed:
+            return smtp.Reply(421, "closed", "")
+
     # ---- what became of a message
 
     def wait_delivered(self, subject, rcpts=("joe",), timeout=20):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An SMTP client that shows every reply as it came, and that can misbehave."""
 
+import base64
 import socket
 from dataclasses import dataclass, replace
 
@@ -108,6 +109,17 @@ class Client:
         """Greeting and EHLO; the reply to EHLO."""
         self.reply()
         return self.command(f"EHLO {name}")
+
+    def starttls(self, context):
+        """STARTTLS and the EHLO behind it; the reply to that."""
+        assert self.command("STARTTLS").code == 220
+        self._socket = context.wrap_socket(self._socket)
+        return self.command("EHLO client.neutral.test")
+
+    def login(self, user, password):
+        """AUTH PLAIN; the reply."""
+        token = base64.b64encode(f"\0{user}\0{password}".encode("latin-1")).decode()
+        return self.command(f"AUTH PLAIN {token}")
 
     def mail(self, sender, arguments=""):
         self.send(f"MAIL FROM:<{sender}>{arguments}")
