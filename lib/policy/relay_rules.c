@@ -76,21 +76,47 @@ static bool certificate_counts(const struct session *session)
     return true;
 }
 
+/* As Sendmail has names in keys, which can hold no blanks: such bytes are "+" and two hexadecimal digits. */
+static const char *common_name_key(struct session *session, const char *name)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    char *key = arena_alloc(session->scratch, 3 * strlen(name) + 1);
+    char *end = key;
+
+    for (; *name != '\0'; name++) {
+        unsigned char byte = (unsigned char)*name;
+
+        if (byte > ' ' && byte < 127 && strchr("+<>()\"", byte) == NULL) {
+            *end++ = *name;
+        } else {
+            *end++ = '+';
+            *end++ = digits[byte >> 4];
+            *end++ = digits[byte & 15];
+        }
+    }
+    *end = '\0';
+    return key;
+}
+
+static struct access_match find_name(struct session *session, const char *tag, const char *name)
+{
+    struct access_search search = access_search_init(session, tag, true);
+
+    return access_find_exact(&search, *name == '/' ? name : common_name_key(session, name));
+}
+
 /* CertIssuer: RELAY is enough; SUBJECT asks for CertSubject: as well. */
 static enum answer ask_certificate(struct session *session)
 {
-    struct access_search issuer = access_search_init(session, "certissuer:", true);
-    struct access_search subject = access_search_init(session, "certsubject:", true);
-
     if (!certificate_counts(session)) {
         return ANSWER_NO;
     }
-    struct access_match match = access_find_exact(&issuer, session->login.cert_issuer);
+    struct access_match match = find_name(session, "certissuer:", session->login.cert_issuer);
 
     if (match.status != STATUS_OK || match.action.kind != ACTION_SUBJECT) {
         return answer_of(&match);
     }
-    match = access_find_exact(&subject, session->login.cert_subject);
+    match = find_name(session, "certsubject:", session->login.cert_subject);
     return answer_of(&match);
 }
 
@@ -228,12 +254,14 @@ static enum answer ask_address(struct session *session)
 static enum answer ask_sender(struct session *session)
 {
     struct access_search search = access_search_init(session, "from:", true);
-    struct canonical sender;
+    struct canonical typed;
+    struct canonical sender; /* of $f, as Sendmail asks: "localhost." has become localhost in it */
     struct reply error;
 
     if ((!has(session, FEATURE_RELAY_LOCAL_FROM) && !has(session, FEATURE_RELAY_MAIL_FROM)) ||
         canonical_is_empty(session->sender) ||
-        !canonical_sender(session, session->sender, &sender, &error) || sender.domain == NULL) {
+        !canonical_sender(session, session->sender, &typed, &error) ||
+        !canonical_sender(session, typed.typed, &sender, &error) || sender.domain == NULL) {
         return ANSWER_NO;
     }
     if (has(session, FEATURE_RELAY_LOCAL_FROM) && sender.is_local) {

@@ -12,8 +12,9 @@ import threading
 from collections import Counter
 from dataclasses import replace
 
+from . import world
 from .oracle import GOOD_HELO, trusted_login
-from .reply import CONTINUE, RE_DSN, Verdict, from_error
+from .reply import CONTINUE, RE_DSN, Verdict, from_error, strip_quotes
 
 NAMES = {
     0: "a connect refusal is told at MAIL",
@@ -31,6 +32,7 @@ NAMES = {
     # Not numbered in DESIGN:
     12: "an unreadable map is never an accept: delay_checks_hater or _friend with it is 451 4.3.0",
     13: "Sendmail shows the client its mark of an unreadable map",
+    14: "a recipient whose local part names another host once its quotes are off is nobody's",
 }
 TEMPORARY_FAILURE = Verdict("tempfail", 451, "4.3.0", "Temporary system failure. Please try again later.")
 used = Counter()
@@ -204,8 +206,12 @@ RE_COMPAT_END = re.compile(r"\s*error from check_compat(\. ?Try again later)?\Z"
 
 
 def d7_lines_for_sendmail(lines):
-    """Sendmail does not know REJECT behind Compat: keys; it is given an ERROR that d7_compat_at_rcpt() knows again."""
-    return [re.sub(r"(?i)^(compat:\S+\s+)reject\s*$", rf"\g<1>ERROR:{COMPAT_REJECT}", line) for line in lines]
+    """Sendmail does not know REJECT and `550 text` behind Compat: keys and accepts; postern refuses.
+
+    It is given an ERROR; that of REJECT is one that d7_compat_at_rcpt() knows again.
+    """
+    lines = [re.sub(r"(?i)^(compat:\S+\s+)reject\s*$", rf"\g<1>ERROR:{COMPAT_REJECT}", line) for line in lines]
+    return [re.sub(r'(?i)^(compat:\S+\s+)("?[45]\d\d\s)', r"\g<1>ERROR:\g<2>", line) for line in lines]
 
 
 def d7_compat_at_rcpt(batch, transaction, compat):
@@ -355,6 +361,29 @@ def d13_mark_of_unreadable_map(batch, verdict):
         return verdict
     note(13)
     return TEMPORARY_FAILURE
+
+
+def d14_hidden_host(batch, i, answer, verdict):
+    """Sendmail keeps `"a b@c.test"` of an own domain together; an MTA that takes the quotes off first would relay it.
+
+    So postern treats such a recipient as one that nobody relays for, behind the blocklist. Not if the domain is another one and a
+    feature lets the local part count (loose_relay_check, relaytofulladdress).
+    """
+    if not batch.relaying or answer.canonical[i] is None or not answer.stranger.refused:
+        return verdict
+    local, domain = answer.canonical[i]
+    own = {"localhost", world.HOSTNAME, world.HOSTNAME.split(".", 1)[0], *(name.lower() for name in batch.names.local)}
+    features, plain = batch.features, strip_quotes(local)
+    if domain and domain.lower() not in own and (features.has("loose_relay_check") or features.has("relaytofulladdress")):
+        return verdict
+    hides = "@" in plain or ("%" in plain and not features.has("nopercenthack_nospecial")) \
+        or ("!" in plain and not features.has("nouucp_nospecial"))
+    before = answer.listed[i] or verdict
+    if not hides or before.refused or before.kind == "discard":
+        return verdict
+    if verdict != answer.stranger:
+        note(14)
+    return answer.stranger
 
 
 def report():

@@ -9,7 +9,8 @@ open    with FEATURE(promiscuous_relay) added. It leaves out everything of check
         sender, client and HELO say, and with delay_checks these go on where plain would have said "Relaying denied".
         The judge for relay_control = "mta".
 bare    without blocklist_recipients and delay_checks: nothing but the relay decision. Asked where a recipient's QUARANTINE
-        hides that decision (difference 5).
+        hides that decision, or its local part another host (differences 5 and 14).
+list    with FEATURE(promiscuous_relay) and without delay_checks: nothing but the blocklist. Asked for difference 14.
 
 The one thing of the part left out by open that matters without relaying is a trusted login or certificate, which ends all later
 checks: then plain is asked, where it cannot answer "Relaying denied" for the same reason. Whenever plain does not refuse to
@@ -40,6 +41,9 @@ class Answer:
     sender_macro: str
     relay: list  # what plain says to each recipient
     bare: list  # the relay decision alone, where it was asked; else None
+    listed: list  # the blocklist alone, likewise
+    canonical: list  # (local part, domain) of each recipient with quotes in it, else None
+    stranger: Verdict  # the relay decision for a recipient that nobody relays for, likewise
     raw: dict
 
 
@@ -115,17 +119,28 @@ def commands(number, transaction, features, good_helo=False):
     for i, rcpt in enumerate(transaction.recipients):
         out.append((f"{number}.parse{i}", f"/tryflags er\n/parse {shell(rcpt)}"))
         out.append((f"{number}.rcpt{i}", f"check_rcpt {shell(rcpt)}"))
+        if hides_something(rcpt):
+            ruleset = "CanonAddr" if features.has("loose_relay_check") else "ParseRecipient"
+            out.append((f"{number}.canonical{i}", f"{ruleset} {shell(rcpt)}"))
         if features.has("compat_check"):
             out.append((f"{number}.compat{i}", f"Translate,check_compat {sender} $| {shell(rcpt)}"))
+    out.append((f"{number}.stranger", f"check_rcpt {NEUTRAL_RECIPIENT}"))
     if features.has("block_bad_helo"):
         out.append((f"{number}.helo", f".Ds{shell(transaction.helo or client.name)}\ncheck_rcpt {NEUTRAL_RECIPIENT}"))
     return out
 
 
-def bare_features(features):
-    """Those that matter for the relay decision alone."""
-    spared = ("blocklist_recipients", "delay_checks", "block_bad_helo", "compat_check")
+def hides_something(address):
+    """Is there anything in it that quotes may keep from being read as another host?"""
+    return '"' in address or "\\" in address
+
+
+def without(features, *spared):
     return replace(features, features=frozenset(f for f in features.features if not f.startswith(spared)))
+
+
+# What of the script the configurations are asked that tell only a part
+PARTS = {"bare": r"\.(set|sender|rcpt\d+|stranger)$", "list": r"\.(set|rcpt\d+)$"}
 
 
 class Oracle:
@@ -148,9 +163,13 @@ class Oracle:
         for number, transaction in enumerate(batch.transactions):
             script += commands(number, transaction, batch.features, not literal and not batch.features.delayed)
         outputs = {name: self._run(folder, name, batch, lines, script) for name in self._needed(batch)}
-        if batch.relaying and not literal and self._hides_relaying(batch, outputs["plain"]):
-            bare = replace(batch, features=bare_features(batch.features))
-            outputs["bare"] = self._run(folder, "bare", bare, lines, script)
+        hidden = any(hides_something(rcpt) for t in batch.transactions for rcpt in t.recipients)
+        if batch.relaying and not literal and (hidden or self._holds_recipient(batch, outputs["plain"])):
+            features = without(batch.features, "blocklist_recipients", "delay_checks", "compat_check")
+            outputs["bare"] = self._run(folder, "bare", replace(batch, features=features), lines, script)
+        if batch.relaying and not literal and hidden and batch.features.delayed:
+            features = without(batch.features, "delay_checks", "compat_check")
+            outputs["list"] = self._run(folder, "list", replace(batch, features=features), lines, script)
         return [self._answer(number, batch, transaction, outputs) for number, transaction in enumerate(batch.transactions)]
 
     def _needed(self, batch):
@@ -160,17 +179,18 @@ class Oracle:
         proven = any(t.verify or trusted_login(batch.features, t) for t in batch.transactions)
         return ("open", "plain") if self.check_plain or proven else ("open",)
 
-    def _hides_relaying(self, batch, output):
+    def _holds_recipient(self, batch, output):
         if not batch.features.has("blocklist_recipients"):
             return False
         return any(self._verdict(text, "check_rcpt").kind == "quarantine" for mark, text in output.items() if ".rcpt" in mark)
 
     def _run(self, folder, name, batch, lines, script):
         cf = folder / f"{name}.cf"
-        cf.write_text(self.sendmail.cf_text(batch.features, batch.names, name == "open", folder / "access"))
+        cf.write_text(self.sendmail.cf_text(batch.features, batch.names, name in ("open", "list"), folder / "access"))
         self.sendmail.makemap(cf, lines, folder / "access", batch.map_missing)
-        if name == "bare":
-            script = [(mark, command) for mark, command in script if re.search(r"\.(set|sender|rcpt\d+)$", mark)]
+        if name in PARTS:
+            script = [(mark, command) for mark, command in script if re.search(PARTS[name], mark)]
+            script = [(mark, f"{command}\n.Ds{GOOD_HELO}" if mark.endswith(".set") else command) for mark, command in script]
         return self.sendmail.address_test(cf, script)
 
     @staticmethod
@@ -198,7 +218,9 @@ class Oracle:
             mail = syntax
         elif not features.delayed:
             mail = self._verdict(out[f"{number}.mail"], "check_mail")
-        answer = Answer(connect, CONTINUE, mail, [], [], "", [], [], {})
+        answer = Answer(connect, CONTINUE, mail, [], [], "", [], [], [], [], CONTINUE, {})
+        if "bare" in outputs:
+            answer.stranger = self._verdict(outputs["bare"][f"{number}.stranger"], "check_rcpt")
         for i, rcpt in enumerate(transaction.recipients):
             self._recipient(answer, f"{number}.", i, rcpt, batch, outputs, out)
             if not batch.relaying and answer.relay[i] is not None and answer.recipients[i].kind != "syntax":
@@ -215,10 +237,21 @@ class Oracle:
         answer.recipients.append(syntax or self._verdict(out[f"{mark}rcpt{i}"], "check_rcpt"))
         plain = outputs.get("plain")
         answer.relay.append(self._verdict(plain[f"{mark}rcpt{i}"], "check_rcpt") if plain else None)
-        bare = outputs.get("bare")
-        answer.bare.append(self._verdict(bare[f"{mark}rcpt{i}"], "check_rcpt") if bare else None)
+        for name, verdicts in (("bare", answer.bare), ("list", answer.listed)):
+            part = outputs.get(name)
+            verdicts.append(self._verdict(part[f"{mark}rcpt{i}"], "check_rcpt") if part else None)
+        answer.canonical.append(self._canonical(out.get(f"{mark}canonical{i}")))
         if batch.features.has("compat_check"):
             answer.compat.append(self._verdict(out[f"{mark}compat{i}"], "check_compat"))
+
+    @staticmethod
+    def _canonical(output):
+        tokens = (last_return(output, "CanonAddr") or last_return(output, "ParseRecipient")) if output else None
+        if tokens is None:
+            return None
+        lines = re.findall(r"^(CanonAddr|ParseRecipient) +returns: (.*)$", output, re.M)
+        local, at, domain = lines[-1][1].rpartition("< @ ")
+        return (local, domain.rstrip("> .").replace(" ", "")) if at else (domain, "")
 
     def _agree(self, batch, transaction, i, plain, verdict):
         if denies_relaying(plain, batch.features):
