@@ -119,7 +119,11 @@ step_tsan() {
     as_root "$0" --fixed-addresses make -C "$BUILD/tsan" check-integration PYTEST_ARGS='-q -k reload'
 }
 
-step_clang() { configure_in "$BUILD/clang" --enable-werror CC=clang && make -C "$BUILD/clang" -j "$JOBS" all; }
+step_clang() {
+  configure_in "$BUILD/clang" --enable-werror CC=clang &&
+    make -C "$BUILD/clang" -j "$JOBS" all &&
+    make -C "$BUILD/clang" -j "$JOBS" check-programs
+}
 
 step_fuzz() {
   configure_in "$BUILD/fuzz" --enable-fuzzers --enable-sanitizers=address,undefined CC=clang CFLAGS='-g -O1' &&
