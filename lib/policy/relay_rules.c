@@ -261,7 +261,8 @@ static enum answer ask_sender(struct session *session)
     if ((!has(session, FEATURE_RELAY_LOCAL_FROM) && !has(session, FEATURE_RELAY_MAIL_FROM)) ||
         canonical_is_empty(session->sender) ||
         !canonical_sender(session, session->sender, &typed, &error) ||
-        !canonical_sender(session, typed.typed, &sender, &error) || sender.domain == NULL) {
+        !canonical_sender(session, canonical_typed(session, &typed), &sender, &error) ||
+        sender.domain == NULL) {
         return ANSWER_NO;
     }
     if (has(session, FEATURE_RELAY_LOCAL_FROM) && sender.is_local) {
