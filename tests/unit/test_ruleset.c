@@ -6,6 +6,7 @@
 #include "lib/table/table.h"
 #include "tests/unit/support.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -150,6 +152,27 @@ static void test_refresh_notices_a_new_map_and_leaves_the_old_ruleset(void **sta
     assert_null(ruleset_refresh(new, &site.log.diag));
     ruleset_unref(&old);
     expect(new, "<s@c.test>", DENIED);
+    ruleset_unref(&new);
+}
+
+/* A copy with its time kept (cp -p, rsync -t) is another file all the same. */
+static void test_refresh_notices_a_map_of_the_same_time(void **state)
+{
+    struct ruleset *old = site_ruleset(&site, "", "From:b.test REJECT\n");
+    char path[SITE_PATH_SIZE];
+    struct stat before;
+    struct ruleset *new;
+
+    (void)state;
+    assert_int_equal(stat(site_path(&site, "access.gdbm", path), &before), 0);
+    assert_int_equal(site_map(&site, "access", "From:c.test REJECT\n"), STATUS_OK);
+    const struct timespec times[2] = {before.st_atim, before.st_mtim};
+
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    new = ruleset_refresh(old, &site.log.diag);
+    assert_non_null(new);
+    expect(new, "<s@c.test>", DENIED);
+    ruleset_unref(&old);
     ruleset_unref(&new);
 }
 
@@ -402,6 +425,7 @@ int main(void)
         CASE(test_load_of_a_missing_map_warns_and_fails_closed),
         CASE(test_refresh_of_the_same_maps_gives_none),
         CASE(test_refresh_notices_a_new_map_and_leaves_the_old_ruleset),
+        CASE(test_refresh_notices_a_map_of_the_same_time),
         CASE(test_refresh_shares_what_is_the_same),
         CASE(test_refresh_notices_a_map_that_goes_and_comes),
         CASE(test_refresh_to_a_map_that_is_none),

@@ -208,6 +208,7 @@ static void test_mail_from_localhost(void **state)
         {"", "", CONNECT "mail <joe@localhost.other.example>\n", "continue"},
         {"", "", CONNECT "mail <joe@[127.0.0.2]>\n", "continue"},
         {"", "", "connect mx.home.example [10.1.2.3]\nmail <joe@localhost>\n", "continue"},
+        {"", "", "connect\nmail <joe@localhost>\n", "continue"}, /* no name and no address */
         {"", "", "connect local.example [10.1.2.3]\nmail <joe@localhost>\n", "continue"},
         {"\"accept_unqualified_senders\"", "", CONNECT "mail <joe@localhost>\n", "continue"},
     };
