@@ -24,6 +24,7 @@
 #define CONNECT "connect a.b.test [10.1.2.3]\n"
 #define LOCAL "connect localhost\n"
 #define DELAYED "features = { \"delay_checks\" }\n"
+#define MILTER "relay_control = \"milter\"\n"
 
 /* ---- what may be wrong with a map ---- */
 
@@ -116,6 +117,17 @@ static const struct stage_case {
     {"access", DELAYED "trust_auth_mech = { any }\n",
      CONNECT "mail <s@neutral.test>\nrcpt <joe>\n"},
     {"access", "features = { \"require_rdns\" }\n", "connect [203.0.113.1]\n"},
+    /* who may relay: neither an accept nor a final refusal */
+    {"access", DELAYED MILTER, CONNECT "mail <>\nrcpt <x@other.test>\n"},
+    {"access", DELAYED MILTER,
+     "connect [10.1.2.3] [10.1.2.3] FAIL\nmail <>\nrcpt <x@other.test>\n"},
+    {"access", "features = { \"delay_checks\", \"relay_hosts_only\" }\n" MILTER,
+     CONNECT "mail <>\nrcpt <x@other.test>\n"},
+    {"access", "features = { \"delay_checks\", \"relaytofulladdress\" }\n" MILTER,
+     CONNECT "mail <>\nrcpt <x@other.test>\n"},
+    {"access", "features = { \"compat_check\" }\n", LOCAL "mail <s@neutral.test>\n"},
+    {"access", "features = { \"compat_check\", \"delay_checks\" }\n",
+     CONNECT "mail <s@neutral.test>\nrcpt <joe>\n"},
     {"spammers", "", CONNECT "mail <s@neutral.test>\n"},
     {"spammers", "", CONNECT "mail <joe>\n"},
     {"spammers", DELAYED, CONNECT "mail <s@neutral.test>\nrcpt <joe>\n"},
@@ -230,6 +242,11 @@ static const struct value_case {
      LOCAL "mail <>\nrcpt <joe>\n"},
     {"features = { \"delay_checks_hater\" }\n", "spam:mx.home.example HATE\n",
      LOCAL "mail <>\nrcpt <joe>\n"},
+    {MILTER, "to:other.test RELAYED\n", CONNECT "mail <>\nrcpt <x@other.test>\n"},
+    {MILTER DELAYED, "connect:10 RELAYED\n", CONNECT "mail <>\nrcpt <x@other.test>\n"},
+    {MILTER DELAYED, "connect:b.test RELAYED\n", CONNECT "mail <>\nrcpt <x@other.test>\n"},
+    {"features = { \"compat_check\" }\n", "compat:s@neutral.test<@>joe@b.test TEMPO:x\n",
+     LOCAL "mail <s@neutral.test>\nrcpt <joe@b.test>\n"},
 };
 
 static void test_right_hand_side_that_cannot_be_read_at_each_stage(void **state)

@@ -156,6 +156,65 @@ static void test_check_tells_an_error_once(void **state)
     assert_int_equal(site.log.diag.errors - before, 1);
 }
 
+/* ---- what opens a relay ---- */
+
+#define MILTER NONE "relay_control = \"milter\"\n"
+#define EVERY_LISTENER                                                                           \
+    "postern.conf: warning: relay_control \"milter\": a listener without the filter is an open " \
+    "relay; give every listener of the MTA this filter, with F=T or milter_default_action = "    \
+    "tempfail; see postern.conf(5)\n"
+
+static void expect_said(const char *conf, const char *access, const char *part)
+{
+    build(conf, access, "");
+    const char *said = check();
+
+    if (strstr(said, part) == NULL) {
+        fail_msg("{%s} {%s}: %s", conf, access, said);
+    }
+}
+
+static void test_check_warns_of_what_opens_a_relay(void **state)
+{
+    (void)state;
+    expect_said(MILTER, "To:b.test RELAY\nConnect:10.1 RELAY\n", EVERY_LISTENER);
+    expect_said(MILTER, "Connect:a.test OK\nTo:com RELAY\n",
+                "access:2: warning: RELAY: com is a whole top-level domain; name the hosts and "
+                "networks that you relay for\n");
+    expect_said(MILTER, "Connect:0.0.0.0/0 RELAY\n",
+                "access:1: warning: RELAY: 0.0.0.0/0 is every address there is; ");
+    expect_said(MILTER, "Connect:IPv6 RELAY\n", "is every address there is; ");
+    expect_said(MILTER, "b.test RELAY\n",
+                "access:1: warning: RELAY: \"b.test\" has no tag: it lets these clients relay and "
+                "everybody relay to them; ");
+    expect_said(
+        "relay_control = \"milter\"\nfeatures = { \"promiscuous_relay\" }\n", "",
+        "postern.conf: warning: promiscuous_relay: everybody may relay to everywhere: an open "
+        "relay; remove it from features\n");
+    expect_said(
+        "relay_control = \"milter\"\nfeatures = { \"relay_local_from\" }\n", "",
+        "postern.conf: warning: relay_local_from: who claims to be a local sender may relay");
+    expect_said("relay_control = \"milter\"\nfeatures = { \"relay_mail_from\" }\n", "",
+                "postern.conf: warning: relay_mail_from: ");
+    expect_said(MILTER "trust_auth_mech = { \"any\" }\n", "",
+                "postern.conf: warning: trust_auth_mech: \"any\" trusts every login");
+    site_write(&site, "relay-domains", "partner.test\norg # all\n");
+    expect_said(MILTER, "", "relay-domains:2: warning: org is a whole top-level domain; ");
+}
+
+/* Without relay control postern opens nothing, and what is narrow is not spoken of. */
+static void test_check_is_silent_about_relaying_that_is_narrow(void **state)
+{
+    (void)state;
+    build(MILTER,
+          "To:b.test RELAY\nConnect:10.1.2.0/24 RELAY\nConnect:[10.1] RELAY\nFrom:com REJECT\n"
+          "Connect:localhost RELAY\n",
+          "");
+    assert_string_equal(check(), EVERY_LISTENER);
+    build(NONE "trust_auth_mech = { \"any\" }\n", "To:com RELAY\nb.test RELAY\n", "");
+    assert_string_equal(check(), "");
+}
+
 /* ---- maps and their texts ---- */
 
 static void test_check_of_a_map_that_was_never_made(void **state)
@@ -262,6 +321,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_check_finds_lines_that_never_decide),
+        CASE(test_check_warns_of_what_opens_a_relay),
+        CASE(test_check_is_silent_about_relaying_that_is_narrow),
         CASE(test_check_tells_every_error_of_the_text),
         CASE(test_check_tells_an_error_once),
         CASE(test_check_of_a_map_that_was_never_made),
