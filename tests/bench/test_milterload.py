@@ -166,7 +166,8 @@ class MilterloadTest(unittest.TestCase):
     def test_same_seed_same_facts(self):
         def first():
             self.assert_fine("--seed", "7", "--headers", "1")
-            return {tuple(session[:6]) for session in self.fake.sessions[:2]}
+            # Up to HELO: the last session may end before its first MAIL.
+            return {tuple(session[:5]) for session in self.fake.sessions[:2]}
         self.filter()
         before = first()
         self.fake.sessions.clear()
