@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The mail servers as relay control wants them: open (postern decides who relays) or closed (they do)."""
 
+import subprocess
+
 from . import login, tools
 from .mta import LOCAL_DOMAIN, OWN_NAME
 from .postfix import OWNER, Postfix
@@ -16,6 +18,8 @@ PARTNER = "partner.test"  # a domain that is relayed to
 # What a fresh Debian has in mydestination, and the first label, which is local for Sendmail and postern.
 OWN_NAMES = [LOCAL_DOMAIN, OWN_NAME, OWN_NAME.split(".", maxsplit=1)[0], "localhost", "localhost.home.example"]
 
+UNLISTED = "unlisted.example"  # local for the mail server; not in postern's local_host_names
+
 POSTFIX_OPEN = {
     "smtpd_relay_restrictions": "check_client_access static:OK, reject",
     "smtpd_recipient_restrictions": "",
@@ -26,6 +30,7 @@ POSTFIX_CLOSED = {
     "smtpd_relay_restrictions": "permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination",
 }
 POSTFIX_SERVICES = """\
+local unix - - n - - smtp
 tlsmgr unix - - n 1000? 1 tlsmgr
 127.0.0.1:{msa_port} inet n - n - - smtpd
   -o milter_macro_daemon_name=MSA
@@ -44,6 +49,20 @@ LOCAL_CONFIG
 E{sasl_path}
 E{sasl_conf_path}
 """
+
+
+def smtp_over_pipe(command, env, sender, rcpt, text):
+    """An SMTP session with a program on its standard input; every command waits for the reply before."""
+    words = [str(word) for word in command]
+    with subprocess.Popen(words, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        for line in [None, "EHLO here", f"MAIL FROM:<{sender}>", f"RCPT TO:<{rcpt}>", "DATA", f"{text}\n.", "QUIT"]:
+            if line is not None:
+                process.stdin.write(line.replace("\n", "\r\n").encode() + b"\r\n")
+                process.stdin.flush()
+            reply = process.stdout.readline()
+            while reply[3:4] == b"-":
+                reply = process.stdout.readline()
+            assert reply[:1] in (b"2", b"3"), (line, reply)
 
 
 class RelayPostfix(Postfix):
@@ -65,7 +84,10 @@ class RelayPostfix(Postfix):
     def more_settings(self):
         return {
             "default_transport": f"smtp:[127.0.0.1]:{self.outside.port}",
-            "mydestination": " ".join(OWN_NAMES),
+            "local_transport": f"local:[127.0.0.1]:{self.sink.port}",
+            "mydestination": " ".join([*OWN_NAMES, UNLISTED]),
+            "non_smtpd_milters": f"unix:{self.milter_socket}",
+            "export_environment": "TZ MAIL_CONFIG LANG LD_LIBRARY_PATH",
             "milter_connect_timeout": "5s",
             "milter_command_timeout": "5s",
             "smtpd_sasl_auth_enable": "yes",
@@ -86,6 +108,14 @@ class RelayPostfix(Postfix):
     def more_services(self):
         return POSTFIX_SERVICES.format(msa_port=self.msa_port)
 
+    def submit(self, text, sender, rcpt):
+        """The sendmail command."""
+        command = [self._root / "usr/sbin/sendmail", "-i", "-f", sender, rcpt]
+        tools.run(command, env=self._env, input=text)
+
+    def submit_by_smtp(self, text, sender, rcpt):
+        smtp_over_pipe([self._root / "usr/sbin/sendmail", "-bs"], self._env, sender, rcpt, text)
+
     def close(self):
         super().close()
         self.outside.close()
@@ -101,7 +131,7 @@ class ClosedPostfix(RelayPostfix):
 
 class RelaySendmail(Sendmail):
     opening = ""
-    own_names = OWN_NAMES
+    own_names = [*OWN_NAMES, UNLISTED]
 
     def __init__(self, folder, sink):
         self.outside = Sink()
@@ -136,6 +166,13 @@ class RelaySendmail(Sendmail):
             "sasl_path": variables[0],
             "sasl_conf_path": variables[1],
         }
+
+    def submit(self, text, sender, rcpt):
+        """The sendmail command, without a submit.cf."""
+        tools.run(self._command("-i", "-f", sender, rcpt), env=self._env, input=text)
+
+    def submit_by_smtp(self, text, sender, rcpt):
+        smtp_over_pipe(self._command("-bs"), self._env, sender, rcpt, text)
 
     def close(self):
         super().close()
