@@ -119,6 +119,9 @@ static void test_access_key_is_stored_as_lookups_ask_for_it(void **state)
         {"Connect:b.test SKIP", "Connect:b.test", ""},
         {"Spam:b.test OK", "Spam:b.test", ""},
         {"Spam:b.test HATER", "Spam:b.test", ""},
+        {"CertIssuer:/C=XY/O=A RELAY", "CertIssuer:/C=XY/O=A", ""},
+        {"CertIssuer:/C=XY/O=A SUBJECT", "CertIssuer:/C=XY/O=A", ""},
+        {"CertSubject:/C=XY/CN=b RELAY", "CertSubject:/C=XY/CN=b", ""},
     };
 
     (void)state;
@@ -219,6 +222,8 @@ static void test_access_line_that_is_wrong_is_refused(void **state)
          "error: From:b.test: would be sent as a text; FRIEND and HATER stand behind Spam: keys"},
         {"b.test HATER", NULL,
          "error: b.test: would be sent as a text; FRIEND and HATER stand behind Spam: keys"},
+        {"From:b.test SUBJECT", NULL,
+         "error: From:b.test: would be sent as a text; SUBJECT stands behind CertIssuer: keys only"},
         {"From:b.test TEMP:busy", NULL,
          "error: From:b.test: TEMP: stands behind Compat: keys only; write ERROR:4.7.1:450 text"},
         {"From:b.test REJECTED", NULL, "error: REJECTED: unknown action; did you mean REJECT?"},
@@ -288,6 +293,12 @@ static void test_spammers_lines(void **state)
         {"joe@spam.test SKIP", NULL,
          "error: joe@spam.test: SKIP means nothing for a user; SKIP is for domains and addresses of "
          "clients"},
+        {"@spam.test", NULL, "error: @spam.test: can never match; write user@host or host"},
+        {"<joe@spam.test>", NULL,
+         "error: <joe@spam.test>: can never match; write user@host or host"},
+        {"spam.test.", NULL,
+         "error: spam.test.: can never match: trailing dots are taken off names; leave the last dot "
+         "out"},
         {"spam.test FRIEND", NULL,
          "error: spam.test: would be sent as a text; FRIEND and HATER stand behind Spam: keys"},
     };

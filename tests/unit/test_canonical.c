@@ -348,6 +348,18 @@ static void test_typed_is_what_sendmail_calls_f(void **state)
         {"<Joe@B.Test>", "Joe@B.Test"},
         {"<@a.test:Joe@B.Test>", "Joe@B.Test"},
         {"<joe>", "joe"},
+        {"<Joe@B.Test.>", "Joe@B.Test"},
+        {"<\"joe\"@b.test>", "\"joe\"@b.test"},
+        /* localhost and own literals become $j */
+        {"<joe@localhost>", "joe@mx.home.example"},
+        {"<joe@[192.0.2.1]>", "joe@mx.home.example"},
+        {"<joe@[10.1.2.3]>", "joe@[10.1.2.3]"},
+        /* other hosts in the local part stay, own ones before own ones go */
+        {"<x%o.test@local.example>", "x%o.test@local.example"},
+        {"<x%mx@local.example>", "x@mx"},
+        {"<x%o.test%mx@local.example>", "x%o.test@mx"},
+        {"<b.test!x>", "x@b.test"},
+        {"<host!x>", "host!x"},
     };
     struct canonical out;
     struct reply error;

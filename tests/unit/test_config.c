@@ -237,6 +237,12 @@ static const struct bad_case {
     {"relative control socket", "control_socket = \"control.sock\"\n",
      "postern.conf:1: error: control_socket: \"control.sock\" must be an absolute path, or \"\" for "
      "none\n"},
+    {"control socket whose path is too long",
+     "control_socket = \"/1234567890/1234567890/1234567890/1234567890/1234567890/1234567890/1234567890"
+     "/1234567890/1234567890/12\"\n",
+     "postern.conf:1: error: control_socket: the path of a socket has at most 100 bytes\n"},
+    {"relative path of a rule file", "regex = \"regex\"\n",
+     "postern.conf:1: error: regex: \"regex\" must be an absolute path, or \"\" for none\n"},
     {"listen without a kind", "listen = \"/run/milter.sock\"\n",
      "postern.conf:1: error: listen: \"/run/milter.sock\": write unix:/path, inet:port@host or "
      "inet6:port@host\n"},

@@ -111,6 +111,7 @@ static const struct finding_case {
     {NONE, "Connect:.b.test REJECT\n.c.test OK\n", "",
      "access:1: warning: keys that begin with '.' are never asked for (this line and 1 more); add "
      "lookupdotdomain to features\n"},
+    {NONE, "Compat:a@b.test<@>c@d.test DISCARD\n", "", NULL},
     {NONE, "Spam:joe@ FRIEND\n", "",
      "access:1: warning: Spam: entries are never asked for; add delay_checks_friend or "
      "delay_checks_hater to features\n"},
@@ -125,7 +126,8 @@ static void test_check_finds_lines_that_never_decide(void **state)
         build(c->conf, c->access, c->spammers);
         const char *said = check();
 
-        if (strcmp(said, c->said) != 0) {
+        if (c->said == NULL ? strstr(said, "access:1: warning: Compat: ") == NULL
+                            : strcmp(said, c->said) != 0) {
             fail_msg("{%s} {%s}: %s", c->access, c->spammers, said);
         }
     }
