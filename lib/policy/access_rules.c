@@ -131,6 +131,11 @@ static bool try_from(const struct access_search *search, struct key *key, size_t
     if (search->table == NULL || len == 0) {
         return false;
     }
+    /* Nearly all keys are in no map: one look spares two. Who traces wants to see both. */
+    if (tag_len > 0 && !search->tag_only && search->session->trace == NULL &&
+        !table_may_have(search->table, at, len)) {
+        return false;
+    }
     if (tag_len > 0) {
         memcpy(at - tag_len, search->tag, tag_len);
         if (ask(search, at - tag_len, tag_len + len, match)) {

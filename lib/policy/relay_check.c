@@ -71,6 +71,20 @@ static const char *without_tag(const char *key, bool *tagged_out)
     return key;
 }
 
+/* Tags whose RELAY says nothing of hosts, or nothing at all. */
+static bool has_other_tag(const char *key)
+{
+    static const char *const tags[] = {
+        "certissuer:", "certsubject:", "spam:", "compat:", "clientrate:", "clientconn:"};
+
+    for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
+        if (strncasecmp(key, tags[i], strlen(tags[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A network of all addresses, or a name of one label. NULL: nothing is wrong with it. */
 static const char *too_wide(const char *name)
 {
@@ -96,7 +110,7 @@ void relay_check_entry(const char *file, unsigned line, const char *key, struct 
     const char *name = without_tag(key, &tagged);
     const char *wide = too_wide(name);
 
-    if (strncmp(key, "certissuer:", 11) == 0 || strncmp(key, "certsubject:", 12) == 0) {
+    if (!tagged && has_other_tag(key)) {
         return;
     }
 

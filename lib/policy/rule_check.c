@@ -203,8 +203,9 @@ static void find_unasked(struct check *check, const struct mapfile_line *line, c
     const char *colon = strncmp(key, "ipv6", 4) == 0 ? NULL : strchr(key, ':');
     const char *rest = colon == NULL || *key == '[' ? key : colon + 1;
 
-    if (strncmp(key, "to:", 3) == 0 && !config_has_anywhere(config, FEATURE_BLOCKLIST_RECIPIENTS) &&
-        !is_relay(line->value)) {
+    /* Where postern decides on relaying, any value of a nearer key hides a RELAY further up. */
+    if (strncmp(key, "to:", 3) == 0 && !config_controls_relaying(config) &&
+        !config_has_anywhere(config, FEATURE_BLOCKLIST_RECIPIENTS) && !is_relay(line->value)) {
         count(check, NO_BLOCKLIST, line->number);
     }
     if (*rest == '.' && !config_has_anywhere(config, FEATURE_LOOKUPDOTDOMAIN)) {

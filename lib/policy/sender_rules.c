@@ -5,7 +5,6 @@
 #include "lib/mail/domain.h"
 #include "lib/policy/canonical.h"
 #include "lib/policy/classes.h"
-#include "lib/policy/msa_rules.h"
 #include "lib/policy/ruleset.h"
 
 #include <string.h>
@@ -94,11 +93,6 @@ struct rules_result sender_rules_check(struct session *session, const char *type
 
     if (canonical_is_empty(typed)) {
         return rules_nothing(); /* RFC 5321, 4.5.5: bounces must get through */
-    }
-    struct rules_result msa = msa_rules_check_sender(session, typed);
-
-    if (msa.verdict.kind != VERDICT_CONTINUE) {
-        return msa;
     }
     if (!session_has(session, FEATURE_ACCEPT_UNQUALIFIED_SENDERS) &&
         claims_localhost(session, typed) && *session->client_name != '\0' &&

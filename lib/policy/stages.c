@@ -114,6 +114,9 @@ struct verdict stage_mail(struct session *session, const struct session_login *l
 
     struct verdict msa = msa_rules_check_login(session).verdict;
 
+    if (msa.kind == VERDICT_CONTINUE) {
+        msa = msa_rules_check_sender(session, session->sender).verdict;
+    }
     if (verdict_is_refusal(&msa)) {
         return msa;
     }

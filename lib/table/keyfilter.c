@@ -12,6 +12,16 @@
 static const uint32_t salts[WORDS] = {0x47b6137bu, 0x44974d91u, 0x8824ad5bu, 0xa2b7289du,
                                       0x705495c7u, 0x2df1424bu, 0x9efc4947u, 0x5c6bfb31u};
 
+size_t keyfilter_tag_len(const char *key, size_t len)
+{
+    size_t letters = 0;
+
+    while (letters < len && key[letters] >= 'a' && key[letters] <= 'z') {
+        letters++;
+    }
+    return letters > 0 && letters < len && key[letters] == ':' ? letters + 1 : 0;
+}
+
 size_t keyfilter_size(size_t keys)
 {
     size_t blocks = keys * KEYFILTER_BITS / (8 * KEYFILTER_BLOCK_SIZE) + 1;

@@ -16,6 +16,15 @@
 #define KEYFILTER_BITS 12u
 #define KEYFILTER_BLOCK_SIZE 32u
 
+/*
+ * Where the part of a key behind its tag begins: 5 for "from:b.test", 0 for a key without a tag. A tag is lower-case
+ * letters, so "ipv6:2001" has none.
+ */
+size_t keyfilter_tag_len(const char *key, size_t len);
+
+/* What is added for the part of a key behind its tag has another seed than what is added for the whole key. */
+#define KEYFILTER_REST_SEED(seed) ((seed) ^ 0x9e3779b97f4a7c15u)
+
 /* Bytes that a filter for so many keys has; a whole number of blocks, never 0. */
 size_t keyfilter_size(size_t keys);
 

@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool table_may_have(const struct table *table, const char *key, size_t key_len)
+{
+    return table->ops->may_have == NULL || table->ops->may_have(table, key, key_len);
+}
+
 enum status table_find(const struct table *table, const char *key, size_t key_len,
                        struct arena *arena, struct table_value *value_out)
 {

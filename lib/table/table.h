@@ -14,6 +14,7 @@
 #include "lib/mail/netaddr.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct table;
@@ -35,6 +36,12 @@ struct table_value {
 enum status table_find(const struct table *table, const char *key, size_t key_len,
                        struct arena *arena, struct table_value *value_out)
     __attribute__((warn_unused_result));
+
+/*
+ * A quick look ahead: false if the table surely holds neither `key` nor any `tag:key` (a tag is lower-case letters). True says
+ * nothing. `key` has no tag of its own.
+ */
+bool table_may_have(const struct table *table, const char *key, size_t key_len);
 
 /* Takes and gives back a reference; table_unref() sets the caller's pointer to NULL. NULL is legal. */
 struct table *table_ref(struct table *table);
@@ -62,9 +69,10 @@ size_t table_prefixes(const struct table *table, enum netaddr_family family,
 struct table_ops {
     enum status (*find)(const struct table *table, const char *key, size_t key_len,
                         struct arena *arena, struct table_value *value_out);
-    void (*free)(
-        struct table
-            *table); /* the whole private structure, of which the table is the first member */
+    /* The whole private structure, of which the table is the first member. */
+    void (*free)(struct table *table);
+    bool (*may_have)(const struct table *table, const char *key,
+                     size_t key_len); /* NULL: always true */
 };
 
 /* What all kinds have; the first member of their own structure. Only lib/table/ looks inside. */

@@ -221,6 +221,14 @@ static enum status find_in_file(const struct gdbm_table *table, const char *key,
     return status;
 }
 
+static bool gdbm_table_may_have(const struct table *base, const char *key, size_t key_len)
+{
+    const struct gdbm_table *table = (const struct gdbm_table *)base;
+
+    return keyfilter_may_have(table->filter, table->filter_size,
+                              hash64(key, key_len, KEYFILTER_REST_SEED(table->filter_seed)));
+}
+
 static void gdbm_table_free(struct table *base)
 {
     struct gdbm_table *table = (struct gdbm_table *)base;
@@ -232,7 +240,8 @@ static void gdbm_table_free(struct table *base)
     free(table);
 }
 
-static const struct table_ops gdbm_ops = {.find = gdbm_table_find, .free = gdbm_table_free};
+static const struct table_ops gdbm_ops = {
+    .find = gdbm_table_find, .free = gdbm_table_free, .may_have = gdbm_table_may_have};
 
 /* ---- opening ---- */
 

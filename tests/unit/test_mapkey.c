@@ -176,7 +176,7 @@ static void test_header_with_wrong_fields_is_refused(void **state)
         const char *from;
         const char *to;
     } changes[] = {
-        {"postern-map 1", "postern-map 2"},
+        {"postern-map 2", "postern-map 3"},
         {"format access", "format "},
         {"format access", "kind access"},
         {"entries 1000000", "entries -1"},
