@@ -315,7 +315,7 @@ def test_mailer_that_proves_nothing(site):
 
 
 def test_sendmail_command(site):
-    """Who has an account here may send. Sendmail asks no filter for it; Postfix does, and shows a client of this host."""
+    """Who has an account here may send. Sendmail asks no filter; Postfix does, and shows a client of this host."""
     daemon = start(site)
     subject = unique("command")
     site.mta.submit(smtp.message(subject), "joe@mx.home.example", "x@outside.test")
