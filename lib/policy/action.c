@@ -324,6 +324,23 @@ static bool parse_error(char *text, struct arena *arena, struct action *action_o
     return true;
 }
 
+/* Behind "TEMP:". A text may begin with a code of its own, as behind "ERROR:". */
+static bool parse_temp(char *text, struct arena *arena, struct action *action_out,
+                       struct action_problem *out)
+{
+    text = dequote(text);
+    if (!looks_like_code(text)) {
+        action_out->reply = reply_make(450, "4.7.1", reply_clean(arena, text));
+    } else if (*text != '4') {
+        return problem(out, arena_printf(arena, "%.3s is no code of a temporary failure", text),
+                       "write TEMP:450 text, or ERROR: for a refusal");
+    } else if (!parse_reply(text, "4.7.1", arena, action_out, out)) {
+        return false;
+    }
+    action_out->kind = ACTION_TEMP;
+    return true;
+}
+
 /* A verb that a text follows. */
 static bool parse_with_text(enum action_kind kind, char *text, struct arena *arena,
                             struct action *action_out, struct action_problem *out)
@@ -335,12 +352,11 @@ static bool parse_with_text(enum action_kind kind, char *text, struct arena *are
     if (kind == ACTION_ERROR) {
         return parse_error(text, arena, action_out, out);
     }
-    action_out->kind = kind;
-    if (kind == ACTION_QUARANTINE) {
-        action_out->quarantine = reply_clean(arena, text);
-    } else {
-        action_out->reply = reply_make(450, "4.7.1", reply_clean(arena, dequote(text)));
+    if (kind == ACTION_TEMP) {
+        return parse_temp(text, arena, action_out, out);
     }
+    action_out->kind = kind;
+    action_out->quarantine = reply_clean(arena, text);
     return true;
 }
 

@@ -81,6 +81,8 @@ def report(summary, seed, options, oracle, work):
           f"{summary.seconds:.1f} s; {summary.skipped} refused by Sendmail's parser before any filter is asked")
     stages = sorted(summary.decided)
     print("decided: " + ", ".join(f"{stage} {kind} {summary.decided[stage, kind]}" for stage, kind in stages))
+    print(f"relay_control: milter {summary.relaying}, mta {summary.transactions - summary.relaying} transactions; "
+          f"relaying denied {summary.denied} times")
     print("known differences of DESIGN that were met:")
     print("\n".join(known.report()) or "  none")
     for batch, said in summary.surprises:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each row of examples.md, asked of Sendmail's rulesets and of postern."""
+"""Each row of examples.md, asked of Sendmail's rulesets and of postern, with and without the relay decision."""
+
+from dataclasses import replace
 
 import pytest
 
@@ -21,6 +23,12 @@ POSTERN_SAYS = {
     19: "quarantine:odd",  # Connect: QUARANTINE holds
     39: "reject 550 5.7.1 No thanks",  # D.S.N kept
     138: "continue",  # [IPv6:...] is no bogus HELO
+    141: "tempfail 450 4.7.1 busy error from check_compat. Try again later",  # Compat: is decided at RCPT
+    142: "drop",
+    144: "reject 550 5.7.1 Access denied",
+}
+POSTERN_SAYS_OF_RELAYING = {
+    115: "reject 550 5.7.1 Relaying denied",  # To: QUARANTINE does not skip the relay decision
 }
 
 
@@ -39,7 +47,9 @@ def sendmail_said(example, answer):
         return answer.connect
     if example.stage == "mail":
         return refused_connect or answer.mail
-    rcpt = answer.relay[0] if answer.relay else answer.recipients[0]
+    if example.stage == "compat":
+        return answer.compat[0]
+    rcpt = answer.recipients[0]
     stages = [answer.connect, answer.mail, rcpt]
     refusal = next((v for v in stages if v.refused), None)
     if example.stage == "rcpt":
@@ -54,8 +64,10 @@ def sendmail_said(example, answer):
 def postern_said(example, outcome):
     if example.stage in ("connect", "mail"):
         return getattr(outcome, example.stage)
-    if example.stage == "rcpt":
+    if example.stage in ("rcpt", "compat"):
         return outcome.mail if outcome.mail.refused else outcome.recipients[0]
+    if example.number in POSTERN_SAYS_OF_RELAYING and outcome.recipients[0].refused:
+        return outcome.recipients[0]
     if outcome.disposition == "quarantine":
         return expect.Verdict("quarantine", hold=outcome.hold)
     return expect.Verdict("discard") if outcome.disposition == "discard" else CONTINUE
@@ -79,11 +91,12 @@ def test_sendmail(example, oracle):
     assert same(example.reply, said), f"{said.show()}, the table has {example.reply.show()}"
 
 
+@pytest.mark.parametrize("control", ("milter", "mta"))
 @pytest.mark.parametrize("example", EXAMPLES, ids=ident)
-def test_postern(example, oracle, work):
+def test_postern(example, control, oracle, work):
     if example.absent:
         pytest.skip(example.absent)
-    batch = example.batch
+    batch = replace(example.batch, relay_control=control)
     subject = Postern(batch, work)
     if example.number in POSTERN_REFUSES:
         assert subject.makemap(batch.access), "makemap takes what would be an accidental text"
@@ -93,8 +106,10 @@ def test_postern(example, oracle, work):
     said = postern_said(example, have)
     if example.number in POSTERN_SAYS:
         assert said.show() == POSTERN_SAYS[example.number]
-    elif denies_relaying(example.reply):
-        # postern does not decide on relaying: it says what is behind that.
+    elif control == "milter" and example.number in POSTERN_SAYS_OF_RELAYING:
+        assert said.show() == POSTERN_SAYS_OF_RELAYING[example.number]
+    elif control == "mta" and denies_relaying(example.reply):
+        # The MTA decides on relaying; postern says what is behind that.
         want = expect.expected(batch, batch.transactions[0], oracle.ask(batch)[0])
         assert not expect.differences(want, have)
     else:

@@ -224,7 +224,8 @@ def test_login_spares_delayed_checks(site):
 
 
 def test_relaying_is_told_before_delayed_checks(site):
-    start(site, "Connect:127.77 REJECT\nConnect:127.60 RELAY\nFrom:spam.test REJECT\n", features=["delay_checks"])
+    access = "Connect:127.77 REJECT\nConnect:127.60 RELAY\nFrom:spam.test REJECT\n"
+    start(site, access, features=["delay_checks"])
     assert rcpt_reply(site, "x@outside.test") == NAMELESS_DENIED
     assert rcpt_reply(site, "joe@local.example") == "550 5.7.1 Access denied"
     assert rcpt_reply(site, "x@outside.test", "127.60.0.1", "s@spam.test") == "550 5.7.1 Access denied"
@@ -314,7 +315,7 @@ def test_mailer_that_proves_nothing(site):
 
 
 def test_sendmail_command(site):
-    """Who has an account here may send. Sendmail asks no filter for it; Postfix does, and shows a client of this host."""
+    """Who has an account here may send. Sendmail asks no filter; Postfix does, and shows a client of this host."""
     daemon = start(site)
     subject = unique("command")
     site.mta.submit(smtp.message(subject), "joe@mx.home.example", "x@outside.test")

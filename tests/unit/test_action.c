@@ -117,6 +117,8 @@ static const struct good_case {
     {"ERROR:4.7.1:Later", "ERROR 450 4.7.1 Later"},
     /* for Compat: */
     {"TEMP:busy", "TEMP 450 4.7.1 busy"},
+    {"TEMP:451 busy", "TEMP 451 4.7.1 busy"},
+    {"TEMP:\"451 4.2.1 busy, later\"", "TEMP 451 4.2.1 busy, later"},
     {"temp:\"busy, later\"", "TEMP 450 4.7.1 busy, later"},
 };
 
@@ -236,6 +238,8 @@ static const struct bad_case {
     {"QUARANTINE:", "QUARANTINE without a text", "write QUARANTINE:text"},
     {"QUARANTINE:\" \"", "QUARANTINE without a text", "write QUARANTINE:text"},
     {"TEMP:", "TEMP without a text", "write TEMP:text"},
+    {"TEMP:550 no", "550 is no code of a temporary failure",
+     "write TEMP:450 text, or ERROR: for a refusal"},
     /* replies that are none */
     {"550", "a reply without a text", "write 550 5.7.1 text"},
     {"550 5.7.1", "a reply without a text", "write 550 5.7.1 text"},

@@ -32,7 +32,7 @@ def _code(rng, dsn=None):
 
 RELAY_SHARE = 0.35  # of all right-hand sides, where relaying is decided
 CERTIFICATE_CHANCE = 0.5  # that a file has lines for certificates
-COMPAT_LINES = 6
+COMPAT_LINES = 24  # at most; as many for each feature that looks at whole addresses
 
 
 def value(rng, tag):
@@ -173,12 +173,29 @@ def line(rng, parts, relaying=False):
     return f"{mixed(rng, full)}{blanks}{said}{rng.choice(('', '', '', ' '))}"
 
 
+def aimed_lines(rng, parts, features):
+    """For the features that let addresses relay: entries that fit, or nearly."""
+    if any(f.startswith("relay_mail_from") for f in features.features):
+        for _ in range(rng.randrange(COMPAT_LINES)):
+            yield f"{mixed(rng, 'From')}:{mixed(rng, address_key(rng, rng.choice(parts)[1]))} {said_of_relaying(rng)}"
+    if features.has("relaytofulladdress"):
+        for _ in range(rng.randrange(COMPAT_LINES)):
+            recipient = rng.choice(rng.choice(parts)[2])
+            yield f"{mixed(rng, rng.choice(('To:', 'To:', '')))}{mixed(rng, address_key(rng, recipient))} {said_of_relaying(rng)}"
+
+
+def said_of_relaying(rng):
+    return mixed(rng, rng.choice(("RELAY", "RELAY", "RELAY", "OK", "SKIP", "REJECT")))
+
+
 def access_file(rng, parts, features, relaying=False):
     lines = [line(rng, rng.choice(parts), relaying) for _ in range(rng.choice((0, 3, 10, 20, 30, 45)))]
     if rng.random() < CERTIFICATE_CHANCE:
         lines += certificate_lines(rng, parts)
     if features.has("compat_check"):
-        lines += [compat_line(rng, parts) for _ in range(rng.randrange(COMPAT_LINES * 2))]
+        lines += [compat_line(rng, parts) for _ in range(rng.randrange(COMPAT_LINES))]
+    if relaying:
+        lines += [text for text in aimed_lines(rng, parts, features) if len(text.split()) == 2]
     rng.shuffle(lines)
     for _ in range(len(lines) // 12):
         twin = rng.choice(lines).split()[0]

@@ -81,7 +81,7 @@ TRICKS = SHAPES + (
     ("percent", 6), ("bang", 4), ("mixed_hack", 4), ("quoted_at", 4), ("quoted_percent", 3), ("quoted_bang", 3),
     ("quoted_bare_at", 2), ("quoted_bare_percent", 1), ("quoted_bare_bang", 1), ("quoted_at_percent", 1),
     ("bang_quoted_at", 1), ("percent_dot", 1), ("dots", 1), ("percent_literal", 2), ("bang_percent", 1), ("deep_percent", 1),
-    ("literal_route", 1), ("two_quoted", 1), ("blanks", 1),
+    ("literal_route", 1), ("two_quoted", 1), ("blanks", 1), ("eight_bit", 1), ("encoded", 1), ("quoted_detail", 1),
 )
 
 
@@ -127,10 +127,14 @@ def address(rng, local, shapes=SHAPES):
         "dots": f"{user}@{domain}..",
         "percent_literal": f"{user}%{rng.choice(LITERALS)}@{domain}",
         "bang_percent": f"{other}!{user}%{third}",
-        "deep_percent": f"{user}%{third}%{other}%{domain}%{other}@{domain}",
+        # Sendmail takes the colons of a literal inside for those of a list
+        "deep_percent": f"{user}%{third}%{other}%{third if ':' in domain else domain}%{other}@{domain}",
         "literal_route": f"@[192.0.2.1]:{user}@{domain}",
         "two_quoted": f'"\\"{inner}@{other}\\"@{third}"@{domain}',
         "blanks": f"{user} @ {domain}",
+        "eight_bit": f"jo\u00eb@{other}@{domain}" if rng.random() < 0.3 else f"jo\u00eb%{other}@{domain}",
+        "encoded": f"{user}%40{other}@{domain}",
+        "quoted_detail": f'"joe+x@{other}"%{third}@{domain}',
     }
     text = _broken(rng, user, domain) if shape == "broken" else f"<{forms[shape]}>"
     return Address(text, [user, inner], [domain, other, third])

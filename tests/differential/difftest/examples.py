@@ -14,7 +14,7 @@ SECOND_WORDS = {
     "relay_mail_from": ("domain",),
 }
 # Why a row is not tested in this version: what it is about is not in force.
-NOT_IN_FORCE = {"dnsbl": "DNS lists", "compat_check": "compat_check"}
+NOT_IN_FORCE = {"dnsbl": "DNS lists"}
 
 
 @dataclass
@@ -38,7 +38,7 @@ def _feature_set(text):
         elif following in SECOND_WORDS.get(word, ()):
             names.add(f"{word}_{following}")
             i += 1
-        elif word not in ("a_u_d", "access_db", "dnsbl", "compat_check", "bl.example"):
+        elif word not in ("a_u_d", "access_db", "dnsbl", "bl.example"):
             names.add(word)
         i += 1
     return FeatureSet(frozenset(names), trust)
@@ -70,7 +70,7 @@ def _reply(text):
         return Verdict("discard")
     if text.startswith("quarantine:"):
         return Verdict("quarantine", hold=text[11:])
-    code, dsn, said = text.split(" ", 2)
+    code, dsn, said = text.removesuffix(" (tempfail)").split(" ", 2)
     return Verdict("tempfail" if code[0] == "4" else "reject", int(code), dsn, said)
 
 
@@ -83,7 +83,7 @@ def _row(cells):
     absent = next((why for word, why in NOT_IN_FORCE.items() if word in features.split("`")[1].split()), "")
     if not absent and "a_u_d" not in features and "access_db" in features and "does not" in reply_text:
         absent = "resolving of sender domains"
-    batch = Batch(int(number), _feature_set(features.strip("`")), parts(access), [_transaction(parts(probe))])
+    batch = Batch(int(number), _feature_set(features.strip("`")), parts(access), [_transaction(parts(probe))], relay_control="milter")
     return Example(int(number), batch, stage, _reply(reply_text.strip("`")), remark, absent)
 
 

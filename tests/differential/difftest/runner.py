@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from . import expect, known
+from .oracle import denies_relaying
 from .postern import Postern, outcome_of
 
 MAX_REFUSALS = 20
@@ -34,6 +35,8 @@ class Difference:
 @dataclass
 class Summary:
     transactions: int = 0
+    relaying: int = 0  # with relay_control = "milter"
+    denied: int = 0  # recipients, for relaying
     skipped: int = 0  # refused by Sendmail's parser before a filter is asked
     feature_sets: set = field(default_factory=set)
     differences: list = field(default_factory=list)
@@ -98,7 +101,7 @@ def compare_batch(batch, oracle, work, summary=None):
             continue
         have = outcome_of(subject.explain(transaction))
         if summary:
-            count(summary, want)
+            count(summary, want, batch.features)
         differing = expect.differences(want, have)
         if differing:
             command = subject.command(transaction)
@@ -106,7 +109,8 @@ def compare_batch(batch, oracle, work, summary=None):
     return found
 
 
-def count(summary, want):
+def count(summary, want, features):
+    summary.denied += sum(denies_relaying(verdict, features) for verdict in want.recipients)
     for stage, verdicts in (("connect", [want.connect]), ("mail", [want.mail]), ("rcpt", want.recipients)):
         for verdict in verdicts:
             key = (stage, verdict.kind)
@@ -128,6 +132,8 @@ def run(batches, oracle, work, jobs=2, stop_after=20):
         with lock:
             summary.transactions += len(batch.transactions)
             summary.feature_sets.add(batch.features)
+            summary.relaying += len(batch.transactions) if batch.relaying else 0
+            summary.denied += part.denied
             summary.skipped += part.skipped
             summary.differences += part.differences
             summary.surprises += part.surprises

@@ -148,6 +148,12 @@ class Site:
         tools.wait_for(lambda: len(sink.recipients(subject)) >= len(wanted), f"delivery of {subject}", timeout)
         assert sink.recipients(subject) == wanted
 
+    def assert_delivered_no_further(self, subject, rcpts):
+        """A while later it has been delivered to nobody else, and does not wait either."""
+        time.sleep(SETTLE_SECONDS)
+        assert self.mta.sink.recipients(subject) == sorted(rcpts)
+        assert self.in_queue(subject) == []
+
     def in_queue(self, subject):
         return [one for one in self.mta.queued() if f"Subject: {subject}\n" in self.mta.queue_file(one)]
 
