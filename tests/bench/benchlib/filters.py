@@ -111,6 +111,20 @@ def write_config(folder, level="info"):
     return path
 
 
+def write_relay_config(folder, config):
+    """
+    The same with the whole relay decision: no recipient is local or in relay_domains, so each goes on to the client,
+    which may relay at the last of its networks that are asked for.
+    """
+    path, domains = folder / "postern-relay.conf", folder / "relay-domains"
+    domains.write_text("relayed.example\n0.0.0.0/0\nIPv6\n", encoding="ascii")
+    text = config.read_text(encoding="utf-8").replace(str(folder / "milter.sock"), str(folder / "relay.sock"))
+    text = text.replace('relay_control = "mta"', 'relay_control = "milter"')
+    text = text.replace('relay_domains = ""', f'relay_domains = "{domains}"')
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
 def run_json(command, hint=lambda: ""):
     """Runs a program that prints a JSON object; its figures. A failure ends the benchmark."""
     command = [str(word) for word in command]
