@@ -19,6 +19,7 @@ struct canonical {
     bool is_local;      /* the domain is in class w */
     bool has_bang;      /* the local part has a '!' outside of quotes */
     bool has_percent;   /* likewise a '%' */
+    bool drops_host;    /* what Sendmail takes off in front names a host, though it is no route */
     const char *typed;  /* Sendmail's $f: no brackets, no route, case and quotes kept */
 };
 
