@@ -189,8 +189,8 @@ static enum answer ask_map_to(struct session *session, const struct canonical *r
 
     if (has(session, FEATURE_RELAY_HOSTS_ONLY)) {
         if (full) {
-            match = access_find_exact(&tagged, arena_printf(session->scratch, "%s@%s", local,
-                                                            recipient->domain));
+            match = access_find_exact(
+                &tagged, arena_printf(session->scratch, "%s@%s", local, recipient->domain));
         }
         if (match.status == STATUS_NOTFOUND) {
             match = access_find_exact(&search, recipient->domain);
