@@ -153,13 +153,33 @@ static bool canonify(struct session *session, const char *text, struct canonical
     return invalid(error_out, "5.1.3", "User address required");
 }
 
+/*
+ * "host!user:user@local" outside of brackets: to Sendmail what is in front of the colon is the name of a group, to Postfix
+ * the local part goes on to that host.
+ */
+static bool drops_host(struct session *session, const char *typed, const char *kept)
+{
+    const char *whole = address_unbracket(session->scratch, typed);
+    size_t len = strlen(whole);
+
+    while (len > 0 && whole[len - 1] == ';') {
+        len--;
+    }
+    size_t kept_len = strlen(kept);
+    const char *front =
+        arena_strndup(session->scratch, whole, len > kept_len ? len - kept_len : 0);
+
+    return strpbrk(front, *front == '@' ? "!%" : "!%@") != NULL;
+}
+
 static bool start(struct session *session, const char *typed, const char **text_out,
-                  struct reply *error_out)
+                  struct canonical *out, struct reply *error_out)
 {
     if (strlen(typed) > ADDRESS_MAX_LEN) {
         return invalid(error_out, "5.1.0", "Address too long");
     }
     *text_out = address_strip(session->scratch, typed);
+    out->drops_host = drops_host(session, typed, *text_out);
     return **text_out != '\0' || invalid(error_out, "5.1.3", "User address required");
 }
 
@@ -181,7 +201,8 @@ bool canonical_sender(struct session *session, const char *typed, struct canonic
 {
     const char *text;
 
-    if (!start(session, typed, &text, error_out) || !canonify(session, text, out, error_out)) {
+    if (!start(session, typed, &text, out, error_out) ||
+        !canonify(session, text, out, error_out)) {
         return false;
     }
     finish(session, out);
@@ -218,7 +239,7 @@ bool canonical_recipient(struct session *session, const char *typed, struct cano
     bool loose = session_has(session, FEATURE_LOOSE_RELAY_CHECK);
     const char *text;
 
-    if (!start(session, typed, &text, error_out)) {
+    if (!start(session, typed, &text, out, error_out)) {
         return false;
     }
     for (int rewrites = 0; rewrites < MAX_REWRITES; rewrites++) {

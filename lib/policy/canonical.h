@@ -20,6 +20,7 @@ struct canonical {
     bool is_local;      /* the domain is in class w */
     bool has_bang;      /* the local part has a '!' outside of quotes */
     bool has_percent;   /* likewise a '%' */
+    bool drops_host;    /* what Sendmail takes off in front names a host, though it is no route */
     struct address split; /* as it was typed, for canonical_typed() */
 };
 

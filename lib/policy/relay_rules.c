@@ -167,6 +167,9 @@ static bool hides_host(struct session *session, const struct canonical *recipien
     const char *plain = address_plain(session->scratch, recipient->local);
     bool local = recipient->domain == NULL || recipient->is_local;
 
+    if (recipient->drops_host) {
+        return true;
+    }
     if (!local &&
         (has(session, FEATURE_LOOSE_RELAY_CHECK) || has(session, FEATURE_RELAYTOFULLADDRESS))) {
         return false;
@@ -181,12 +184,13 @@ static enum answer ask_map_to(struct session *session, const struct canonical *r
     struct access_search search = access_search_init(session, "to:", false);
     struct access_search tagged = access_search_init(session, "to:", true);
     bool full = has(session, FEATURE_RELAYTOFULLADDRESS);
+    const char *local = address_plain(session->scratch, recipient->local);
     struct access_match match = {.status = STATUS_NOTFOUND};
 
     if (has(session, FEATURE_RELAY_HOSTS_ONLY)) {
         if (full) {
-            match = access_find_exact(&tagged, arena_printf(session->scratch, "%s@%s",
-                                                            recipient->local, recipient->domain));
+            match = access_find_exact(
+                &tagged, arena_printf(session->scratch, "%s@%s", local, recipient->domain));
         }
         if (match.status == STATUS_NOTFOUND) {
             match = access_find_exact(&search, recipient->domain);
@@ -196,8 +200,7 @@ static enum answer ask_map_to(struct session *session, const struct canonical *r
     if (full) {
         match = access_find(&search, "FD", recipient->local, recipient->domain);
         if (match.status == STATUS_NOTFOUND) {
-            match = access_find_exact(&search,
-                                      arena_printf(session->scratch, "%s@", recipient->local));
+            match = access_find_exact(&search, arena_printf(session->scratch, "%s@", local));
         }
     } else {
         match = access_find_domain(&search, recipient->domain);

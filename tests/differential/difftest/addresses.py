@@ -173,7 +173,7 @@ def helo(rng, who):
         "[10.1.2.3]", "[192.0.2.1]", "[127.0.0.1]", "[IPv6:2001:db8:1:2:3:4:5:6]", "IPv6:2001:db8:1:2:3:4:5:6",
         "[IPv6:0:0:0:0:0:0:0:1]", "foo.", ".foo", "a.b", "a.b.test", "192.0.2.1", "10.1.2.3", "home.example",
     )
-    if rng.random() < 0.03:
+    if rng.random() < 0.03 and who.name == who.name.lower():
         return ""  # MAIL without HELO
     if rng.random() < 0.35 and not who.name.startswith("["):
         return who.name

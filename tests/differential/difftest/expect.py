@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From Sendmail's single answers to what postern must say at each stage, and the comparison."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import known
 from .reply import CONTINUE, Verdict
@@ -16,6 +16,7 @@ class Outcome:
     recipients: list  # one verdict each; empty if MAIL was refused
     disposition: str  # accept, reject, tempfail, discard, quarantine
     hold: str = ""
+    queued: list = field(default_factory=list, compare=False)  # recipients in the queue of a live server
 
     def show(self):
         lines = [f"connect  {self.connect.show()}", f"mail     {self.mail.show()}"]

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The same transactions on the wire: a Sendmail with its own access_db, and one with postern before it.
 
+Where postern decides on relaying, the first Sendmail has its own relay features, and the second is opened to everybody.
+
 Three things are compared for each transaction: the first server with what the rulesets said in address test mode (is the
 oracle right?), the second with what postern must say (does it say so through a real server?), and one with the other
 wherever no known difference speaks against it.
@@ -37,22 +39,26 @@ class LiveResult:
     counts: Counter = field(default_factory=Counter)
 
 
-def live_batch(seed, number, size, feature_set=None):
-    """A batch whose clients can connect: from 127.0.0.0/8, without a login."""
+def live_batch(seed, number, size, feature_set=None, control=None):
+    """A batch whose clients can connect: from 127.0.0.0/8, without a login or certificate."""
     sets = features.all_sets()
     order = random.Random(f"{seed}/live").sample(range(len(sets)), len(sets))
     chosen = feature_set or sets[order[number % len(sets)]]
-    chosen = FeatureSet(chosen.features, (), chosen.messages)
+    chosen = FeatureSet(chosen.features, chosen.trust_auth, chosen.messages)
+    control = control or generate.relay_control(number)
     rng = addresses.batch_rng(seed, f"live-{number}")
     parts = []
     while len(parts) < size:
-        transaction, mail, rcpts = addresses.transaction(rng)
+        transaction, mail, rcpts = addresses.transaction(rng, relaying=control == "milter")
+        if not (transaction.sender + "".join(transaction.recipients)).isascii():
+            continue  # needs SMTPUTF8
         who, helo = rng.choice(HOSTS).client, transaction.helo
         if parts and rng.random() < SAME_CONNECTION:
             who, helo = parts[-1][0].client, parts[-1][0].helo
-        parts.append((replace(transaction, client=who, helo=helo, auth_type="", auth_user=""), mail, rcpts))
-    access = generate.access_file.access_file(rng, parts, chosen)
-    return world.Batch(f"live-{number}", chosen, access, [p[0] for p in parts], names=rng.choice(world.WORLDS))
+        parts.append((replace(transaction, client=who, helo=helo, auth_type="", auth_user="", verify=""), mail, rcpts))
+    access = generate.access_file.access_file(rng, parts, chosen, relaying=control == "milter")
+    return world.Batch(f"live-{number}", chosen, access, [p[0] for p in parts], names=rng.choice(world.WORLDS),
+                       relay_control=control)
 
 
 def literal_outcome(batch, answer):
@@ -85,6 +91,13 @@ def d9_garbled(want, have):
         return False
     known.note(9)
     return True
+
+
+def d7_not_dropped(transaction, want, have):
+    """Recipients that Compat: DISCARD drops, and that stand in the queue all the same."""
+    return [f"Sendmail with postern: {rcpt} should be dropped and is in the queue"
+            for rcpt, verdict in zip(transaction.recipients, want.recipients)
+            if verdict.kind == "drop" and rcpt in have.queued and transaction.recipients.count(rcpt) == 1]
 
 
 def _wire_differences(who, want, have):
@@ -124,22 +137,22 @@ def _complete(want, answer):
 def run_batch(batch, sendmail, oracle, work, result):
     subject = Postern(batch, work)
     lines = runner.accepted_lines(subject, batch.access)
-    literal = oracle.ask(batch, known.d8_keys_for_sendmail(lines), literal=True)
-    asked = [runner.for_sendmail(batch, t) for t in batch.transactions]
-    answers = oracle.ask(replace(batch, transactions=asked), known.d8_keys_for_sendmail(lines))
-    with Daemon(sendmail, work, batch, known.d8_keys_for_sendmail(lines)) as own, \
+    asked = runner.batch_for_sendmail(batch)
+    literal = oracle.ask(replace(asked, transactions=batch.transactions), runner.lines_for_sendmail(lines), literal=True)
+    answers = oracle.ask(asked, runner.lines_for_sendmail(lines))
+    with Daemon(sendmail, work, asked, runner.lines_for_sendmail(lines)) as own, \
             PosternDaemon(batch, subject, work) as filtering, \
-            Daemon(sendmail, work, batch, None, filtering.socket) as behind:
+            Daemon(sendmail, work, asked, None, filtering.socket) as behind:
         answers_own, answers_behind = play_all(own, batch.transactions), play_all(behind, batch.transactions)
         for index, transaction in enumerate(batch.transactions):
             want_own = literal_outcome(batch, literal[index])
             want = d0_closed_by_421(_complete(expect.expected(batch, transaction, answers[index]), answers[index]))
             have_own, have = answers_own[index], answers_behind[index]
-            found = []
-            if not d9_garbled(want_own, have_own):
-                found += _wire_differences("Sendmail alone", want_own, have_own)
+            garbled = d9_garbled(want_own, have_own)
+            found = [] if garbled else _wire_differences("Sendmail alone", want_own, have_own)
             found += _wire_differences("Sendmail with postern", want, have)
-            if want_own == want and not found:
+            found += d7_not_dropped(transaction, want, have)
+            if want_own == want and not found and not garbled:
                 found += _wire_differences("both servers", have_own, have)
                 result.same += not found
             result.transactions += 1
@@ -148,14 +161,14 @@ def run_batch(batch, sendmail, oracle, work, result):
                 result.failures.append((batch, transaction, lines, found, have_own, have, filtering.log()))
 
 
-def run(seed, count, work, feature_set=None, stop_after=10):
+def run(seed, count, work, feature_set=None, stop_after=10, control=None):
     sendmail = Sendmail(work, extra=LIVE_LINES)
     oracle = Oracle(sendmail, work, check_plain=False)
     result, begin, number = LiveResult(), time.monotonic(), 0
     while count > 0 and len(result.failures) < stop_after:
         size = min(LIVE_BATCH, count)
         try:
-            run_batch(live_batch(seed, number, size, feature_set), sendmail, oracle, work, result)
+            run_batch(live_batch(seed, number, size, feature_set, control), sendmail, oracle, work, result)
         except runner.Surprise as error:
             result.surprises.append(f"batch live-{number}: {error}")
         count -= size
@@ -169,7 +182,7 @@ def show(failure):
     print("\n--- ON THE WIRE " + "-" * 60)
     for text in found:
         print(f"  {text}")
-    print(f"  batch {batch.number} features: {batch.features.line()}\n  access file:")
+    print(f"  batch {batch.number} relay_control: {batch.relay_control} {batch.names} features: {batch.features.line()}\n  access file:")
     for line in lines:
         print(f"    {line}")
     print(f"  transaction: {transaction.line()}\n  Sendmail alone:\n{own.show()}\n  Sendmail with postern:\n{behind.show()}")
@@ -189,7 +202,7 @@ def main(seed, count, options):
     work.mkdir(parents=True, exist_ok=True)
     work.chmod(0o755)
     try:
-        result = run(seed, count, work, chosen)
+        result = run(seed, count, work, chosen, control=options.relay_control)
     finally:
         if not options.keep:
             shutil.rmtree(work, ignore_errors=True)

@@ -101,7 +101,8 @@ class Daemon:
         (self.folder / "queue").mkdir(mode=0o700)
         lines = list(self.sendmail.extra) + _daemon_lines(self.folder, self.port, self.milter)
         chosen = _address_features(self.batch.features) if self.milter else self.batch.features
-        text = mc_text(chosen, self.batch.names, True, self.sendmail.paths, lines, access=not self.milter)
+        open_relay = bool(self.milter) or not self.batch.relaying
+        text = mc_text(chosen, self.batch.names, open_relay, self.sendmail.paths, lines, access=not self.milter)
         cf = self.folder / "sendmail.cf"
         cf.write_text(self.sendmail.m4(text).replace(ACCESS_PLACE, str(self.folder / "access")))
         if not self.milter:
@@ -124,12 +125,14 @@ class Daemon:
         tools.stop(self.process)
 
     def disposition(self, queue_id):
-        """(accept | quarantine | discard, quarantine text) of a message that was accepted."""
-        held = self.folder / "queue" / f"hf{queue_id}"
-        if held.exists():
-            reason = re.search(r"^q(.*)$", held.read_text(encoding="latin-1"), re.M)
-            return "quarantine", reason.group(1) if reason else ""
-        return ("accept", "") if (self.folder / "queue" / f"qf{queue_id}").exists() else ("discard", "")
+        """(accept | quarantine | discard, quarantine text, recipients) of a message that was accepted."""
+        for name, kind in (("hf", "quarantine"), ("qf", "accept")):
+            queued = self.folder / "queue" / f"{name}{queue_id}"
+            if queued.exists():
+                text = queued.read_text(encoding="latin-1")
+                reason = re.search(r"^q(.*)$", text, re.M)
+                return kind, reason.group(1) if reason and kind == "quarantine" else "", re.findall(r"^R[A-Z]*:(.*)$", text, re.M)
+        return "discard", "", []
 
 
 class PosternDaemon:
@@ -216,8 +219,8 @@ class Session:
         if not answer.ok:
             self.closed = True
             return Outcome(CONTINUE, mail, recipients, _verdict(answer).kind, str(answer))
-        kind, hold = self.daemon.disposition(answer.text.split()[0])
-        return Outcome(CONTINUE, mail, recipients, kind, hold)
+        kind, hold, queued = self.daemon.disposition(answer.text.split()[0])
+        return Outcome(CONTINUE, mail, recipients, kind, hold, queued)
 
 
 def play_all(daemon, transactions):

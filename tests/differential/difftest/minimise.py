@@ -4,7 +4,6 @@
 from dataclasses import replace
 
 from . import runner
-from .world import FeatureSet
 
 
 def _differs(batch, oracle, work):
@@ -29,10 +28,11 @@ def _candidates(batch):
             yield replace(batch, transactions=[replace(transaction, recipients=(rcpt,))])
     if transaction.auth_type:
         yield replace(batch, transactions=[replace(transaction, auth_type="", auth_user="")])
+    if transaction.verify:
+        yield replace(batch, transactions=[replace(transaction, verify="", cert_subject="", cert_issuer="")])
     features = batch.features
     for name in sorted(features.features):
-        smaller = FeatureSet(features.features - {name}, features.trust_auth, features.messages)
-        yield replace(batch, features=smaller)
+        yield replace(batch, features=replace(features, features=features.features - {name}))
     if features.trust_auth:
         yield replace(batch, features=replace(features, trust_auth=()))
     if features.messages:
