@@ -70,19 +70,21 @@ static bool is_name(const char *name)
            strlen(name) <= DOMAIN_MAX_LEN;
 }
 
+/*
+ * A client that has a PTR record did not fail to have one: the name there does not lead back. Postfix says so by two names
+ * where Sendmail has one word for it.
+ */
 static enum session_resolve resolve_of(const struct session_client *client)
 {
-    if (!is_empty(client->resolve)) {
-        for (size_t i = 0; i < sizeof(resolve_names) / sizeof(resolve_names[0]); i++) {
-            if (strcasecmp(client->resolve, resolve_names[i]) == 0) {
-                return (enum session_resolve)i;
-            }
+    enum session_resolve resolve = is_name(client->name) ? RESOLVE_OK : RESOLVE_FAIL;
+
+    for (size_t i = 0;
+         !is_empty(client->resolve) && i < sizeof(resolve_names) / sizeof(resolve_names[0]); i++) {
+        if (strcasecmp(client->resolve, resolve_names[i]) == 0) {
+            resolve = (enum session_resolve)i;
         }
     }
-    /* Postfix tells two names instead: the verified one, and what the PTR record says. */
-    return is_name(client->name)  ? RESOLVE_OK
-           : is_name(client->ptr) ? RESOLVE_FORGED
-                                  : RESOLVE_FAIL;
+    return resolve == RESOLVE_FAIL && is_name(client->ptr) ? RESOLVE_FORGED : resolve;
 }
 
 static void set_address(struct session *session, const char *address)
