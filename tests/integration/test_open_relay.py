@@ -131,7 +131,7 @@ FORMS = {
 CERTAIN = set("plain capitals route percent percent_own_name percent_twice bang_local quoted".split())
 
 # Sendmail hands these to the domain that it relays to, if it decides itself. postern does not.
-LEFT_TO_PARTNER = {"quoted_blank_relayed", "escaped_at_relayed"}
+LEFT_TO_PARTNER = {"quoted_blank_relayed", "escaped_at_relayed", "group_bang_relayed", "group_percent_relayed"}
 
 # For states in which each session takes long.
 FEW_NAMES = "plain route percent percent_literal bang_local quoted two_ats percent_relayed".split()
