@@ -4,6 +4,7 @@ decides (the mail server or postern), and whatever state postern is in. The same
 
 import concurrent.futures
 import os
+import random
 import re
 import threading
 import time
@@ -130,7 +131,7 @@ FORMS = {
 CERTAIN = set("plain capitals route percent percent_own_name percent_twice bang_local quoted".split())
 
 # Sendmail hands these to the domain that it relays to, if it decides itself. postern does not.
-LEFT_TO_PARTNER = {"quoted_blank_relayed", "escaped_at_relayed"}
+LEFT_TO_PARTNER = {"quoted_blank_relayed", "escaped_at_relayed", "group_bang_relayed", "group_percent_relayed"}
 
 # For states in which each session takes long.
 FEW_NAMES = "plain route percent percent_literal bang_local quoted two_ats percent_relayed".split()
@@ -244,6 +245,33 @@ def test_nothing_gets_out_by_a_name_that_only_the_mail_server_knows(site, mode):
     assert_nothing_got_out(site, attempts)
     assert not taken(attempts) & CERTAIN
     assert "detail" in taken(attempts)
+
+
+ELSEWHERE = ["x@outside.test", "x%outside.test", "outside.test!x"]
+PIECES = ["x", "outside.test", *ELSEWHERE, "local.example", "mx", "[127.0.0.1]"]
+MARKS = [*'@%!:,."\\ ()<>+;\t/=\xe4', "::", '\\"', "%40"]
+HOSTS = ["local.example", "mx.home.example", "mx", "[127.0.0.1]", "localhost", relay.UNLISTED]
+
+
+def random_form(rng):
+    """Something that leads elsewhere in front of "@" and a name of ours; now and then quoted, or without brackets."""
+    parts = [rng.choice(rng.choice([PIECES, MARKS])) for _ in range(rng.randint(1, 5))]
+    parts.insert(rng.randint(0, len(parts)), rng.choice(ELSEWHERE))
+    local = "".join(parts)
+    local = f'"{local}"' if rng.random() < 0.3 else local
+    address = f"{local}@{rng.choice(HOSTS)}"
+    return address if rng.random() < 0.3 else f"<{address}>"
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_random_forms(site, mode, seed):
+    if mode == "mta":
+        pytest.skip("there the mail server refuses, and whether it is any good at that is not ours to prove")
+    start(site, mode)
+    rng = random.Random(seed)
+    attempts = try_all(site, forms={form: form for form in (random_form(rng) for _ in range(250))})
+    assert_nothing_got_out(site, attempts)
+    assert any(one.reply.code == 550 for one in attempts)
 
 
 # ---- the proof that all this can fail, and that who may relay does
