@@ -166,8 +166,7 @@ static bool drops_host(struct session *session, const char *typed, const char *k
         len--;
     }
     size_t kept_len = strlen(kept);
-    const char *front =
-        arena_strndup(session->scratch, whole, len > kept_len ? len - kept_len : 0);
+    const char *front = arena_strndup(session->scratch, whole, len > kept_len ? len - kept_len : 0);
 
     return strpbrk(front, *front == '@' ? "!%" : "!%@") != NULL;
 }
@@ -201,8 +200,7 @@ bool canonical_sender(struct session *session, const char *typed, struct canonic
 {
     const char *text;
 
-    if (!start(session, typed, &text, out, error_out) ||
-        !canonify(session, text, out, error_out)) {
+    if (!start(session, typed, &text, out, error_out) || !canonify(session, text, out, error_out)) {
         return false;
     }
     finish(session, out);
