@@ -184,9 +184,12 @@ static enum answer ask_map_to(struct session *session, const struct canonical *r
     struct access_search search = access_search_init(session, "to:", false);
     struct access_search tagged = access_search_init(session, "to:", true);
     bool full = has(session, FEATURE_RELAYTOFULLADDRESS);
-    const char *local = address_plain(session->scratch, recipient->local);
+    const char *local = recipient->local;
     struct access_match match = {.status = STATUS_NOTFOUND};
 
+    if (*local == '"') {
+        local = address_plain(session->scratch, local);
+    }
     if (has(session, FEATURE_RELAY_HOSTS_ONLY)) {
         if (full) {
             match = access_find_exact(
