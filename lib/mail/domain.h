@@ -31,7 +31,7 @@ bool domain_ends_in(const char *name, const char *suffix);
 
 /*
  * Is this byte one of Sendmail's operators, each of which is a token of its own? Class entries match at the
- * edges of tokens only (SEMANTICS: words).
+ * edges of tokens only.
  */
 bool domain_is_operator(char c);
 

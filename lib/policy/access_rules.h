@@ -3,7 +3,7 @@
  * access_rules - Sendmail's searches of the access map: for a domain, an address, a user.
  *
  * Each key is tried with its tag, then (where the search says so) without; the first key that exists decides, whatever its
- * value: SEMANTICS.md section 5, rulesets D, A, F, U and E of cf/m4/proto.m4.
+ * value: rulesets D, A, F, U and E of Sendmail's cf/m4/proto.m4, see postern-access(5).
  */
 #ifndef POSTERN_LIB_POLICY_ACCESS_RULES_H
 #define POSTERN_LIB_POLICY_ACCESS_RULES_H

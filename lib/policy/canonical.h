@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * canonical - senders and recipients as Sendmail compares them: SEMANTICS.md section 6.
+ * canonical - senders and recipients as Sendmail compares them, see postern-access(5).
  *
  * Own host names that only forward ("x%other@local", "other!x@local", quoted too) are taken off; "localhost" and own
  * literals become the own host name; trailing dots go.

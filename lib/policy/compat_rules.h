@@ -2,7 +2,7 @@
 /*
  * compat_rules - FEATURE(compat_check): may this sender write to this recipient?
  *
- * Sendmail asks at delivery; a milter sees none, so postern asks at RCPT: SEMANTICS.md section 12, and DESIGN.md's
+ * Sendmail asks at delivery; a milter sees none, so postern asks at RCPT: postern-access(5), and the manual's
  * deliberate difference 7.
  */
 #ifndef POSTERN_LIB_POLICY_COMPAT_RULES_H

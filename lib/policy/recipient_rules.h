@@ -10,14 +10,14 @@
 #include "lib/policy/rules.h"
 
 /*
- * SEMANTICS.md section 9, steps 1 to 3. *recipient_out is the canonical recipient; it is set unless the result is
+ * What cannot be an address, and blocked recipients. *recipient_out is the canonical recipient; it is set unless the result is
  * a refusal.
  */
 struct rules_result recipient_rules_check(struct session *session, const char *typed,
                                           struct canonical *recipient_out);
 
 /*
- * delay_checks_friend and _hater, SEMANTICS.md section 11.2: `accepted` if the recipient wants no further checks.
+ * delay_checks_friend and _hater: `accepted` if the recipient wants no further checks.
  */
 struct rules_result recipient_rules_check_spared(struct session *session, const char *typed);
 

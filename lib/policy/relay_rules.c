@@ -344,7 +344,7 @@ static struct rules_result relay_denied(struct session *session)
     return (struct rules_result){.verdict = verdict_refuse(config->relay, "relay")};
 }
 
-/* What the client is says whether it may relay: SEMANTICS.md section 10. `unknown`: the recipient could not be judged. */
+/* What the client is says whether it may relay. `unknown`: the recipient could not be judged. */
 static struct rules_result check_client(struct session *session, bool unknown)
 {
     enum answer answer = ask_address(session);

@@ -20,7 +20,7 @@ struct relay_result {
 };
 
 /*
- * SEMANTICS.md sections 9 (from step 4) and 10. `mailer` is the MTA's {rcpt_mailer}, or NULL: it can prove the
+ * The relay decision of postern-access(5). `mailer` is the MTA's {rcpt_mailer}, or NULL: it can prove the
  * recipient local, never the contrary.
  */
 struct relay_result relay_rules_check(struct session *session, const struct canonical *recipient,

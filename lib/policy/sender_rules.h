@@ -7,7 +7,7 @@
 
 #include "lib/policy/rules.h"
 
-/* SEMANTICS.md section 8. `typed` is the sender as typed; with delay_checks Sendmail's $f is asked instead. */
+/* All of check_mail. `typed` is the sender as typed; with delay_checks Sendmail's $f is asked instead. */
 struct rules_result sender_rules_check(struct session *session, const char *typed);
 
 #endif

@@ -147,7 +147,7 @@ static const char *sender_for_delayed_check(struct session *session)
     return arena_printf(session->scratch, "<%s>", canonical_typed(session, &sender));
 }
 
-/* What delay_checks put off: SEMANTICS.md section 11, steps 2 to 5. */
+/* What delay_checks put off: friends and haters, the sender, the client, HELO. */
 static struct verdict delayed_checks(struct session *session, const char *recipient)
 {
     struct rules_result result = recipient_rules_check_spared(session, recipient);

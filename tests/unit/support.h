@@ -58,7 +58,7 @@ bool site_has(const struct site *site, const char *name);
 void site_conf_exactly(const struct site *site, const char *text);
 
 /*
- * Writes a postern.conf of the world of the examples (SEMANTICS.md section 17): own name mx.home.example, class w
+ * Writes a postern.conf of the world of the golden sessions: own name mx.home.example, class w
  * local.example and [192.0.2.1], class R partner.test and 203.0.113, class m home.example; access and spammers
  * are files of the site. `more` comes behind, so it overrides.
  */
@@ -114,7 +114,7 @@ void scene_fini(struct scene *scene);
 
 /*
  * Sets the facts of a connection from "NAME [ADDRESS] RESOLVE ptr=PTR", where all but the address may be missing, as
- * SEMANTICS.md writes them; the daemon's own address is 192.0.2.1.
+ * the golden sessions write them; the daemon's own address is 192.0.2.1.
  */
 void scene_connect(struct scene *scene, const char *client);
 

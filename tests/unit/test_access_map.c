@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What makemap takes, warns of and refuses, line by line: SEMANTICS.md sections 2, 3 and 5, DESIGN.md difference 2. */
+/* What makemap takes, warns of and refuses, line by line: postern-access(5), deliberate difference 2. */
 #include "lib/policy/access_map.h"
 #include "lib/table/mapline.h"
 #include "tests/unit/support.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Sendmail's searches, by the keys that they ask for and their order: SEMANTICS.md section 5. */
+/* Sendmail's searches, by the keys that they ask for and their order: postern-access(5) */
 #include "lib/policy/access_rules.h"
 #include "tests/unit/support.h"
 

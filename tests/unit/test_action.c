@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Every form of a right-hand side in Sendmail's dialect: SEMANTICS.md sections 3 and 4, DESIGN.md differences 1 to 3. */
+/* Every form of a right-hand side in Sendmail's dialect: postern-access(5), deliberate difference 1 to 3. */
 #include "lib/policy/action.h"
 
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What Sendmail's ruleset 3 does with an envelope address: SEMANTICS.md section 6, as far as it is syntax. */
+/* What Sendmail's ruleset 3 does with an envelope address: postern-access(5), as far as it is syntax. */
 #include "lib/mail/address.h"
 
 #include <setjmp.h>
@@ -169,7 +169,7 @@ static void test_split_each_case(void **state)
     }
 }
 
-/* The replies of Sendmail's parser, SEMANTICS.md end of section 6. */
+/* The replies of Sendmail's parser, as they are. */
 static const struct error_case {
     const char *text;
     const char *dsn;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Senders and recipients as rules compare them: SEMANTICS.md section 6. */
+/* Senders and recipients as rules compare them: postern-access(5) */
 #include "lib/policy/canonical.h"
 #include "tests/unit/support.h"
 

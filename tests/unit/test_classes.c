@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Sendmail's classes w, m and R: SEMANTICS.md section 1. */
+/* Sendmail's classes w, m and R: postern-access(5) */
 #include "lib/policy/classes.h"
 #include "tests/unit/support.h"
 

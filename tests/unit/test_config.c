@@ -47,7 +47,7 @@ static struct config *load_text(struct site *site, const char *text)
 
 /* ---- what is taken ---- */
 
-/* DESIGN.md's table of keys. */
+/* The manual's table of keys. */
 static void test_load_empty_file_has_all_defaults(void **state)
 {
     struct config *config = load_text(*state, "");

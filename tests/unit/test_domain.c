@@ -82,7 +82,7 @@ static void test_ends_in_is_about_text_not_labels(void **state)
     assert_false(domain_ends_in("b.test.", "b.test"));
 }
 
-/* SEMANTICS.md section 1 lists them. */
+/* Sendmail's OperatorChars and its own. */
 static void test_is_operator_for_each_byte(void **state)
 {
     static const char operators[] = ".:%@!^/[]+()<>,;";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What cannot be read is never taken for empty: whatever is wrong with a map, the session that needs it gets 451 4.3.0 at
- * the stage that needs it (SEMANTICS.md section 14), and no message is accepted.
+ * the stage that needs it (postern-access(5)), and no message is accepted.
  */
 #include "lib/policy/access_map.h"
 #include "lib/table/mapfile.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Relaying by what the MTA alone knows: client certificates and {rcpt_mailer} (SEMANTICS.md section 9, DESIGN.md difference
+ * Relaying by what the MTA alone knows: client certificates and {rcpt_mailer} (postern-access(5), the manual difference
  * 11). What depends on names and addresses is in the golden sessions relay_*.
  */
 #include "lib/policy/stages.h"
@@ -141,7 +141,7 @@ static void test_certificate_of_postfix(void **state)
     run(cases, COUNT(cases));
 }
 
-/* With delay_checks such a client is spared as one that logged in is (SEMANTICS.md section 9, 5). */
+/* With delay_checks such a client is spared as one that logged in is (postern-access(5)). */
 static void test_certificate_spares_the_delayed_checks(void **state)
 {
     static const struct relay_case cases[] = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What each stage decides: SEMANTICS.md sections 7, 8, 9 (what is not relaying), 11 and 13. The golden sessions show whole
+ * What each stage decides: all but relaying. The golden sessions show whole
  * traces; here are the many small cases, each by the verdict of its last line.
  */
 #include "lib/policy/stages.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* delay_checks, with friend and hater, and block_bad_helo: SEMANTICS.md section 11. */
+/* delay_checks, with friend and hater, and block_bad_helo: postern-access(5) */
 #include "tests/unit/support.h"
 
 #include <setjmp.h>
