@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Relaying by what the MTA alone knows: client certificates and {rcpt_mailer} (postern-access(5), the manual difference
+ * Relaying by what the MTA alone knows: client certificates and {rcpt_mailer} (postern-access(5), deliberate difference
  * 11). What depends on names and addresses is in the golden sessions relay_*.
  */
 #include "lib/policy/stages.h"
