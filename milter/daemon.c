@@ -5,12 +5,14 @@
 #include "milter/background.h"
 #include "milter/callbacks.h"
 #include "milter/control.h"
+#include "milter/crash.h"
 #include "milter/listener.h"
 #include "milter/mfi_libmilter.h"
 #include "milter/notify.h"
 #include "milter/privileges.h"
 #include "milter/reload.h"
 #include "milter/report.h"
+#include "milter/threads.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -247,9 +249,20 @@ static void wait_until_parked(struct daemon *daemon)
          "this libmilter waits for signals in a way of its own: use posternctl reload, not SIGHUP");
 }
 
+static void start_log_thread(struct daemon *daemon)
+{
+    if (!log_start_thread(daemon->logger)) {
+        warn(daemon, "there is no thread for the log: mail waits for each line to be written");
+    }
+    crash_catch(daemon->logger);
+}
+
 static enum status start_threads(struct daemon *daemon, struct strbuf *why)
 {
     pthread_t milter;
+
+    threads_prepare();
+    start_log_thread(daemon);
 
     if (daemon->control_fd >= 0) {
         daemon->control = control_start(daemon->control_fd, report_answer, &daemon->report,
@@ -389,6 +402,7 @@ static int serve(struct daemon *daemon)
     (void)eventfd_write(daemon->stop, 1);
     (void)pthread_join(daemon->watch, NULL);
     log_printf(daemon->logger, LOG_LEVEL_INFO, "event=stop result=done");
+    log_flush(daemon->logger);
     return result;
 }
 
@@ -428,6 +442,7 @@ int daemon_run(const struct daemon_options *options)
     if (why.len > 0 || prepare(&daemon, config, &why) != STATUS_OK ||
         load(&daemon, config, &why) != STATUS_OK || start_threads(&daemon, &why) != STATUS_OK) {
         complain(&daemon, why.data);
+        log_flush(daemon.logger);
         close_sockets(&daemon);
     } else {
         result = serve(&daemon);

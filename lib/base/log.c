@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/base/log.h"
+#include "lib/base/logqueue.h"
 #include "lib/base/xalloc.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -15,12 +18,16 @@
 
 #define LOG_MAX_VALUE 512u
 
+/* How long the end of the program waits for a log that stands still. */
+#define LOG_FLUSH_MS 2000
+
 struct logger {
     enum log_target target;
     const char *ident;
     bool journal; /* standard error is read by journald */
     atomic_int level;
     atomic_int facility;
+    struct logqueue *queue; /* NULL: whoever logs writes */
 };
 
 static const struct {
@@ -84,6 +91,7 @@ void log_free(struct logger **logger)
     if (*logger == NULL) {
         return;
     }
+    logqueue_stop(&(*logger)->queue, LOG_FLUSH_MS);
     if ((*logger)->target == LOG_TARGET_SYSLOG) {
         closelog();
     }
@@ -105,20 +113,49 @@ bool log_enabled(const struct logger *logger, enum log_level level)
            (int)level <= atomic_load_explicit(&logger->level, memory_order_relaxed);
 }
 
-/* One write(2), so that lines of several threads do not mix. */
-static void write_stderr(const struct logger *logger, int priority, const char *line)
+/* ---- lines ---- */
+
+static struct iovec part(const char *text, size_t len)
+{
+    /* Neither writev() nor the queue writes to what it is given. */
+    return (struct iovec){.iov_base = (char *)(uintptr_t)text, .iov_len = len};
+}
+
+static int syslog_priority(const struct logger *logger, enum log_level level)
+{
+    return atomic_load_explicit(&logger->facility, memory_order_relaxed) | priorities[level];
+}
+
+/* In the queue a line for syslog stands behind its priority, and ends in a NUL byte. */
+static void queue_for_syslog(struct logger *logger, enum log_level level, const char *line)
+{
+    int priority = syslog_priority(logger, level);
+    const struct iovec parts[] = {
+        part((const char *)&priority, sizeof(priority)),
+        part(line, strlen(line) + 1),
+    };
+
+    logqueue_put(logger->queue, parts, 2, level <= LOG_LEVEL_WARNING);
+}
+
+/* Without a queue one writev(2) each, so that lines of several threads do not mix. */
+static void put_on_stderr(struct logger *logger, enum log_level level, const char *line)
 {
     char prefix[16] = "";
 
     if (logger->journal) {
-        (void)snprintf(prefix, sizeof(prefix), "<%d>", priority);
+        (void)snprintf(prefix, sizeof(prefix), "<%d>", priorities[level]);
     }
-    /* writev() does not write to what it is given. */
     const struct iovec parts[] = {
-        {.iov_base = prefix, .iov_len = strlen(prefix)},
-        {.iov_base = (char *)(uintptr_t)line, .iov_len = strlen(line)},
-        {.iov_base = (char *)(uintptr_t) "\n", .iov_len = 1},
+        part(prefix, strlen(prefix)),
+        part(line, strlen(line)),
+        part("\n", 1),
     };
+
+    if (logger->queue != NULL) {
+        logqueue_put(logger->queue, parts, 3, level <= LOG_LEVEL_WARNING);
+        return;
+    }
     ssize_t written = writev(STDERR_FILENO, parts, 3);
     (void)written; /* there is nowhere left to report it */
 }
@@ -128,14 +165,83 @@ void log_line(struct logger *logger, enum log_level level, const char *line)
     if (!log_enabled(logger, level)) {
         return;
     }
-    int priority = priorities[level];
-
-    if (logger->target == LOG_TARGET_SYSLOG) {
-        int facility = atomic_load_explicit(&logger->facility, memory_order_relaxed);
-
-        syslog(facility | priority, "%s", line);
+    if (logger->target == LOG_TARGET_STDERR) {
+        put_on_stderr(logger, level, line);
+    } else if (logger->queue != NULL) {
+        queue_for_syslog(logger, level, line);
     } else {
-        write_stderr(logger, priority, line);
+        syslog(syslog_priority(logger, level), "%s", line);
+    }
+}
+
+/* ---- the thread that writes ---- */
+
+static void write_all(const char *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t written = write(STDERR_FILENO, bytes, len);
+
+        if (written < 0 && errno == EAGAIN) {
+            struct pollfd writable = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+            (void)poll(&writable, 1, -1);
+        } else if (written < 0 && errno != EINTR) {
+            return; /* there is nowhere left to report it */
+        } else if (written > 0) {
+            bytes += written;
+            len -= (size_t)written;
+        }
+    }
+}
+
+static void write_queued(void *ctx, const char *bytes, size_t len, size_t lost)
+{
+    const struct logger *logger = ctx;
+    const char *end = bytes + len;
+    char notice[64];
+
+    (void)snprintf(notice, sizeof(notice), "event=log lost=%zu", lost);
+    if (logger->target == LOG_TARGET_STDERR) {
+        if (lost > 0) {
+            (void)dprintf(STDERR_FILENO, "%s%s\n", logger->journal ? "<4>" : "", notice);
+        }
+        write_all(bytes, len);
+        return;
+    }
+    if (lost > 0) {
+        syslog(syslog_priority(logger, LOG_LEVEL_WARNING), "%s", notice);
+    }
+    while (bytes < end) {
+        int priority;
+
+        (void)memcpy(&priority, bytes, sizeof(priority));
+        bytes += sizeof(priority);
+        syslog(priority, "%s", bytes);
+        bytes += strlen(bytes) + 1;
+    }
+}
+
+bool log_start_thread(struct logger *logger)
+{
+    logger->queue = logqueue_start(write_queued, logger);
+    return logger->queue != NULL;
+}
+
+void log_flush(struct logger *logger)
+{
+    if (logger->queue != NULL) {
+        (void)logqueue_flush(logger->queue, LOG_FLUSH_MS);
+    }
+}
+
+void log_crash(const struct logger *logger)
+{
+    if (logger != NULL && logger->queue != NULL && logger->target == LOG_TARGET_STDERR) {
+        size_t len;
+        const char *bytes = logqueue_rest(logger->queue, &len);
+        ssize_t written = write(STDERR_FILENO, bytes, len);
+
+        (void)written; /* the process ends in any case */
     }
 }
 

@@ -30,6 +30,21 @@ struct logger *log_new(enum log_target target, const char *ident, const char *fa
                        enum log_level level);
 void log_free(struct logger **logger);
 
+/*
+ * From now on a thread writes what is logged, so that nobody waits for a disk or a syslog daemon: see logqueue.h. False: there is no
+ * thread to be had, and each line is written by whoever logs it, as before. log_free() writes what is left, for two seconds at most.
+ */
+bool log_start_thread(struct logger *logger);
+
+/* Waits until all that was logged is written, two seconds at most. */
+void log_flush(struct logger *logger);
+
+/*
+ * For the handler of a fatal signal: writes the lines that the thread has not yet come to, if they go to standard error. Takes no
+ * lock and no memory.
+ */
+void log_crash(const struct logger *logger);
+
 /* Changes level and facility; safe while other threads log. */
 void log_configure(struct logger *logger, const char *facility, enum log_level level);
 
@@ -41,7 +56,10 @@ bool log_level_parse(const char *name, enum log_level *level_out);
 /* Is a line of this level written at all? Cheap: ask before building a line. */
 bool log_enabled(const struct logger *logger, enum log_level level);
 
-/* Writes one line; a NULL logger writes nothing. Safe for threads. */
+/*
+ * Writes one line; a NULL logger writes nothing. Safe for threads. With a thread, lines are on their way within 10 ms, warnings and
+ * errors at once.
+ */
 void log_line(struct logger *logger, enum log_level level, const char *line);
 void log_printf(struct logger *logger, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
