@@ -239,7 +239,7 @@ struct ruleset_needs ruleset_needs(const struct ruleset *ruleset)
                  config_has_anywhere(config, FEATURE_BLOCK_BAD_HELO) ||
                  (delayed && config->trust_auth_mech.count > 0),
         .certificate = relaying || delayed,
-        .mailer = relaying,
+        .mailer = relaying && config->local_mailers.count > 0,
         .quarantine = *config->access != '\0' || *config->spammers != '\0',
         .drop_recipients = config_has_anywhere(config, FEATURE_COMPAT_CHECK),
     };

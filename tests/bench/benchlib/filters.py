@@ -125,6 +125,14 @@ def write_relay_config(folder, config):
     return path
 
 
+def write_open_config(folder, relay_config):
+    """The same without the decision: everybody may relay, but the MTA tells all that it would need."""
+    path = folder / "postern-open.conf"
+    text = relay_config.read_text(encoding="utf-8").replace(str(folder / "relay.sock"), str(folder / "open.sock"))
+    path.write_text(text.replace("features = { ", 'features = { "promiscuous_relay", '), encoding="utf-8")
+    return path
+
+
 def run_json(command, hint=lambda: ""):
     """Runs a program that prints a JSON object; its figures. A failure ends the benchmark."""
     command = [str(word) for word in command]
