@@ -14,6 +14,8 @@
 #define ACCESS_MAX_TAG 16u
 #define ACCESS_MAX_KEY (2 * ADDRESS_MAX_LEN + 8u)
 
+#define NETWORKS_AT_ONCE 8u
+
 struct access_search access_search_init(struct session *session, const char *tag, bool tag_only)
 {
     return (struct access_search){
@@ -117,6 +119,13 @@ static bool key_add(struct key *key, const char *part, size_t len)
     return true;
 }
 
+/* Is one look ahead worth it? It spares two lookups for nearly all keys. Who traces wants to see both. */
+static bool looks_ahead(const struct access_search *search)
+{
+    return search->table != NULL && *search->tag != '\0' && !search->tag_only &&
+           search->session->trace == NULL;
+}
+
 /*
  * Asks for what begins at `from` of the key: with the tag, then without. The tag overwrites what stands before. True if that ends
  * the search.
@@ -131,9 +140,7 @@ static bool try_from(const struct access_search *search, struct key *key, size_t
     if (search->table == NULL || len == 0) {
         return false;
     }
-    /* Nearly all keys are in no map: one look spares two. Who traces wants to see both. */
-    if (tag_len > 0 && !search->tag_only && search->session->trace == NULL &&
-        !table_may_have(search->table, at, len)) {
+    if (looks_ahead(search) && !table_may_have(search->table, at, len)) {
         return false;
     }
     if (tag_len > 0) {
@@ -199,7 +206,31 @@ static struct access_match find_literal(const struct access_search *search, cons
     return match;
 }
 
-struct access_match access_find_domain(const struct access_search *search, const char *domain)
+/* Looks ahead wait for memory; those for a domain and its parents can do so at the same time. */
+static void expect_domain(const struct access_search *search, const char *domain)
+{
+    for (const char *at = domain; looks_ahead(search) && at != NULL; at = domain_parent(at)) {
+        table_expect(search->table, at, strlen(at));
+    }
+}
+
+/* So can those for an address, its user and its domain. A user with quotes or a detail has other keys too, which come later. */
+static void expect_address(const struct access_search *search, const char *local,
+                           const char *domain)
+{
+    size_t local_len = strlen(local);
+    struct key key;
+
+    key_begin(&key);
+    if (looks_ahead(search) && key_add(&key, local, local_len) && key_add(&key, "@", 1) &&
+        key_add(&key, domain, strlen(domain))) {
+        table_expect(search->table, key.text, key.len);
+        table_expect(search->table, key.text, local_len + 1);
+        expect_domain(search, key.text + local_len + 1);
+    }
+}
+
+static struct access_match find_domain(const struct access_search *search, const char *domain)
 {
     struct access_match match = {.status = STATUS_NOTFOUND};
     bool dots = session_has(search->session, FEATURE_LOOKUPDOTDOMAIN);
@@ -231,22 +262,46 @@ struct access_match access_find_domain(const struct access_search *search, const
     return skip_is_nothing(match);
 }
 
+struct access_match access_find_domain(const struct access_search *search, const char *domain)
+{
+    expect_domain(search, domain);
+    return find_domain(search, domain);
+}
+
+/* The next keys of a walk; 0 at its end. */
+static unsigned next_networks(const struct access_search *search, struct netwalk *walk,
+                              char keys[NETWORKS_AT_ONCE][NETADDR_TEXT_SIZE])
+{
+    unsigned count = 0;
+
+    while (count < NETWORKS_AT_ONCE && netwalk_next(walk, keys[count])) {
+        if (looks_ahead(search)) {
+            table_expect(search->table, keys[count], strlen(keys[count]));
+        }
+        count++;
+    }
+    return count;
+}
+
 struct access_match access_find_client(const struct access_search *search)
 {
     struct access_match match = {.status = STATUS_NOTFOUND};
-    char key[NETADDR_TEXT_SIZE];
+    char keys[NETWORKS_AT_ONCE][NETADDR_TEXT_SIZE];
     struct netwalk walk;
+    unsigned count;
 
     if (search->table == NULL || search->session->client_net.family == NETADDR_NONE) {
         return match;
     }
     netwalk_init(&walk, search->table, &search->session->client_net);
-    while (netwalk_next(&walk, key)) {
-        if (try_text(search, key, &match)) {
-            break;
+    while ((count = next_networks(search, &walk, keys)) > 0) {
+        for (unsigned i = 0; i < count; i++) {
+            if (try_text(search, keys[i], &match)) {
+                return skip_is_nothing(match);
+            }
         }
     }
-    return skip_is_nothing(match);
+    return match;
 }
 
 /* Where the detail begins: the first '+' that is not the first byte; NULL in a local part that keeps its quotes. */
@@ -318,10 +373,13 @@ struct access_match access_find(const struct access_search *search, const char *
 {
     struct access_match match = {.status = STATUS_NOTFOUND};
 
+    if (domain != NULL) {
+        expect_address(search, local, domain);
+    }
     for (; *order != '\0' && match.status == STATUS_NOTFOUND; order++) {
         match = *order == 'F'   ? access_find_full(search, local, domain)
                 : *order == 'U' ? access_find_user(search, local)
-                                : access_find_domain(search, domain);
+                                : find_domain(search, domain);
     }
     return match;
 }

@@ -114,8 +114,9 @@ static void store_entry(struct build *build, const struct recordsort_record *ent
     size_t tag = keyfilter_tag_len(entry->key, entry->key_len);
 
     /* For the key, and for what stands behind its tag: one look then spares those for each tag. */
-    keyfilter_add(build->filter, build->filter_size, hash64(entry->key, entry->key_len, seed));
-    keyfilter_add(build->filter, build->filter_size,
+    keyfilter_add(build->filter, build->filter_size, KEYFILTER_WHOLE,
+                  hash64(entry->key, entry->key_len, seed));
+    keyfilter_add(build->filter, build->filter_size, KEYFILTER_REST,
                   hash64(entry->key + tag, entry->key_len - tag, KEYFILTER_REST_SEED(seed)));
     set_value(build, entry);
     store(build, entry->key, entry->key_len);
@@ -206,7 +207,7 @@ static bool write_file(struct build *build)
     if (!open_database(build)) {
         return false;
     }
-    build->filter_size = keyfilter_size(2 * build->text.records);
+    build->filter_size = keyfilter_size(build->text.records);
     build->filter = xcalloc(build->filter_size, 1);
 
     bool complete = handle_entries(build);

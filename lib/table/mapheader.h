@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MAPHEADER_VERSION 2u
+#define MAPHEADER_VERSION 3u
 
 /* How the record ends: checksum of the file and offset of this text in it; as printf writes it, and before it is known. */
 #define MAPHEADER_FILE_CHECK_FORMAT "%016" PRIx64 " %016" PRIx64 "\n"

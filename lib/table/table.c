@@ -13,6 +13,13 @@ bool table_may_have(const struct table *table, const char *key, size_t key_len)
     return table->ops->may_have == NULL || table->ops->may_have(table, key, key_len);
 }
 
+void table_expect(const struct table *table, const char *key, size_t key_len)
+{
+    if (table->ops->expect != NULL) {
+        table->ops->expect(table, key, key_len);
+    }
+}
+
 enum status table_find(const struct table *table, const char *key, size_t key_len,
                        struct arena *arena, struct table_value *value_out)
 {

@@ -43,6 +43,9 @@ enum status table_find(const struct table *table, const char *key, size_t key_le
  */
 bool table_may_have(const struct table *table, const char *key, size_t key_len);
 
+/* table_may_have() will be asked soon: what it looks at is fetched meanwhile. */
+void table_expect(const struct table *table, const char *key, size_t key_len);
+
 /* Takes and gives back a reference; table_unref() sets the caller's pointer to NULL. NULL is legal. */
 struct table *table_ref(struct table *table);
 void table_unref(struct table **table);
@@ -73,6 +76,8 @@ struct table_ops {
     void (*free)(struct table *table);
     bool (*may_have)(const struct table *table, const char *key,
                      size_t key_len); /* NULL: always true */
+    void (*expect)(const struct table *table, const char *key,
+                   size_t key_len); /* NULL: nothing to fetch */
 };
 
 /* What all kinds have; the first member of their own structure. Only lib/table/ looks inside. */

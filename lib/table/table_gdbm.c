@@ -204,7 +204,7 @@ static enum status gdbm_table_find(const struct table *base, const char *key, si
 
     /* A key that begins with a NUL byte could be one of our own records. */
     if (key_len == 0 || key_len > INT_MAX || key[0] == '\0' ||
-        !keyfilter_may_have(table->filter, table->filter_size,
+        !keyfilter_may_have(table->filter, table->filter_size, KEYFILTER_WHOLE,
                             hash64(key, key_len, table->filter_seed))) {
         return STATUS_NOTFOUND;
     }
@@ -229,8 +229,16 @@ static bool gdbm_table_may_have(const struct table *base, const char *key, size_
 {
     const struct gdbm_table *table = (const struct gdbm_table *)base;
 
-    return keyfilter_may_have(table->filter, table->filter_size,
+    return keyfilter_may_have(table->filter, table->filter_size, KEYFILTER_REST,
                               hash64(key, key_len, KEYFILTER_REST_SEED(table->filter_seed)));
+}
+
+static void gdbm_table_expect(const struct table *base, const char *key, size_t key_len)
+{
+    const struct gdbm_table *table = (const struct gdbm_table *)base;
+
+    keyfilter_prefetch(table->filter, table->filter_size, KEYFILTER_REST,
+                       hash64(key, key_len, KEYFILTER_REST_SEED(table->filter_seed)));
 }
 
 static void gdbm_table_free(struct table *base)
@@ -245,7 +253,11 @@ static void gdbm_table_free(struct table *base)
 }
 
 static const struct table_ops gdbm_ops = {
-    .find = gdbm_table_find, .free = gdbm_table_free, .may_have = gdbm_table_may_have};
+    .find = gdbm_table_find,
+    .free = gdbm_table_free,
+    .may_have = gdbm_table_may_have,
+    .expect = gdbm_table_expect,
+};
 
 /* ---- opening ---- */
 
@@ -328,11 +340,12 @@ static bool read_filter(GDBM_FILE db, const struct mapheader *header, struct gdb
         tell(why, table->path, gdbm_db_strerror(db));
         return false;
     }
-    table->filter = record.dptr;
-    table->filter_size = (size_t)record.dsize;
+    table->filter_size = record.dsize > 0 ? (size_t)record.dsize : 0;
+    table->filter = keyfilter_alloc(table->filter_size);
+    (void)memcpy(table->filter, record.dptr, table->filter_size);
+    free(record.dptr);
     table->filter_seed = header->filter_seed;
-    if (record.dsize <= 0 || table->filter_size % KEYFILTER_BLOCK_SIZE != 0 ||
-        table->filter_size != header->filter_size ||
+    if (!keyfilter_is_size(table->filter_size) || table->filter_size != header->filter_size ||
         hash64(table->filter, table->filter_size, header->filter_seed) != header->filter_check) {
         tell(why, table->path, "damaged filter record");
         return false;

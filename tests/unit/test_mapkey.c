@@ -40,26 +40,47 @@ static void test_hash_is_xxh64(void **state)
     }
 }
 
-static void test_filter_has_all_keys_and_few_others(void **state)
+/* A part has all its keys, and takes no more than a `one_in`th of others for its own. */
+static void check_part(enum keyfilter_part part, size_t one_in)
 {
     const size_t keys = 20000;
     size_t size = keyfilter_size(keys);
     char *filter = xcalloc(size, 1);
     size_t wrong = 0;
 
-    (void)state;
-    assert_int_equal(size % KEYFILTER_BLOCK_SIZE, 0);
+    assert_true(keyfilter_is_size(size));
     for (size_t i = 0; i < keys; i++) {
-        keyfilter_add(filter, size, hash64(&i, sizeof(i), 7));
+        keyfilter_add(filter, size, part, hash64(&i, sizeof(i), 7));
     }
     for (size_t i = 0; i < keys; i++) {
-        assert_true(keyfilter_may_have(filter, size, hash64(&i, sizeof(i), 7)));
+        keyfilter_prefetch(filter, size, part, hash64(&i, sizeof(i), 7));
+        assert_true(keyfilter_may_have(filter, size, part, hash64(&i, sizeof(i), 7)));
     }
     for (size_t i = keys; i < 11 * keys; i++) {
-        wrong += keyfilter_may_have(filter, size, hash64(&i, sizeof(i), 7));
+        wrong += keyfilter_may_have(filter, size, part, hash64(&i, sizeof(i), 7));
     }
-    if (wrong > keys / 10) { /* 1 % of 10 * keys */
+    if (wrong > 10 * keys / one_in) {
         fail_msg("%zu of %zu keys are wrongly taken as present", wrong, 10 * keys);
+    }
+    free(filter);
+}
+
+static void test_filter_has_all_keys_and_few_others(void **state)
+{
+    (void)state;
+    check_part(KEYFILTER_REST, 30);
+    check_part(KEYFILTER_WHOLE, 150);
+}
+
+static void test_parts_of_a_filter_are_apart(void **state)
+{
+    size_t size = keyfilter_size(100);
+    char *filter = xcalloc(size, 1);
+
+    (void)state;
+    for (uint64_t hash = 0; hash < UINT64_MAX - (UINT64_MAX >> 10); hash += UINT64_MAX >> 10) {
+        keyfilter_add(filter, size, KEYFILTER_WHOLE, hash);
+        assert_false(keyfilter_may_have(filter, size, KEYFILTER_REST, hash));
     }
     free(filter);
 }
@@ -67,12 +88,16 @@ static void test_filter_has_all_keys_and_few_others(void **state)
 static void test_empty_filter_has_nothing(void **state)
 {
     size_t size = keyfilter_size(0);
-    char filter[KEYFILTER_BLOCK_SIZE] = {0};
+    char filter[2 * KEYFILTER_BLOCK_SIZE] = {0};
 
     (void)state;
     assert_int_equal(size, sizeof(filter));
-    assert_false(keyfilter_may_have(filter, size, 0));
-    assert_false(keyfilter_may_have(filter, size, UINT64_MAX));
+    for (int part = KEYFILTER_REST; part <= KEYFILTER_WHOLE; part++) {
+        assert_false(keyfilter_may_have(filter, size, (enum keyfilter_part)part, 0));
+        assert_false(keyfilter_may_have(filter, size, (enum keyfilter_part)part, UINT64_MAX));
+    }
+    assert_false(keyfilter_is_size(KEYFILTER_BLOCK_SIZE));
+    assert_false(keyfilter_is_size(size + 1));
 }
 
 static struct mapheader sample(void)
@@ -176,7 +201,7 @@ static void test_header_with_wrong_fields_is_refused(void **state)
         const char *from;
         const char *to;
     } changes[] = {
-        {"postern-map 2", "postern-map 3"},
+        {"postern-map 3", "postern-map 4"},
         {"format access", "format "},
         {"format access", "kind access"},
         {"entries 1000000", "entries -1"},
@@ -345,6 +370,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hash_is_xxh64),
         cmocka_unit_test(test_filter_has_all_keys_and_few_others),
+        cmocka_unit_test(test_parts_of_a_filter_are_apart),
         cmocka_unit_test(test_empty_filter_has_nothing),
         cmocka_unit_test(test_header_is_read_back),
         cmocka_unit_test(test_header_with_any_damage_is_refused),
