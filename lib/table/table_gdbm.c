@@ -28,8 +28,7 @@
  */
 #define MAX_HANDLES 4u
 /*
- * Of 4 KiB each. A map of a million entries has ten thousand: more of them in memory answer few questions more, and push what all
- * questions need out of the processor's cache. The kernel has the file in memory anyway.
+ * Of 4 KiB each. A large map has ten thousand: more of them answer few questions more, and push out what all questions need.
  */
 #define CACHE_BUCKETS 8u
 #define WAIT_SECONDS 5
@@ -195,7 +194,17 @@ static enum status fetch(const struct gdbm_table *table, struct handle *handle, 
 
 static enum status find_in_file(const struct gdbm_table *table, const char *key, size_t key_len,
                                 struct arena *arena, struct table_value *value_out)
-    __attribute__((noinline));
+{
+    struct handle handle;
+
+    if (!pool_take(table->pool, &handle)) {
+        return fail(table, arena, "all handles were busy for too long", value_out);
+    }
+    enum status status = fetch(table, &handle, key, key_len, arena, value_out);
+
+    pool_give(table->pool, handle);
+    return status;
+}
 
 static enum status gdbm_table_find(const struct table *base, const char *key, size_t key_len,
                                    struct arena *arena, struct table_value *value_out)
@@ -209,20 +218,6 @@ static enum status gdbm_table_find(const struct table *base, const char *key, si
         return STATUS_NOTFOUND;
     }
     return find_in_file(table, key, key_len, arena, value_out);
-}
-
-static enum status find_in_file(const struct gdbm_table *table, const char *key, size_t key_len,
-                                struct arena *arena, struct table_value *value_out)
-{
-    struct handle handle;
-
-    if (!pool_take(table->pool, &handle)) {
-        return fail(table, arena, "all handles were busy for too long", value_out);
-    }
-    enum status status = fetch(table, &handle, key, key_len, arena, value_out);
-
-    pool_give(table->pool, handle);
-    return status;
 }
 
 static bool gdbm_table_may_have(const struct table *base, const char *key, size_t key_len)
