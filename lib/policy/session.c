@@ -184,4 +184,11 @@ void session_reset_message(struct session *session)
     session->discard = verdict_continue();
     session->quarantine = verdict_continue();
     session->dropped = 0;
+    session->refusal = verdict_continue();
+    session->edits = (struct header_edits){0};
+}
+
+const struct header_edit *session_header_edits(const struct session *session)
+{
+    return session->edits.first;
 }

@@ -12,6 +12,7 @@
 #include "lib/base/arena.h"
 #include "lib/mail/netaddr.h"
 #include "lib/policy/config.h"
+#include "lib/policy/header_edit.h"
 #include "lib/policy/verdict.h"
 
 #include <stdbool.h>
@@ -81,6 +82,8 @@ struct session {
     struct verdict discard;    /* VERDICT_DISCARD if this message goes */
     struct verdict quarantine; /* VERDICT_QUARANTINE if this message is held; the last one wins */
     unsigned dropped;          /* recipients with VERDICT_DROP */
+    struct verdict refusal;    /* REJECT or TEMPFAIL by its headers; CONTINUE: none */
+    struct header_edits edits;
 };
 
 /* Is a feature in force for this session's listener? */
@@ -100,6 +103,9 @@ void session_connect(struct session *session, const struct session_client *clien
 
 /* Forgets the message: at MAIL, after the end of a message, at RSET (milter: abort). */
 void session_reset_message(struct session *session);
+
+/* What the header rules change or log, in the order of the headers; NULL: nothing. Lives as long as the message. */
+const struct header_edit *session_header_edits(const struct session *session);
 
 /* "OK", "FAIL", "TEMP", "FORGED". */
 const char *session_resolve_name(enum session_resolve resolve);

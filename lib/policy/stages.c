@@ -236,8 +236,35 @@ struct verdict stage_rcpt(struct session *session, const char *recipient, const 
     return verdict;
 }
 
+/* ---- the message ---- */
+
+struct verdict stage_header(struct session *session, const char *name, const char *value)
+{
+    arena_reset(session->scratch);
+    (void)name;
+    (void)value;
+    return verdict_continue();
+}
+
+struct verdict stage_eoh(struct session *session)
+{
+    arena_reset(session->scratch);
+    return session->refusal;
+}
+
+struct verdict stage_body(struct session *session, const void *chunk, size_t len)
+{
+    arena_reset(session->scratch);
+    (void)chunk;
+    (void)len;
+    return session->refusal;
+}
+
 struct verdict stage_eom(struct session *session)
 {
+    if (verdict_is_refusal(&session->refusal)) {
+        return session->refusal;
+    }
     if (session->dropped > 0 && session->dropped == session->recipients) {
         return (struct verdict){.kind = VERDICT_DISCARD, .reason = "compat_check"};
     }
