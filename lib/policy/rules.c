@@ -56,10 +56,7 @@ struct rules_result rules_apply(const struct access_match *match, const struct r
         result.verdict.kind = VERDICT_QUARANTINE;
         result.verdict.quarantine = match->action.quarantine;
         break;
-    case ACTION_FRIEND:
-    case ACTION_HATER:
-    case ACTION_SUBJECT:
-    case ACTION_TEMP:
+    default:
         result = rules_tempfail(reason);
         break;
     }
