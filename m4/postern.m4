@@ -176,6 +176,7 @@ postern $PACKAGE_VERSION
   GDBM                     $LIBGDBM_LIBS
   libConfuse               $LIBCONFUSE_LIBS
   jansson                  $LIBJANSSON_LIBS
+  PCRE2                    $LIBPCRE2_LIBS
   cmocka (unit tests)      $postern_cmocka
 
 _POSTERN_EOF
