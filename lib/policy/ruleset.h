@@ -51,6 +51,10 @@ struct ruleset_needs {
     bool mailer;          /* {rcpt_mailer} */
     bool quarantine;      /* the right to quarantine */
     bool drop_recipients; /* the right to take recipients out */
+    bool headers;         /* the fields of the message's header */
+    bool body;            /* the body, for the headers of its parts */
+    bool edit_headers;    /* the right to change, take out and insert fields */
+    bool add_recipients;  /* the right to add recipients; all of a message are kept */
 };
 struct ruleset_needs ruleset_needs(const struct ruleset *ruleset);
 

@@ -58,7 +58,9 @@ struct fake {
     const char *names[MACROS];
     const char *values[MACROS];
     unsigned count;
-    int reply_code; /* 0: none set */
+    unsigned headers; /* of this message */
+    unsigned silent;  /* what was negotiated */
+    int reply_code;   /* 0: none set */
     bool quarantined;
 };
 
@@ -99,7 +101,49 @@ static bool fake_drop(struct mfi *mfi, const char *recipient)
     return recipient != NULL;
 }
 
-static const struct mfi_ops fake_ops = {fake_macro, fake_set_reply, fake_quarantine, fake_drop};
+static bool fake_add_recipient(struct mfi *mfi, const char *recipient)
+{
+    (void)mfi;
+    FUZZ_REQUIRE(strpbrk(recipient, "\r\n<>") == NULL);
+    return true;
+}
+
+/* What is written behind a colon cannot end the field. */
+static void require_value(const char *value)
+{
+    FUZZ_REQUIRE(value[0] != '\0' && strchr(value, '\r') == NULL);
+    for (const char *end = strchr(value, '\n'); end != NULL; end = strchr(end + 1, '\n')) {
+        FUZZ_REQUIRE(end[1] == ' ' || end[1] == '\t');
+    }
+}
+
+static bool fake_change_header(struct mfi *mfi, const char *name, unsigned occurrence,
+                               const char *value)
+{
+    FUZZ_REQUIRE(occurrence > 0 && occurrence <= fake_of(mfi)->headers && name[0] != '\0');
+    if (value != NULL) {
+        require_value(value);
+    }
+    return true;
+}
+
+static bool fake_insert_header(struct mfi *mfi, unsigned index, const char *name, const char *value)
+{
+    FUZZ_REQUIRE(index > 0 && index <= fake_of(mfi)->headers + 8);
+    FUZZ_REQUIRE(name[0] != '\0' && strpbrk(name, ": \r\n\t") == NULL);
+    require_value(value);
+    return true;
+}
+
+static const struct mfi_ops fake_ops = {
+    .macro = fake_macro,
+    .set_reply = fake_set_reply,
+    .quarantine = fake_quarantine,
+    .drop = fake_drop,
+    .add_recipient = fake_add_recipient,
+    .change_header = fake_change_header,
+    .insert_header = fake_insert_header,
+};
 
 /* ---- set-up ---- */
 
