@@ -344,6 +344,25 @@ static struct rules_result relay_denied(struct session *session)
     return (struct rules_result){.verdict = verdict_refuse(config->relay, "relay")};
 }
 
+enum status relay_rules_client_relays(struct session *session, bool *relays_out)
+{
+    enum status status = relay_rules_client_trusted(session, relays_out);
+
+    if (status != STATUS_OK || *relays_out) {
+        return status;
+    }
+    enum answer answer = ask_address(session);
+
+    if (answer == ANSWER_NO) {
+        answer = ask_sender(session);
+    }
+    if (answer == ANSWER_NO && session->resolve == RESOLVE_OK) {
+        answer = ask_name(session);
+    }
+    *relays_out = answer == ANSWER_YES;
+    return answer == ANSWER_UNKNOWN ? STATUS_TEMPFAIL : STATUS_OK;
+}
+
 /* What the client is says whether it may relay. `unknown`: the recipient could not be judged. */
 static struct rules_result check_client(struct session *session, bool unknown)
 {

@@ -32,4 +32,10 @@ struct relay_result relay_rules_check(struct session *session, const struct cano
  */
 enum status relay_rules_client_trusted(struct session *session, bool *trusted_out);
 
+/*
+ * May this client relay, whoever the recipient is: by its address, its name, its sender (relay_local_from, relay_mail_from),
+ * its login or certificate? What everybody may (promiscuous_relay) does not count. STATUS_OK, or STATUS_TEMPFAIL: it cannot be known.
+ */
+enum status relay_rules_client_relays(struct session *session, bool *relays_out);
+
 #endif
