@@ -25,10 +25,9 @@ void prefilter_free(struct prefilter **prefilter)
     *prefilter = NULL;
 }
 
-void prefilter_start(struct prefilter *prefilter, struct prefilter *previous)
+void prefilter_start(struct prefilter *prefilter)
 {
     (void)prefilter;
-    (void)previous;
 }
 
 void prefilter_wait(struct prefilter *prefilter)
