@@ -332,6 +332,10 @@ static bool parse_postfix(const struct verb *verb, const char *text, struct aren
     if (verb->kind == ACTION_REJECT && *text != '\0') {
         action_out->kind = ACTION_ERROR;
         action_out->reply = action_reply_of_text(text, 550, "5.7.1", arena);
+        if (action_reply_has_code(text)) {
+            out->text = "the reply code is sent as text, as Postfix does";
+            out->hint = "write 550 5.7.1 text without REJECT, or REJECT 5.7.1 text";
+        }
     } else if (defers) {
         action_out->reply = action_reply_of_text(*text == '\0' ? "Access denied" : text, 450,
                                                  "4.7.1", arena);

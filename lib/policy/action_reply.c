@@ -124,9 +124,10 @@ struct reply action_reply_of_text(const char *text, int code, const char *dsn, s
     char *own = arena_strndup(arena, text, word);
     const char *rest = reply_clean(arena, text + word + strspn(text + word, " \t"));
 
+    rest = *rest == '\0' ? "Access denied" : rest;
     if (code < 500) {
         own[0] = '4'; /* the reply code wins */
         return reply_make(code, own, rest);
     }
-    return reply_make(*own == '4' ? 450 : code, own, rest);
+    return reply_make(*own == '4' ? 451 : code, own, rest);
 }

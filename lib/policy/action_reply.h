@@ -27,7 +27,7 @@ bool action_reply_parse_error(char *text, struct arena *arena, struct reply *rep
 bool action_reply_parse_temp(char *text, struct arena *arena, struct reply *reply_out,
                              struct action_problem *out);
 
-/* Postfix's `text` or `D.S.N text`: with `code` and `dsn` unless the text says otherwise; a D.S.N of class 4 makes it 450. */
+/* Postfix's `text` or `D.S.N text`: with `code` and `dsn` unless the text says otherwise; a D.S.N of class 4 makes it 451. */
 struct reply action_reply_of_text(const char *text, int code, const char *dsn, struct arena *arena);
 
 #endif
