@@ -119,7 +119,7 @@ static const char *insert(const struct header_edit *edit, struct mfi *mfi,
                           const struct message_edits_mta *mta, const char *value)
 {
     if (!mfi->ops->insert_header(mfi, mta->first_index + edit->position, edit->new_name, value)) {
-        return "the MTA does not insert headers";
+        return "a header cannot be inserted";
     }
     return NULL;
 }
@@ -131,7 +131,7 @@ static const char *change(const struct header_edit *edit, struct mfi *mfi,
     bool keeps_name = edit->kind == HEADER_EDIT_REPLACE && strcmp(edit->name, edit->new_name) == 0;
 
     if (!mfi->ops->change_header(mfi, edit->name, edit->occurrence, keeps_name ? value : NULL)) {
-        return "the MTA does not change headers";
+        return "a header cannot be changed";
     }
     if (edit->kind == HEADER_EDIT_REPLACE && !keeps_name) {
         return insert(edit, mfi, mta, value);

@@ -36,8 +36,10 @@ struct fake_mfi {
     bool refuse_add;
     bool refuse_change;
     bool refuse_insert;
-    int calls;                  /* of the functions that change a message */
-    char call[FAKE_CALLS][160]; /* "change NAME 1: VALUE", "delete NAME 1", "insert 3 NAME: VALUE", "add ADDRESS" */
+    int calls; /* of the functions that change a message */
+    char call
+        [FAKE_CALLS]
+        [160]; /* "change NAME 1: VALUE", "delete NAME 1", "insert 3 NAME: VALUE", "add ADDRESS" */
     struct mfi_request request;
 };
 
@@ -118,8 +120,8 @@ static bool fake_change_header(struct mfi *mfi, const char *name, unsigned occur
 
 static bool fake_insert_header(struct mfi *mfi, unsigned index, const char *name, const char *value)
 {
-    (void)snprintf(fake_next_call(mfi), sizeof(((struct fake_mfi *)mfi)->call[0]), "insert %u %s:%s",
-                   index, name, value);
+    (void)snprintf(fake_next_call(mfi), sizeof(((struct fake_mfi *)mfi)->call[0]),
+                   "insert %u %s:%s", index, name, value);
     return !((struct fake_mfi *)mfi)->refuse_insert;
 }
 
