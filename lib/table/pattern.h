@@ -45,7 +45,7 @@ void pattern_engine_free(struct pattern_engine **engine);
 
 /*
  * Why patterns are not compiled to machine code ("no memory may be both written and executed"), for one line of a log; NULL:
- * they are, or there was no pattern yet. They match the same either way, but slower.
+ * they are. They match the same either way, but slower.
  */
 const char *pattern_engine_notice(const struct pattern_engine *engine);
 

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct prefilter;
 struct table_regex;
 
 /*
@@ -35,8 +36,18 @@ const char *table_regex_file(const struct table_regex *table);
 /* Rules with a result, keyword rules included. */
 size_t table_regex_count(const struct table_regex *table);
 
+/* Bits of the client words that any `if client` of the file names; 0: none. */
+unsigned table_regex_client_words(const struct table_regex *table);
+
 /* One line for a log at load, or NULL: why patterns are slower here than they could be (no machine code). */
 const char *table_regex_notice(const struct table_regex *table);
+
+/*
+ * Has what makes large tables fast compiled in the background; for a daemon, once for each table, by one thread. Without it all matches the
+ * same, more slowly. The prefilter is for its numbers (prefilter_stats).
+ */
+void table_regex_prepare(struct table_regex *table);
+struct prefilter *table_regex_prefilter(const struct table_regex *table);
 
 /* Warns of what is legal but surely not meant: patterns that may explode, rules that can never be reached. For `check`. */
 void table_regex_lint(const struct table_regex *table, struct diag *diag);
