@@ -1,55 +1,55 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "lib/table/prefilter.h"
+#include "lib/table/prefilter_database.h"
 
-#include "lib/base/xalloc.h"
+/* configure found no library. */
 
-#include <stdlib.h>
-
-struct prefilter {
-    size_t patterns;
-};
-
-struct prefilter *prefilter_new(const struct prefilter_pattern *patterns, size_t count)
+const char *prefilter_database_engine(void)
 {
-    struct prefilter *prefilter = xcalloc(1, sizeof(*prefilter));
-
-    for (size_t i = 0; i < count; i++) {
-        prefilter->patterns += patterns[i].text != NULL;
-    }
-    return prefilter;
-}
-
-void prefilter_free(struct prefilter **prefilter)
-{
-    free(*prefilter);
-    *prefilter = NULL;
-}
-
-void prefilter_start(struct prefilter *prefilter)
-{
-    (void)prefilter;
-}
-
-void prefilter_wait(struct prefilter *prefilter)
-{
-    (void)prefilter;
-}
-
-uint64_t *prefilter_scan(struct prefilter *prefilter, const char *subject, size_t len)
-{
-    (void)prefilter;
-    (void)subject;
-    (void)len;
     return NULL;
 }
 
-void prefilter_give_back(struct prefilter *prefilter, uint64_t **words)
+struct prefilter_database *prefilter_database_compile(struct prefilter_expression *expressions,
+                                                      size_t count, const atomic_bool *stop,
+                                                      struct strbuf *why)
 {
-    (void)prefilter;
-    *words = NULL;
+    (void)expressions;
+    (void)count;
+    (void)stop;
+    (void)why;
+    return NULL;
 }
 
-void prefilter_stats(const struct prefilter *prefilter, struct prefilter_stats *stats_out)
+void prefilter_database_free(struct prefilter_database **database)
 {
-    *stats_out = (struct prefilter_stats){.patterns = prefilter->patterns};
+    *database = NULL;
+}
+
+struct prefilter_database_scratch *prefilter_database_scratch_new(
+    const struct prefilter_database *database)
+{
+    (void)database;
+    return NULL;
+}
+
+void prefilter_database_scratch_free(struct prefilter_database_scratch **scratch)
+{
+    *scratch = NULL;
+}
+
+bool prefilter_database_scan(const struct prefilter_database *database,
+                             struct prefilter_database_scratch *scratch, const char *folded,
+                             size_t len, uint64_t *may_match)
+{
+    (void)database;
+    (void)scratch;
+    (void)folded;
+    (void)len;
+    (void)may_match;
+    return false;
+}
+
+size_t prefilter_database_bytes(const struct prefilter_database *database)
+{
+    (void)database;
+    return 0;
 }
