@@ -128,7 +128,9 @@ static struct regex_node *quantified(struct parser *parser, struct regex_node *n
         repeat->first = node;
         node = repeat;
         /* Lazy or possessive: it matches no more for that. Behind a blank it is taken for one quantifier more. */
-        (void)(regex_input_take(&parser->input, "?") || regex_input_take(&parser->input, "+"));
+        if (!regex_input_take(&parser->input, "?")) {
+            repeat->atomic = regex_input_take(&parser->input, "+");
+        }
     }
     return NULL;
 }
@@ -240,6 +242,16 @@ static struct regex_node *parse_letters(struct parser *parser)
     return body;
 }
 
+static struct regex_node *parse_atomic_group(struct parser *parser)
+{
+    struct regex_node *body = parse_group_body(parser);
+
+    if (body != NULL) {
+        body->atomic = true;
+    }
+    return body;
+}
+
 /* Behind the `(`. */
 static struct regex_node *parse_group(struct parser *parser)
 {
@@ -249,9 +261,11 @@ static struct regex_node *parse_group(struct parser *parser)
     if (!regex_input_take(&parser->input, "?")) {
         return parse_group_body(parser);
     }
-    if (regex_input_take(&parser->input, ":") || regex_input_take(&parser->input, "|") ||
-        regex_input_take(&parser->input, ">")) {
+    if (regex_input_take(&parser->input, ":") || regex_input_take(&parser->input, "|")) {
         return parse_group_body(parser);
+    }
+    if (regex_input_take(&parser->input, ">")) {
+        return parse_atomic_group(parser);
     }
     if (regex_input_take(&parser->input, "=") || regex_input_take(&parser->input, "!") ||
         regex_input_take(&parser->input, "<=") || regex_input_take(&parser->input, "<!")) {
