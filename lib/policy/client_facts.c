@@ -33,12 +33,17 @@ static bool is_logged_in(const struct session *session)
     return *session->login.authen != '\0' && strcasecmp(session->login.type, "ANONYMOUS") != 0;
 }
 
+unsigned client_facts_known(const struct session *session)
+{
+    return (is_local(session) ? CLIENT_LOCAL : 0u) |
+           (is_logged_in(session) ? CLIENT_AUTHENTICATED : 0u);
+}
+
 enum status client_facts_ask(struct session *session, unsigned *facts_out)
 {
     bool relays = false;
     enum status status = relay_rules_client_relays(session, &relays);
 
-    *facts_out = (is_local(session) ? CLIENT_LOCAL : 0u) |
-                 (is_logged_in(session) ? CLIENT_AUTHENTICATED : 0u) | (relays ? CLIENT_RELAY : 0u);
+    *facts_out = client_facts_known(session) | (relays ? CLIENT_RELAY : 0u);
     return status;
 }

@@ -18,6 +18,9 @@ enum client_fact {
 /* "local", "authenticated", "relay", NULL: in the order of the bits, for a struct regex_dialect. */
 extern const char *const client_facts_words[];
 
+/* Of the first two, those that hold: this can always be known. */
+unsigned client_facts_known(const struct session *session);
+
 /* All that hold of the session's client now. STATUS_OK, or STATUS_TEMPFAIL: it cannot be known (a map cannot be read). */
 enum status client_facts_ask(struct session *session, unsigned *facts_out);
 

@@ -1,15 +1,48 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/policy/header_edit.h"
 
+#include <string.h>
+
 static const char *copy_of(struct arena *arena, const char *text)
 {
     return text == NULL ? NULL : arena_strdup(arena, text);
 }
 
+static size_t length_of(const char *text)
+{
+    return text == NULL ? 0 : strlen(text);
+}
+
+bool header_edit_is_log(const struct header_edit *edit)
+{
+    return edit->kind == HEADER_EDIT_INFO || edit->kind == HEADER_EDIT_WARN;
+}
+
+/* Counts it in, if there is room for it. */
+static bool take_room(struct header_edits *edits, const struct header_edit *edit)
+{
+    size_t bytes = length_of(edit->name) + length_of(edit->new_name) + length_of(edit->value);
+
+    if (header_edit_is_log(edit)) {
+        if (edits->logs >= HEADER_EDIT_MAX_LOGS) {
+            edits->unlogged++;
+            return false;
+        }
+        edits->logs++;
+        return true;
+    }
+    if (edits->count >= HEADER_EDIT_MAX || bytes > HEADER_EDIT_MAX_BYTES - edits->bytes) {
+        return false;
+    }
+    edits->count++;
+    edits->bytes += bytes;
+    return true;
+}
+
 bool header_edit_append(struct header_edits *edits, struct arena *arena,
                         const struct header_edit *edit)
 {
-    if (edits->count >= HEADER_EDIT_MAX) {
+    if (!take_room(edits, edit)) {
         return false;
     }
     struct header_edit *copy = arena_alloc(arena, sizeof(*copy));
@@ -18,8 +51,11 @@ bool header_edit_append(struct header_edits *edits, struct arena *arena,
     copy->name = copy_of(arena, edit->name);
     copy->new_name = copy_of(arena, edit->new_name);
     copy->value = copy_of(arena, edit->value);
-    copy->subject = copy_of(arena, edit->subject);
     copy->rule.key = copy_of(arena, edit->rule.key);
+    if (edit->subject != NULL) {
+        copy->subject = arena_strndup(arena, edit->subject,
+                                      strnlen(edit->subject, HEADER_EDIT_MAX_SUBJECT));
+    }
     copy->next = NULL;
     if (edits->last == NULL) {
         edits->first = copy;
@@ -27,7 +63,6 @@ bool header_edit_append(struct header_edits *edits, struct arena *arena,
         edits->last->next = copy;
     }
     edits->last = copy;
-    edits->count++;
     return true;
 }
 

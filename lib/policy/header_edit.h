@@ -14,8 +14,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Changes of one message: what a client sends must not make more. With more the message is refused. */
+/* What one message may have changed: a client must not make more, whatever it sends. */
 #define HEADER_EDIT_MAX 1000u
+#define HEADER_EDIT_MAX_BYTES (1024u * 1024u)
+#define HEADER_EDIT_MAX_LOGS 100u    /* INFO and WARN; the rest is counted */
+#define HEADER_EDIT_MAX_SUBJECT 256u /* bytes of a header that are kept for the log */
 
 enum header_edit_kind {
     HEADER_EDIT_DELETE,        /* take the field out */
@@ -52,10 +55,19 @@ struct header_edit {
 struct header_edits {
     const struct header_edit *first;
     struct header_edit *last;
-    size_t count;
+    size_t count;    /* of changes */
+    size_t bytes;    /* of their texts */
+    size_t logs;     /* INFO and WARN */
+    size_t unlogged; /* of these, beyond HEADER_EDIT_MAX_LOGS */
 };
 
-/* Appends a copy that lives in `arena`, strings included. False, with nothing done, if there are too many. */
+/* Does it change nothing, and is only to be logged? */
+bool header_edit_is_log(const struct header_edit *edit);
+
+/*
+ * Appends a copy that lives in `arena`, strings included. False, with nothing done but counting: there are too many; the message
+ * must then be refused, unless it is only to be logged.
+ */
 bool header_edit_append(struct header_edits *edits, struct arena *arena,
                         const struct header_edit *edit);
 

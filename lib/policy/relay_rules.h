@@ -20,11 +20,12 @@ struct relay_result {
 };
 
 /*
- * The relay decision of postern-access(5). `mailer` is the MTA's {rcpt_mailer}, or NULL: it can prove the
+ * The relay decision of postern-access(5). `permitted`: a To: pattern says RELAY, which is worth as much as RELAY for its
+ * domain. `mailer` is the MTA's {rcpt_mailer}, or NULL: it can prove the
  * recipient local, never the contrary.
  */
 struct relay_result relay_rules_check(struct session *session, const struct canonical *recipient,
-                                      const char *mailer);
+                                      bool permitted, const char *mailer);
 
 /*
  * Did the client log in with a mechanism that the configuration trusts, or show a certificate that may relay? Not STATUS_OK:

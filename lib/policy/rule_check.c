@@ -7,6 +7,7 @@
 #include "lib/policy/access_map.h"
 #include "lib/policy/action.h"
 #include "lib/policy/classes.h"
+#include "lib/policy/header_rules.h"
 #include "lib/policy/keyindex.h"
 #include "lib/policy/relay_check.h"
 #include "lib/table/linereader.h"
@@ -332,6 +333,16 @@ static void check_maps(struct check *check)
     }
 }
 
+static void check_headers(const struct config *config, struct diag *diag)
+{
+    struct header_rules *rules = header_rules_load(config, diag);
+
+    if (rules != NULL) {
+        header_rules_lint(rules, diag);
+    }
+    header_rules_free(&rules);
+}
+
 void rule_check_all(const struct config *config, struct diag *diag)
 {
     struct classes *classes = classes_load(config, diag);
@@ -342,6 +353,7 @@ void rule_check_all(const struct config *config, struct diag *diag)
     keyindex_init(&index);
     check_maps(&check);
     keyindex_fini(&index);
+    check_headers(config, diag);
     relay_check_config(config, diag);
     if (!config_has_anywhere(config, FEATURE_ACCEPT_UNRESOLVABLE_DOMAINS)) {
         diag_report(

@@ -65,6 +65,11 @@ struct rules_result rules_apply(const struct access_match *match, const struct r
     return result;
 }
 
+bool rules_decided(const struct rules_result *result)
+{
+    return result->accepted || result->verdict.kind != VERDICT_CONTINUE;
+}
+
 void rules_note(const struct session *session, const char *text)
 {
     if (session->trace != NULL && session->trace->note != NULL) {

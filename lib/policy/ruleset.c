@@ -3,6 +3,9 @@
 
 #include "lib/base/xalloc.h"
 #include "lib/policy/classes.h"
+#include "lib/policy/client_facts.h"
+#include "lib/policy/header_rules.h"
+#include "lib/policy/regex_patterns.h"
 #include "lib/table/table_fail.h"
 #include "lib/table/table_gdbm.h"
 
@@ -17,6 +20,8 @@ struct base {
     atomic_uint references;
     struct config *config;
     struct classes *classes;
+    struct regex_patterns *regex;
+    struct header_rules *headers;
 };
 
 /* A compiled map, and which file it was when it was opened. */
@@ -42,6 +47,8 @@ static void base_unref(struct base *base)
     if (base == NULL || atomic_fetch_sub(&base->references, 1) != 1) {
         return;
     }
+    regex_patterns_free(&base->regex);
+    header_rules_free(&base->headers);
     classes_free(&base->classes);
     config_free(&base->config);
     free(base);
@@ -55,8 +62,10 @@ static struct base *base_load(const char *path, struct diag *diag)
     base->config = config_load(path, diag);
     if (base->config != NULL) {
         base->classes = classes_load(base->config, diag);
+        base->regex = regex_patterns_load(base->config->regex, diag);
+        base->headers = header_rules_load(base->config, diag);
     }
-    if (base->classes == NULL) {
+    if (base->classes == NULL || base->regex == NULL || base->headers == NULL) {
         base_unref(base);
         return NULL;
     }
@@ -208,9 +217,19 @@ const struct table *ruleset_spammers(const struct ruleset *ruleset)
     return ruleset->spammers.table;
 }
 
+const struct regex_patterns *ruleset_regex(const struct ruleset *ruleset)
+{
+    return ruleset->base->regex;
+}
+
 const struct classes *ruleset_classes(const struct ruleset *ruleset)
 {
     return ruleset->base->classes;
+}
+
+const struct header_rules *ruleset_headers(const struct ruleset *ruleset)
+{
+    return ruleset->base->headers;
 }
 
 static bool any_daemon_requires_auth(const struct config *config)
@@ -226,10 +245,11 @@ static bool any_daemon_requires_auth(const struct config *config)
 struct ruleset_needs ruleset_needs(const struct ruleset *ruleset)
 {
     const struct config *config = ruleset_config(ruleset);
+    const struct regex_patterns *regex = ruleset_regex(ruleset);
     bool relaying = config_controls_relaying(config);
     bool delayed = config_has_anywhere(config, FEATURE_DELAY_CHECKS);
 
-    return (struct ruleset_needs){
+    struct ruleset_needs needs = {
         .client_resolve = true, /* whether the client's name counts at all */
         /* Beside its own feature it tells a forged name from none, on an MTA without {client_resolve}. */
         .client_ptr = relaying || config_has_anywhere(config, FEATURE_USE_CLIENT_PTR) ||
@@ -237,10 +257,14 @@ struct ruleset_needs ruleset_needs(const struct ruleset *ruleset)
         .daemon_addr = true, /* the own literal is a local domain */
         .login = relaying || any_daemon_requires_auth(config) ||
                  config_has_anywhere(config, FEATURE_BLOCK_BAD_HELO) ||
-                 (delayed && config->trust_auth_mech.count > 0),
-        .certificate = relaying || delayed,
+                 (delayed && config->trust_auth_mech.count > 0) || regex->client != 0,
+        .certificate = relaying || delayed || (regex->client & CLIENT_RELAY) != 0,
         .mailer = relaying,
-        .quarantine = *config->access != '\0' || *config->spammers != '\0',
-        .drop_recipients = config_has_anywhere(config, FEATURE_COMPAT_CHECK),
+        .quarantine = regex->quarantines || *config->access != '\0' || *config->spammers != '\0',
+        .drop_recipients = regex->drops || config_has_anywhere(config, FEATURE_COMPAT_CHECK),
+        .edit_headers = regex->edits,
+        .add_recipients = regex->adds_recipients,
     };
+    header_rules_needs(ruleset_headers(ruleset), &needs);
+    return needs;
 }

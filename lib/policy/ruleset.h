@@ -15,7 +15,8 @@
 
 struct ruleset;
 struct table;
-struct table_regex;
+struct header_rules;
+struct regex_patterns;
 struct classes;
 
 /*
@@ -36,9 +37,10 @@ struct ruleset *ruleset_ref(struct ruleset *ruleset);
 void ruleset_unref(struct ruleset **ruleset);
 
 const struct config *ruleset_config(const struct ruleset *ruleset);
-const struct table *ruleset_access(const struct ruleset *ruleset);      /* NULL: none configured */
-const struct table *ruleset_spammers(const struct ruleset *ruleset);    /* NULL: none configured */
-const struct table_regex *ruleset_regex(const struct ruleset *ruleset); /* NULL: none configured */
+const struct table *ruleset_access(const struct ruleset *ruleset);   /* NULL: none configured */
+const struct table *ruleset_spammers(const struct ruleset *ruleset); /* NULL: none configured */
+const struct regex_patterns *ruleset_regex(const struct ruleset *ruleset); /* never NULL */
+const struct header_rules *ruleset_headers(const struct ruleset *ruleset); /* never NULL */
 const struct classes *ruleset_classes(const struct ruleset *ruleset);
 
 /* What the MTA must tell for this ruleset's decisions, beyond arguments, {j} and the queue id. */

@@ -12,12 +12,14 @@
 #include "lib/base/arena.h"
 #include "lib/mail/netaddr.h"
 #include "lib/policy/config.h"
+#include "lib/policy/effects.h"
 #include "lib/policy/header_edit.h"
 #include "lib/policy/verdict.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
+struct header_state;
 struct ruleset;
 struct trace;
 
@@ -84,6 +86,10 @@ struct session {
     unsigned dropped;          /* recipients with VERDICT_DROP */
     struct verdict refusal;    /* REJECT or TEMPFAIL by its headers; CONTINUE: none */
     struct header_edits edits;
+    struct header_state *headers;   /* NULL: none seen yet */
+    struct effects effects;         /* of the stage that runs now; scratch */
+    struct effects connect_effects; /* of the connection */
+    struct effects message_effects; /* of connection and MAIL; no edits: these are in `edits` */
 };
 
 /* Is a feature in force for this session's listener? */

@@ -60,7 +60,7 @@ void site_conf_exactly(const struct site *site, const char *text);
 /*
  * Writes a postern.conf of the world of the golden sessions: own name mx.home.example, class w
  * local.example and [192.0.2.1], class R partner.test and 203.0.113, class m home.example; access and spammers
- * are files of the site. `more` comes behind, so it overrides.
+ * are files of the site, and so are regex, header_checks and mime_header_checks if they were written before. `more` comes behind, so it overrides.
  */
 void site_conf(const struct site *site, const char *more);
 
@@ -87,7 +87,10 @@ struct trace_log {
     struct strbuf text;
 };
 
-/* Lines "  TABLE KEY", "  TABLE KEY = VALUE (FILE:LINE)", "  TABLE KEY cannot be read", "  note: TEXT". */
+/*
+ * Lines "  TABLE KEY", "  TABLE KEY = VALUE (FILE:LINE)", "  TABLE KEY cannot be read", "  note: TEXT"; of patterns "  TABLE KEY = VALUE (FILE:LINE)
+ * PATTERN 0=CAPTURE 1=CAPTURE" and "  TABLE KEY cannot be known: WHY (FILE:LINE) PATTERN".
+ */
 void trace_log_init(struct trace_log *log);
 void trace_log_fini(struct trace_log *log);
 
