@@ -341,7 +341,8 @@ void regex_search(const struct table_regex *table, const struct regex_query *que
     };
 
     *match_out = (struct regex_match){.status = STATUS_NOTFOUND, .result = "", .why = ""};
-    search.words = prefilter_scan(table->prefilter, query->subject, query->len);
+    search.words = query->linear ? NULL
+                                 : prefilter_scan(table->prefilter, query->subject, query->len);
     if (search.words != NULL && table->decoded != NULL && query->decoded != NULL) {
         search.decoded_words = prefilter_scan(table->prefilter, query->decoded, query->decoded_len);
         if (search.decoded_words == NULL) {

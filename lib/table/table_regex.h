@@ -83,6 +83,7 @@ struct regex_query {
     size_t decoded_len;
     struct arena *arena;             /* what is found lives there */
     struct regex_observer *observer; /* NULL: nobody */
+    bool linear; /* ask each pattern, without the prefilter: the same result, for tests and measurements */
 };
 
 struct regex_match {
