@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ctl/explain.h"
 
+#include "ctl/ctl.h"
+
 #include "lib/base/strbuf.h"
 #include "lib/policy/ruleset.h"
 #include "lib/policy/stages.h"
@@ -18,33 +20,10 @@ struct collector {
     json_t *notes;
 };
 
-/* What clients send need not be UTF-8, and JSON must be: other bytes become \xNN. */
-static json_t *text_of(const char *text)
-{
-    json_t *value = json_string(text);
-
-    if (value != NULL) {
-        return value;
-    }
-    struct strbuf clean;
-
-    strbuf_init(&clean);
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < 0x80) {
-            strbuf_append_char(&clean, *text);
-        } else {
-            strbuf_appendf(&clean, "\\x%02x", (unsigned char)*text);
-        }
-    }
-    value = json_string(clean.data);
-    strbuf_fini(&clean);
-    return value;
-}
-
 static void set_text(json_t *object, const char *key, const char *text)
 {
     if (text != NULL) {
-        json_object_set_new(object, key, text_of(text));
+        json_object_set_new(object, key, ctl_json_text(text));
     }
 }
 
@@ -57,7 +36,7 @@ static json_t *captures_of(const struct trace_lookup *lookup)
         const struct regex_capture *capture = &lookup->captures[i];
 
         json_array_append_new(captures,
-                              capture->text == NULL ? json_null() : text_of(capture->text));
+                              capture->text == NULL ? json_null() : ctl_json_text(capture->text));
     }
     return captures;
 }
@@ -109,7 +88,7 @@ static void on_note(struct trace *trace, const char *text)
     set_text(entry, "text", text);
     add_step(collector, "note", entry);
     json_decref(entry);
-    json_array_append_new(collector->notes, text_of(text));
+    json_array_append_new(collector->notes, ctl_json_text(text));
 }
 
 static json_t *reply_object(const struct reply *reply)
