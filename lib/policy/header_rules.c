@@ -21,7 +21,7 @@ struct keyword_rules {
 struct header_rules {
     struct table_regex *own;  /* NULL: none configured */
     struct table_regex *mime; /* likewise; may be the same table */
-    bool ask_client;
+    unsigned client;
     struct keyword_rules keywords[CLIENTS]; /* by what holds of the client */
     const char **names;                     /* that they ask for; a NULL behind them */
 };
@@ -177,8 +177,8 @@ struct header_rules *header_rules_load(const struct config *config, struct diag 
         rules->mime = table_regex_open("mime_header_checks", config->mime_header_checks,
                                        &header_rules_mime_dialect, diag);
     }
-    rules->ask_client = (rules->own != NULL && table_regex_client_words(rules->own) != 0) ||
-                        (rules->mime != NULL && table_regex_client_words(rules->mime) != 0);
+    rules->client = (rules->own == NULL ? 0 : table_regex_client_words(rules->own)) |
+                    (rules->mime == NULL ? 0 : table_regex_client_words(rules->mime));
     find_keywords(rules);
     if (diag->errors != errors) {
         header_rules_free(&rules);
@@ -244,9 +244,9 @@ const char *const *header_rules_names(const struct header_rules *rules)
     return rules->names;
 }
 
-bool header_rules_ask_client(const struct header_rules *rules)
+unsigned header_rules_client(const struct header_rules *rules)
 {
-    return rules->ask_client;
+    return rules->client;
 }
 
 /* ---- what the MTA must give ---- */
@@ -316,10 +316,8 @@ void header_rules_needs(const struct header_rules *rules, struct ruleset_needs *
         table_needs(tables[i], needs);
     }
     needs->body = needs->body || header_rules_mime(rules) != NULL;
-    if (rules->ask_client) {
-        needs->login = true;
-        needs->certificate = true;
-    }
+    needs->login = needs->login || (rules->client & (CLIENT_AUTHENTICATED | CLIENT_RELAY)) != 0;
+    needs->certificate = needs->certificate || (rules->client & CLIENT_RELAY) != 0;
 }
 
 /* ---- doubts ---- */

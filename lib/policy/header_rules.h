@@ -35,8 +35,8 @@ const struct table_regex *header_rules_mime(const struct header_rules *rules);
 /* The tables that there are, each once; returns how many. */
 size_t header_rules_tables(const struct header_rules *rules, struct table_regex *tables_out[2]);
 
-/* Do rules of the table depend on the client? */
-bool header_rules_ask_client(const struct header_rules *rules);
+/* What of the client rules depend on: bits of enum client_fact. */
+unsigned header_rules_client(const struct header_rules *rules);
 
 /* Adds what the MTA must give and allow for these rules. */
 void header_rules_needs(const struct header_rules *rules, struct ruleset_needs *needs);

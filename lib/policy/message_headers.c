@@ -28,7 +28,8 @@ static struct header_state *state_of(struct session *session)
         headers->session = session;
         headers->own = header_rules_own(rules);
         headers->mime = header_rules_mime(rules);
-        headers->client_known = !header_rules_ask_client(rules);
+        headers->client = client_facts_known(session);
+        headers->client_known = (header_rules_client(rules) & CLIENT_RELAY) == 0;
         for (const char *const *name = header_rules_names(rules); *name != NULL; name++) {
             header_names_expect(&headers->names, session->message, *name);
         }

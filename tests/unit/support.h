@@ -131,8 +131,9 @@ const char *scene_keys(struct scene *scene);
  *   connect NAME [ADDRESS] RESOLVE ptr=PTR      (all but the address may be missing; a second one is another session)
  *   helo NAME            auth MECHANISM USER    (who is logged in at the next mail)
  *   mail <a@b>           rcpt <c@d>             eom            reset
+ *   header Name: value   eoh                    body TEXT      ("\n", "\t", "\\" as in C)
  *
- * As in real life no rcpt reaches the filter without an accepted mail, and no eom without an accepted rcpt: "-> not reached".
+ * Behind eom stand the edits of header rules. As in real life no rcpt reaches the filter without an accepted mail, and no header and no eom without an accepted rcpt: "-> not reached".
  */
 void scene_play(struct scene *scene, const char *lines, bool with_lookups, struct strbuf *out);
 
