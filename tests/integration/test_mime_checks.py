@@ -185,6 +185,7 @@ def test_next_message_begins_anew(site, postern):
 
 
 def test_client_that_leaves_in_the_body(site, postern):
+    before = len(postern.entries())
     with site.client() as client:
         assert client.mail("s@neutral.test").ok
         assert client.rcpt("joe@local.example").ok
@@ -193,4 +194,4 @@ def test_client_that_leaves_in_the_body(site, postern):
     subject = unique("after")
     assert send(site, subject, body="x").code == 250
     site.wait_delivered(subject)
-    assert postern.entries(action="tempfail", stage="eom") == []
+    assert [entry["action"] for entry in postern.entries()[before:]] == ["accept"]
