@@ -427,3 +427,24 @@ bool action_parse_pattern(enum action_table table, const char *text, struct aren
     }
     return done;
 }
+
+bool action_may_be_pattern(enum action_table table, const char *text, bool varies,
+                           struct arena *arena, struct action *action_out,
+                           struct action_problem *problem_out)
+{
+    static const char *const matched[] = {"x@x.example", "X: x"};
+    int verb = (int)strcspn(text, " \t");
+
+    if (action_parse_pattern(table, text, arena, action_out, problem_out)) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(matched) / sizeof(matched[0]) && varies; i++) {
+        const char *other = arena_printf(arena, "%.*s %s", verb, text, matched[i]);
+
+        if (text[verb] != '\0' && action_parse_pattern(table, other, arena, action_out, NULL)) {
+            *problem_out = (struct action_problem){NULL, NULL};
+            return true;
+        }
+    }
+    return false;
+}

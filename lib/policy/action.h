@@ -74,6 +74,14 @@ enum action_table { ACTION_OF_REGEX, ACTION_OF_HEADERS };
 bool action_parse_pattern(enum action_table table, const char *text, struct arena *arena,
                           struct action *action_out, struct action_problem *problem_out);
 
+/*
+ * Could it be the right-hand side of a pattern, "x" standing for each $n? True also for "BCC $1", which is no address with "x" but may
+ * become one.
+ */
+bool action_may_be_pattern(enum action_table table, const char *text, bool varies,
+                           struct arena *arena, struct action *action_out,
+                           struct action_problem *problem_out);
+
 /* Is it "DISCARD:text", as Compat: entries may write it? The text is for people: it means DISCARD. */
 bool action_is_discard_with_text(const char *text);
 

@@ -78,8 +78,8 @@ static bool check_result(const struct regex_result *result, struct diag *diag)
     bool good = result->verb_varies; /* who writes so is told when it happens */
 
     if (!good) {
-        good = action_parse_pattern(ACTION_OF_REGEX, without_text(result->text, result->tags),
-                                    arena, &action, &problem);
+        good = action_may_be_pattern(ACTION_OF_REGEX, without_text(result->text, result->tags),
+                                     result->varies, arena, &action, &problem);
         if (problem.text != NULL) {
             diag_report(diag, good ? DIAG_WARNING : DIAG_ERROR, result->file, result->line,
                         problem.hint, "%s", problem.text);

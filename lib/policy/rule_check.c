@@ -9,6 +9,7 @@
 #include "lib/policy/classes.h"
 #include "lib/policy/header_rules.h"
 #include "lib/policy/keyindex.h"
+#include "lib/policy/regex_check.h"
 #include "lib/policy/relay_check.h"
 #include "lib/table/linereader.h"
 #include "lib/table/mapline.h"
@@ -353,6 +354,7 @@ void rule_check_all(const struct config *config, struct diag *diag)
     keyindex_init(&index);
     check_maps(&check);
     keyindex_fini(&index);
+    regex_check(config, diag);
     check_headers(config, diag);
     relay_check_config(config, diag);
     if (!config_has_anywhere(config, FEATURE_ACCEPT_UNRESOLVABLE_DOMAINS)) {

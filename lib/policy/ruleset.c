@@ -54,6 +54,24 @@ static void base_unref(struct base *base)
     free(base);
 }
 
+/* One line, however many tables there are: the whole process may do it or not. */
+static void report_notice(const struct base *base, struct diag *diag)
+{
+    struct table_regex *tables[3] = {base->regex->table};
+    size_t count = 1 + header_rules_tables(base->headers, tables + 1);
+
+    for (size_t i = 0; i < count; i++) {
+        const char *notice = tables[i] == NULL ? NULL : table_regex_notice(tables[i]);
+
+        if (notice != NULL) {
+            diag_report(diag, DIAG_WARNING, table_regex_file(tables[i]), 0,
+                        "they match the same, but slower; see postern-regex(5)",
+                        "patterns are not compiled to machine code: %s", notice);
+            return;
+        }
+    }
+}
+
 static struct base *base_load(const char *path, struct diag *diag)
 {
     struct base *base = xcalloc(1, sizeof(*base));
@@ -69,6 +87,7 @@ static struct base *base_load(const char *path, struct diag *diag)
         base_unref(base);
         return NULL;
     }
+    report_notice(base, diag);
     return base;
 }
 
