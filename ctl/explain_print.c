@@ -11,11 +11,15 @@ static const char *get(const json_t *object, const char *key)
     return text == NULL ? "" : text;
 }
 
-/* What clients send must not steer the reader's terminal. */
+/* What clients send must not steer the reader's terminal. A folded header is shown in one line. */
 static void put(const char *text)
 {
     for (; *text != '\0'; text++) {
-        putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+        if (*text == '\n') {
+            printf("\\n");
+        } else {
+            putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+        }
     }
 }
 
