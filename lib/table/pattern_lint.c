@@ -3,11 +3,10 @@
 
 #include "lib/table/pattern_lint.h"
 
+#include "lib/base/arena.h"
 #include "lib/base/xalloc.h"
-#include "lib/table/byteset.h"
-#include "lib/table/pattern.h"
+#include "lib/table/regex_tree.h"
 
-#include <ctype.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,17 +16,17 @@
  * from a position back to itself in two ways: by an edge that two repetitions made, or by two paths that part and meet again.
  */
 #define MAX_POSITIONS 192u
-#define MAX_DEPTH 250u
 #define MAX_STEPS 20000000u
 /* A repetition with a bound is as good as one without from here on. */
 #define MANY 10u
 #define SHOWN_MAX 60
+#define SET_SIZE 32u
 
 struct positions {
     uint64_t words[MAX_POSITIONS / 64];
 };
 
-/* A part of a pattern: where it can begin and end. */
+/* A part of a pattern: at which positions it can begin and end. */
 struct fragment {
     bool nullable;
     struct positions first;
@@ -35,26 +34,18 @@ struct fragment {
 };
 
 struct lint {
-    const char *text;
-    const char *at;
-    const char *end;
-    bool is_extended;
-    bool gave_up;
-    bool collects; /* inside of a repetition: positions and edges are noted */
-    unsigned depth;
-    const char *bad; /* the repetition that may explode; NULL: none yet */
-    size_t bad_len;
-
+    bool parts_and_meets; /* two ways were found at once */
+    bool is_full;         /* there are more positions than fit: nothing is known */
     unsigned count;
-    struct byteset sets[MAX_POSITIONS];
-    unsigned char edges[MAX_POSITIONS][MAX_POSITIONS]; /* number of ways */
-    unsigned char seen[MAX_POSITIONS][MAX_POSITIONS];  /* FORWARD, BACKWARD */
+    unsigned char sets[MAX_POSITIONS][SET_SIZE];
+    unsigned char edges[MAX_POSITIONS][MAX_POSITIONS]; /* number of ways, up to 2 */
+    unsigned char seen[MAX_POSITIONS][MAX_POSITIONS];  /* enum direction */
     uint16_t queue[MAX_POSITIONS * MAX_POSITIONS];
 };
 
 enum direction { FORWARD = 1, BACKWARD = 2 };
 
-static void parse_alternatives(struct lint *lint, struct fragment *out);
+static struct fragment build(struct lint *lint, const struct regex_node *node);
 
 /* ---- fragments ---- */
 
@@ -72,7 +63,7 @@ static void add_all(struct positions *set, const struct positions *other)
 
 static void connect(struct lint *lint, const struct positions *from, const struct positions *to)
 {
-    for (unsigned i = 0; lint->collects && i < lint->count; i++) {
+    for (unsigned i = 0; i < lint->count; i++) {
         for (unsigned j = 0; is_in(from, i) && j < lint->count; j++) {
             if (is_in(to, j) && lint->edges[i][j] < 2) {
                 lint->edges[i][j]++;
@@ -81,102 +72,193 @@ static void connect(struct lint *lint, const struct positions *from, const struc
     }
 }
 
-static struct fragment empty_fragment(void)
-{
-    return (struct fragment){.nullable = true};
-}
-
 /* A fragment that is one byte of the set. */
-static struct fragment one_byte(struct lint *lint, const struct byteset *set)
+static struct fragment one_byte(struct lint *lint, const unsigned char *set)
 {
     struct fragment out = {.nullable = false};
 
-    if (!lint->collects) {
-        return out;
-    }
     if (lint->count == MAX_POSITIONS) {
-        lint->gave_up = true;
+        lint->is_full = true;
         return out;
     }
     unsigned position = lint->count++;
 
-    lint->sets[position] = *set;
-    byteset_fold(&lint->sets[position]);
-    out.first.words[position / 64] |= (uint64_t)1 << (position % 64);
+    memcpy(lint->sets[position], set, SET_SIZE);
+    memset(lint->edges[position], 0, sizeof(lint->edges[position]));
+    for (unsigned i = 0; i < position; i++) {
+        lint->edges[i][position] = 0;
+    }
+    out.first.words[position / 64] = (uint64_t)1 << (position % 64);
     out.last = out.first;
     return out;
 }
 
-static void append(struct lint *lint, struct fragment *out, const struct fragment *next)
+static struct fragment any_byte(struct lint *lint)
 {
-    connect(lint, &out->last, &next->first);
-    if (out->nullable) {
-        add_all(&out->first, &next->first);
-    }
-    if (next->nullable) {
-        add_all(&out->last, &next->last);
-    } else {
-        out->last = next->last;
-    }
-    out->nullable = out->nullable && next->nullable;
+    unsigned char all[SET_SIZE];
+
+    memset(all, 0xff, sizeof(all));
+    return one_byte(lint, all);
 }
 
-/* What is matched as a whole and never taken apart again: one position of all that it can hold, which repeats itself. */
-static void make_atomic(struct lint *lint, unsigned from, struct fragment *out)
+static struct fragment build_sequence(struct lint *lint, const struct regex_node *node)
 {
-    struct byteset all = {{0}};
+    struct fragment out = {.nullable = true};
 
-    if (!lint->collects || from >= lint->count) {
-        return;
+    for (const struct regex_node *child = node->first; child != NULL; child = child->next) {
+        struct fragment next = build(lint, child);
+
+        connect(lint, &out.last, &next.first);
+        if (out.nullable) {
+            add_all(&out.first, &next.first);
+        }
+        if (next.nullable) {
+            add_all(&out.last, &next.last);
+        } else {
+            out.last = next.last;
+        }
+        out.nullable = out.nullable && next.nullable;
     }
+    return out;
+}
+
+static struct fragment build_choice(struct lint *lint, const struct regex_node *node)
+{
+    struct fragment out = {.nullable = false};
+
+    for (const struct regex_node *child = node->first; child != NULL; child = child->next) {
+        struct fragment branch = build(lint, child);
+
+        add_all(&out.first, &branch.first);
+        add_all(&out.last, &branch.last);
+        out.nullable = out.nullable || branch.nullable;
+    }
+    return out;
+}
+
+static bool is_loop(const struct regex_node *node)
+{
+    return node->kind == REGEX_NODE_REPEAT && node->most >= MANY;
+}
+
+/* What is matched as a whole and never taken apart again: one position of all bytes that it can hold. */
+static struct fragment as_one(struct lint *lint, unsigned from, bool nullable)
+{
+    unsigned char all[SET_SIZE] = {0};
+
     for (unsigned i = from; i < lint->count; i++) {
-        byteset_add_all(&all, &lint->sets[i]);
-        memset(lint->edges[i], 0, sizeof(lint->edges[i]));
+        for (size_t j = 0; j < SET_SIZE; j++) {
+            all[j] |= lint->sets[i][j];
+        }
     }
-    for (unsigned i = 0; i < lint->count; i++) {
-        memset(lint->edges[i] + from, 0, lint->count - from);
-    }
-    lint->count = from;
-    bool nullable = out->nullable;
+    bool is_empty = from == lint->count;
 
-    *out = one_byte(lint, &all);
-    out->nullable = nullable;
+    lint->count = from;
+    struct fragment out = is_empty ? (struct fragment){.nullable = true} : one_byte(lint, all);
+
+    out.nullable = nullable;
+    return out;
+}
+
+static struct fragment build(struct lint *lint, const struct regex_node *node)
+{
+    unsigned from = lint->count;
+    struct fragment out = {.nullable = true};
+
+    switch (node->kind) {
+    case REGEX_NODE_SET:
+        return one_byte(lint, node->set);
+    case REGEX_NODE_ANYTHING:
+        out = any_byte(lint);
+        out.nullable = true;
+        return out;
+    case REGEX_NODE_START:
+        return out;
+    case REGEX_NODE_SEQUENCE:
+        out = build_sequence(lint, node);
+        break;
+    case REGEX_NODE_CHOICE:
+        out = build_choice(lint, node);
+        break;
+    case REGEX_NODE_REPEAT:
+        out = build(lint, node->first);
+        if (is_loop(node)) {
+            connect(lint, &out.last, &out.first);
+        }
+        out.nullable = out.nullable || node->least == 0;
+        break;
+    }
+    return node->atomic ? as_one(lint, from, out.nullable) : out;
 }
 
 /* ---- the automaton of one repetition ---- */
 
-/* The pairs of positions that the same text can reach from (or that it can lead to) a position paired with itself. */
+/* Of bytes beyond ASCII the tree only knows that there may be some. */
+static bool overlap(const struct lint *lint, unsigned a, unsigned b)
+{
+    for (size_t i = 0; i < SET_SIZE / 2; i++) {
+        if ((lint->sets[a][i] & lint->sets[b][i]) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_edge(const struct lint *lint, enum direction direction, unsigned from, unsigned to)
+{
+    return (direction == FORWARD ? lint->edges[from][to] : lint->edges[to][from]) != 0;
+}
+
+/* Can one more byte bring both to the same position? */
+static bool meet(const struct lint *lint, unsigned a, unsigned b)
+{
+    for (unsigned i = 0; i < lint->count; i++) {
+        if (lint->edges[a][i] != 0 && lint->edges[b][i] != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Goes on from the pair a, b. Returns the new end of the queue. */
+static size_t spread_pair(struct lint *lint, enum direction direction, unsigned a, unsigned b,
+                          size_t end)
+{
+    for (unsigned i = 0; i < lint->count; i++) {
+        for (unsigned j = 0; has_edge(lint, direction, a, i) && j < lint->count; j++) {
+            if (has_edge(lint, direction, b, j) && (lint->seen[i][j] & direction) == 0 &&
+                overlap(lint, i, j)) {
+                lint->seen[i][j] |= (unsigned char)direction;
+                lint->queue[end++] = (uint16_t)(i * MAX_POSITIONS + j);
+                lint->parts_and_meets |= i != j && meet(lint, i, j);
+            }
+        }
+    }
+    return end;
+}
+
+/*
+ * Marks the pairs of positions that one text can lead to, from any position paired with itself (or back to one). False: that took
+ * too long.
+ */
 static bool spread(struct lint *lint, enum direction direction)
 {
     size_t begin = 0;
     size_t end = 0;
-    size_t steps = 0;
 
     for (unsigned i = 0; i < lint->count; i++) {
         lint->seen[i][i] |= (unsigned char)direction;
         lint->queue[end++] = (uint16_t)(i * MAX_POSITIONS + i);
     }
     while (begin < end) {
-        unsigned a = lint->queue[begin] / MAX_POSITIONS;
-        unsigned b = lint->queue[begin++] % MAX_POSITIONS;
+        unsigned pair = lint->queue[begin++];
 
-        for (unsigned i = 0; i < lint->count; i++) {
-            if ((direction == FORWARD ? lint->edges[a][i] : lint->edges[i][a]) == 0) {
-                continue;
-            }
-            for (unsigned j = 0; j < lint->count; j++) {
-                if ((direction == FORWARD ? lint->edges[b][j] : lint->edges[j][b]) == 0 ||
-                    (lint->seen[i][j] & direction) != 0 ||
-                    !byteset_overlaps(&lint->sets[i], &lint->sets[j])) {
-                    continue;
-                }
-                lint->seen[i][j] |= (unsigned char)direction;
-                lint->queue[end++] = (uint16_t)(i * MAX_POSITIONS + j);
-            }
-            steps += lint->count;
-            if (steps > MAX_STEPS) {
-                return false;
-            }
+        end = spread_pair(lint, direction, pair / MAX_POSITIONS, pair % MAX_POSITIONS, end);
+        if (lint->parts_and_meets) {
+            return true;
+        }
+        if (begin * lint->count * lint->count > MAX_STEPS) {
+            return false;
         }
     }
     return true;
@@ -192,8 +274,12 @@ static bool is_ambiguous(struct lint *lint)
         }
         memset(lint->seen[i], 0, sizeof(lint->seen[i]));
     }
-    if (!spread(lint, FORWARD) || !spread(lint, BACKWARD)) {
+    lint->parts_and_meets = false;
+    if (!spread(lint, FORWARD)) {
         return false;
+    }
+    if (lint->parts_and_meets || !spread(lint, BACKWARD)) {
+        return lint->parts_and_meets;
     }
     for (unsigned i = 0; i < lint->count; i++) {
         for (unsigned j = 0; j < lint->count; j++) {
@@ -205,352 +291,44 @@ static bool is_ambiguous(struct lint *lint)
     return false;
 }
 
-/* ---- reading ---- */
+/* ---- all repetitions ---- */
 
-static bool give_up(struct lint *lint)
+/* The innermost repetition that may explode; NULL: there is none. */
+static const struct regex_node *find_bad(struct lint *lint, const struct regex_node *node)
 {
-    lint->gave_up = true;
-    return false;
-}
+    for (const struct regex_node *child = node->first; child != NULL; child = child->next) {
+        const struct regex_node *bad = find_bad(lint, child);
 
-/* Behind a `(?` or `(`: what kind of group it is. False: gave up. */
-static bool read_group_kind(struct lint *lint, bool *is_atomic, bool *is_assertion, bool *is_flags)
-{
-    const char *at = lint->at;
-
-    *is_atomic = *is_assertion = *is_flags = false;
-    if (at == lint->end || *at == '*') {
-        return give_up(lint);
-    }
-    if (*at != '?') {
-        return true;
-    }
-    at++;
-    size_t left = (size_t)(lint->end - at);
-
-    if (left == 0) {
-        return give_up(lint);
-    }
-    if (strchr(":|>=!", *at) != NULL) {
-        *is_atomic = *at == '>';
-        *is_assertion = *at == '=' || *at == '!';
-        lint->at = at + 1;
-        return true;
-    }
-    if (*at == '<' && left > 1 && (at[1] == '=' || at[1] == '!')) {
-        *is_assertion = true;
-        lint->at = at + 2;
-        return true;
-    }
-    if (*at == '<' || *at == '\'' || (*at == 'P' && left > 1 && at[1] == '<')) {
-        const char *close = memchr(at + 2, *at == '\'' ? '\'' : '>', left - 2);
-
-        lint->at = close == NULL ? lint->end : close + 1;
-        return close != NULL || give_up(lint);
-    }
-    size_t letters = 0;
-
-    while (letters < left && strchr("imsnUJ^-", at[letters]) != NULL && at[letters] != '\0') {
-        letters++;
-    }
-    if (letters == left || (at[letters] != ':' && at[letters] != ')')) {
-        return give_up(lint); /* calls, conditions, comments, (?x) */
-    }
-    *is_flags = at[letters] == ')';
-    lint->at = at + letters + (*is_flags ? 0 : 1);
-    return true;
-}
-
-static void parse_group(struct lint *lint, struct fragment *out)
-{
-    bool is_atomic;
-    bool is_assertion;
-    bool is_flags;
-    unsigned from = lint->count;
-    bool collects = lint->collects;
-
-    *out = empty_fragment();
-    if (!read_group_kind(lint, &is_atomic, &is_assertion, &is_flags)) {
-        return;
-    }
-    if (++lint->depth > MAX_DEPTH) {
-        (void)give_up(lint);
-        return;
-    }
-    if (!is_flags) {
-        lint->collects = collects && !is_assertion;
-        parse_alternatives(lint, out);
-        lint->collects = collects;
-    }
-    lint->depth--;
-    if (lint->at == lint->end || *lint->at != ')') {
-        (void)give_up(lint);
-        return;
-    }
-    lint->at++;
-    if (is_assertion) {
-        *out = empty_fragment();
-    } else if (is_atomic) {
-        make_atomic(lint, from, out);
-    }
-}
-
-/* Behind a backslash. */
-static void parse_escape(struct lint *lint, struct fragment *out)
-{
-    struct byteset set = {{0}};
-
-    if (lint->at == lint->end || strchr("QEcCKGkgN", *lint->at) != NULL) {
-        (void)give_up(lint);
-        return;
-    }
-    char c = *lint->at++;
-
-    if (strchr("bBAzZ", c) != NULL) {
-        return;
-    }
-    if (!isalnum((unsigned char)c)) {
-        byteset_add(&set, (unsigned char)c);
-    } else if (!byteset_add_escape(&set, c)) {
-        byteset_add_range(&set, 0, 255);
-        if (lint->at < lint->end && *lint->at == '{') {
-            const char *close = memchr(lint->at, '}', (size_t)(lint->end - lint->at));
-
-            lint->at = close == NULL ? lint->end : close + 1;
-        } else if (c == 'x') {
-            (void)give_up(lint);
-        } else {
-            while (isdigit((unsigned char)c) && lint->at < lint->end &&
-                   isdigit((unsigned char)*lint->at)) {
-                lint->at++;
-            }
+        if (bad != NULL) {
+            /* Repetitions right behind one another, a{2}+, stand at one place. */
+            return bad->end == 0 ? node : bad;
         }
     }
-    *out = one_byte(lint, &set);
-}
-
-static void parse_atom(struct lint *lint, struct fragment *out)
-{
-    struct byteset set = {{0}};
-    char c = *lint->at++;
-
-    *out = empty_fragment();
-    switch (c) {
-    case '(':
-        parse_group(lint, out);
-        return;
-    case '\\':
-        parse_escape(lint, out);
-        return;
-    case '^':
-    case '$':
-        return;
-    case '[': {
-        const char *behind = byteset_read_class(lint->at, lint->end, &set);
-
-        if (behind == NULL) {
-            (void)give_up(lint);
-            return;
-        }
-        lint->at = behind;
-        break;
-    }
-    case '.':
-        byteset_add_range(&set, 0, 255);
-        break;
-    default:
-        byteset_add(&set, (unsigned char)c);
-        break;
-    }
-    *out = one_byte(lint, &set);
-}
-
-/* A repetition, if there is one: its bounds, and whether it gives nothing back. */
-struct repetition {
-    unsigned least;
-    unsigned most; /* MANY: no bound, or a large one */
-    bool is_possessive;
-};
-
-/* The digits at *at, up to MANY. False: there are none. */
-static bool read_number(const struct lint *lint, const char **at, unsigned *number_out)
-{
-    const char *begin = *at;
-
-    *number_out = 0;
-    for (; *at < lint->end && isdigit((unsigned char)**at); ++*at) {
-        unsigned number = *number_out * 10 + (unsigned)(**at - '0');
-
-        *number_out = number < MANY ? number : MANY;
-    }
-    return *at > begin;
-}
-
-static bool read_braces(struct lint *lint, struct repetition *repetition)
-{
-    const char *at = lint->at + 1;
-
-    if (!read_number(lint, &at, &repetition->least)) {
-        return false;
-    }
-    repetition->most = repetition->least;
-    if (at < lint->end && *at == ',') {
-        at++;
-        if (!read_number(lint, &at, &repetition->most)) {
-            repetition->most = MANY;
-        }
-    }
-    if (at == lint->end || *at != '}') {
-        return false;
-    }
-    lint->at = at + 1;
-    return true;
-}
-
-static bool read_repetition(struct lint *lint, struct repetition *repetition)
-{
-    *repetition = (struct repetition){.most = MANY};
-    if (lint->at >= lint->end) {
-        return false;
-    }
-    switch (*lint->at) {
-    case '*':
-        lint->at++;
-        break;
-    case '+':
-        repetition->least = 1;
-        lint->at++;
-        break;
-    case '?':
-        repetition->most = 1;
-        lint->at++;
-        break;
-    case '{':
-        if (!read_braces(lint, repetition)) {
-            return false;
-        }
-        break;
-    default:
-        return false;
-    }
-    if (lint->at < lint->end && (*lint->at == '?' || *lint->at == '+')) {
-        repetition->is_possessive = *lint->at++ == '+';
-    }
-    return true;
-}
-
-/* Makes the automaton of what stands from `begin` on, which is repeated, and looks at it. */
-static void examine(struct lint *lint, const char *begin)
-{
-    const char *behind = lint->at;
-    struct fragment body;
-
-    for (unsigned i = 0; i < MAX_POSITIONS; i++) {
-        memset(lint->edges[i], 0, sizeof(lint->edges[i]));
+    if (!is_loop(node) || node->atomic || node->first->kind == REGEX_NODE_SET) {
+        return NULL;
     }
     lint->count = 0;
-    lint->collects = true;
-    lint->at = begin;
-    parse_atom(lint, &body);
-    if (!lint->gave_up) {
-        connect(lint, &body.last, &body.first);
-        if (is_ambiguous(lint)) {
-            lint->bad = begin;
-            lint->bad_len = (size_t)(behind - begin);
-        }
-    }
-    lint->collects = false;
-    lint->count = 0;
-    lint->at = behind;
-}
-
-static void parse_item(struct lint *lint, struct fragment *out)
-{
-    const char *begin = lint->at;
-    unsigned from = lint->count;
-    struct repetition repetition;
-
-    parse_atom(lint, out);
-    while (!lint->gave_up && lint->bad == NULL && read_repetition(lint, &repetition)) {
-        bool repeats = repetition.most >= MANY;
-
-        if (repeats && lint->collects) {
-            connect(lint, &out->last, &out->first);
-        } else if (repeats && !repetition.is_possessive && *begin == '(') {
-            examine(lint, begin);
-        }
-        out->nullable = out->nullable || repetition.least == 0;
-        if (repetition.is_possessive) {
-            make_atomic(lint, from, out);
-        }
-    }
-}
-
-/* Blanks and comments of the flag x. */
-static void skip_layout(struct lint *lint)
-{
-    while (lint->is_extended && lint->at < lint->end) {
-        if (isspace((unsigned char)*lint->at)) {
-            lint->at++;
-        } else if (*lint->at == '#') {
-            const char *newline = memchr(lint->at, '\n', (size_t)(lint->end - lint->at));
-
-            lint->at = newline == NULL ? lint->end : newline + 1;
-        } else {
-            return;
-        }
-    }
-}
-
-static void parse_alternatives(struct lint *lint, struct fragment *out)
-{
-    struct fragment alternative = empty_fragment();
-    bool is_first = true;
-
-    *out = empty_fragment();
-    for (;;) {
-        skip_layout(lint);
-        if (lint->gave_up || lint->bad != NULL) {
-            return;
-        }
-        bool is_end = lint->at >= lint->end || *lint->at == ')';
-
-        if (!is_end && *lint->at != '|') {
-            struct fragment item;
-
-            parse_item(lint, &item);
-            append(lint, &alternative, &item);
-            continue;
-        }
-        add_all(&out->first, &alternative.first);
-        add_all(&out->last, &alternative.last);
-        out->nullable = (!is_first && out->nullable) || alternative.nullable;
-        is_first = false;
-        alternative = empty_fragment();
-        if (is_end) {
-            return;
-        }
-        lint->at++;
-    }
+    lint->is_full = false;
+    (void)build(lint, node);
+    return !lint->is_full && is_ambiguous(lint) ? node : NULL;
 }
 
 bool pattern_lint(const char *text, size_t len, unsigned flags, struct strbuf *why)
 {
+    struct arena *arena = arena_new();
     struct lint *lint = xcalloc(1, sizeof(*lint));
-    struct fragment all;
+    const struct regex_node *tree = regex_tree_parse(text, len, flags, arena);
+    const struct regex_node *bad = tree == NULL ? NULL : find_bad(lint, tree);
 
-    lint->text = lint->at = text;
-    lint->end = text + len;
-    lint->is_extended = (flags & PATTERN_EXTENDED) != 0;
-    parse_alternatives(lint, &all);
-    bool is_bad = lint->bad != NULL;
+    if (bad != NULL) {
+        size_t bad_len = bad->end - bad->begin;
+        bool is_long = bad_len > SHOWN_MAX;
 
-    if (is_bad) {
-        bool is_long = lint->bad_len > SHOWN_MAX;
-
-        strbuf_appendf(why, "%.*s%s can match the same text in very many ways",
-                       is_long ? SHOWN_MAX : (int)lint->bad_len, lint->bad, is_long ? "..." : "");
+        strbuf_append_len(why, text + bad->begin, is_long ? SHOWN_MAX : bad_len);
+        strbuf_append(why, is_long ? "..." : "");
+        strbuf_append(why, " can match the same text in very many ways");
     }
     free(lint);
-    return is_bad;
+    arena_free(&arena);
+    return bad != NULL;
 }

@@ -40,10 +40,14 @@ static void begin_atom(struct translation *tr)
     tr->is_at_start = false;
 }
 
+static bool is_alnum(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
 static bool is_special(char c)
 {
-    return c > ' ' && c <= '~' && c != '_' &&
-           !((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'));
+    return c > ' ' && c <= '~' && c != '_' && !is_alnum(c);
 }
 
 static void append_literal(struct strbuf *out, char c)
@@ -105,6 +109,31 @@ static bool read_member(struct translation *tr, char *c_out)
     return true;
 }
 
+/* A character, or a range of them. */
+static bool add_members(struct translation *tr)
+{
+    char first;
+    char last;
+
+    if (!read_member(tr, &first)) {
+        return false;
+    }
+    append_literal(tr->out, first);
+    if (tr->at[0] != '-' || tr->at[1] == ']' || tr->at[1] == '\0') {
+        return true;
+    }
+    tr->at++;
+    if (!read_member(tr, &last)) {
+        return false;
+    }
+    if ((unsigned char)first > (unsigned char)last) {
+        return wrong(tr, "a range inside of [...] ends before it begins");
+    }
+    strbuf_append_char(tr->out, '-');
+    append_literal(tr->out, last);
+    return true;
+}
+
 /* Where a backslash is a character as any other. */
 static bool add_bracket(struct translation *tr)
 {
@@ -118,26 +147,11 @@ static bool add_bracket(struct translation *tr)
         tr->at++;
     }
     for (first = tr->at; *tr->at != ']' || tr->at == first;) {
-        char c;
+        bool is_class = tr->at[0] == '[' && tr->at[1] == ':';
 
-        if (tr->at[0] == '[' && tr->at[1] == ':') {
-            tr->at++;
-            if (!add_class(tr)) {
-                return false;
-            }
-            continue;
-        }
-        if (!read_member(tr, &c)) {
+        tr->at += is_class;
+        if (is_class ? !add_class(tr) : !add_members(tr)) {
             return false;
-        }
-        append_literal(tr->out, c);
-        if (tr->at[0] == '-' && tr->at[1] != ']' && tr->at[1] != '\0') {
-            tr->at++;
-            if (!read_member(tr, &c)) {
-                return false;
-            }
-            strbuf_append_char(tr->out, '-');
-            append_literal(tr->out, c);
         }
     }
     tr->at++;
@@ -159,13 +173,18 @@ static void wrap_atom(struct translation *tr)
     strbuf_append_char(tr->out, ')');
 }
 
-static void repeat(struct translation *tr, const char *how)
+/* `how` is `*`, `+`, `?` or an interval. */
+static bool repeat(struct translation *tr, const char *how)
 {
+    if (tr->is_repeated && tr->is_basic && (*how == '*' || *how == '{')) {
+        return wrong(tr, "two repetitions follow each other");
+    }
     if (tr->is_repeated) {
         wrap_atom(tr);
     }
     strbuf_append(tr->out, how);
     tr->is_repeated = true;
+    return true;
 }
 
 /* `*`, and `+` and `?` where they repeat; `tr->at` is behind it. */
@@ -174,8 +193,7 @@ static bool add_repetition(struct translation *tr, char c)
     char how[2] = {c, '\0'};
 
     if (tr->atom != NO_ATOM) {
-        repeat(tr, how);
-        return true;
+        return repeat(tr, how);
     }
     if (!tr->is_basic) {
         return wrong(tr, "there is nothing in front of a repetition that could be repeated");
@@ -230,9 +248,10 @@ static bool add_interval(struct translation *tr)
         strbuf_appendf(&text, "%lu", most);
     }
     strbuf_append_char(&text, '}');
-    repeat(tr, text.data);
+    bool is_right = repeat(tr, text.data);
+
     strbuf_fini(&text);
-    return true;
+    return is_right;
 }
 
 /* ---- groups ---- */
@@ -251,8 +270,12 @@ static bool open_group(struct translation *tr)
 
 static bool close_group(struct translation *tr)
 {
-    if (tr->depth == 0) {
+    if (tr->depth == 0 && tr->is_basic) {
         return wrong(tr, "a group is closed that was not opened");
+    }
+    if (tr->depth == 0) {
+        add_literal(tr, ')');
+        return true;
     }
     strbuf_append_char(tr->out, ')');
     tr->atom = tr->open[--tr->depth];
@@ -330,9 +353,18 @@ static bool add_escape(struct translation *tr)
     if (c >= '1' && c <= '9') {
         begin_atom(tr);
         strbuf_appendf(tr->out, "\\g{%c}", c);
-    } else if (!add_gnu_escape(tr, c)) {
-        add_literal(tr, c);
+        return true;
     }
+    if (add_gnu_escape(tr, c)) {
+        return true;
+    }
+    /* What regcomp() makes of them hangs on its flags; whoever writes \d means a digit. */
+    if (is_alnum(c)) {
+        strbuf_appendf(tr->why,
+                       "\\%c means nothing in a pattern of POSIX; write [0-9], [[:alpha:]]", c);
+        return false;
+    }
+    add_literal(tr, c);
     return true;
 }
 

@@ -3,9 +3,9 @@
 
 #include "lib/table/regex_template.h"
 
-#include <limits.h>
 #include <string.h>
 
+#define MAX_NUMBER 99999u /* more than any pattern has groups */
 #define NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 
 static enum status invalid(struct regex_piece *piece, const char *why)
@@ -81,7 +81,7 @@ bool regex_template_number(const struct regex_piece *piece, unsigned *number_out
         }
         unsigned digit = (unsigned)(piece->text[i] - '0');
 
-        number = number > (UINT_MAX - digit) / 10 ? UINT_MAX / 10 : number * 10 + digit;
+        number = number > MAX_NUMBER / 10 ? MAX_NUMBER : number * 10 + digit;
     }
     *number_out = number;
     return number > 0;

@@ -130,7 +130,8 @@ static char *read_pattern(struct regex_reader *reader, char *at, struct regex_li
     char delimiter = *at++;
 
     line->pattern = at;
-    while (*at != '\0' && *at != delimiter) {
+    /* A backslash is looked at first: it cannot be the delimiter. */
+    while (*at != '\0' && (*at == '\\' || *at != delimiter)) {
         at += *at == '\\' && at[1] != '\0' ? 2 : 1;
     }
     if (*at == '\0') {

@@ -11,6 +11,7 @@
 #define NEXT_LINE 0x85u
 
 struct parser {
+    const unsigned char *text;
     struct regex_input input;
     struct arena *arena;
     unsigned depth;
@@ -405,12 +406,15 @@ static struct regex_node *parse_sequence(struct parser *parser)
     bool understood = true;
 
     while (!sequence_ends(parser, &understood)) {
+        size_t begin = (size_t)(parser->input.at - parser->text);
         struct regex_node *item = parse_item(parser);
 
         item = item != NULL ? quantified(parser, item) : NULL;
         if (item == NULL) {
             return NULL;
         }
+        item->begin = begin;
+        item->end = (size_t)(parser->input.at - parser->text);
         *tail = item;
         tail = &item->next;
     }
@@ -440,6 +444,7 @@ const struct regex_node *regex_tree_parse(const char *text, size_t len, unsigned
 {
     struct parser parser = {
         .input = {(const unsigned char *)text, (const unsigned char *)text + len},
+        .text = (const unsigned char *)text,
         .arena = arena,
         .extended = (flags & PATTERN_EXTENDED) != 0,
         .multiline = (flags & PATTERN_MULTILINE) != 0,

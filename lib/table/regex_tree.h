@@ -31,6 +31,7 @@ struct regex_node {
     enum regex_node_kind kind;
     unsigned least, most;
     bool atomic; /* of a repetition or choice: PCRE2 does not go back into it once it has matched */
+    size_t begin, end;              /* of what stands in a sequence: its place in the text */
     const struct regex_node *first; /* child */
     const struct regex_node *next;  /* sibling */
     unsigned char set[32];          /* byte b is in: bit b % 8 of set[b / 8] */
