@@ -408,6 +408,20 @@ static bool parse_pattern(unsigned where, char *text, struct arena *arena,
     return unknown_value(where, text, arena, out);
 }
 
+/* Blanks at the end of a header are its own: `REPLACE Subject: [x] $1` where $1 is empty. */
+static void keep_end(const char *text, struct arena *arena, struct action *action)
+{
+    size_t len = strlen(text);
+    size_t end = len;
+
+    while (end > 0 && (text[end - 1] == ' ' || text[end - 1] == '\t')) {
+        end--;
+    }
+    if (end < len && (action->kind == ACTION_REPLACE || action->kind == ACTION_PREPEND)) {
+        action->text = arena_printf(arena, "%s%s", action->text, text + end);
+    }
+}
+
 bool action_parse_pattern(enum action_table table, const char *text, struct arena *arena,
                           struct action *action_out, struct action_problem *problem_out)
 {
@@ -421,6 +435,7 @@ bool action_parse_pattern(enum action_table table, const char *text, struct aren
         problem(&found, "an empty right-hand side", "write an action behind the pattern");
     } else {
         done = parse_pattern(where, copy, arena, action_out, &found);
+        keep_end(text, arena, action_out);
     }
     if (problem_out != NULL) {
         *problem_out = found;

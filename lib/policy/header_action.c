@@ -194,6 +194,15 @@ static struct verdict fail_rule(struct header_state *state, struct verdict verdi
     return refuse(state, failed);
 }
 
+static struct verdict refuse_by_rule(struct header_state *state, struct reply reply,
+                                     const struct verdict *found)
+{
+    struct verdict verdict = verdict_refuse(reply, found->reason);
+
+    verdict.rule = found->rule;
+    return refuse(state, verdict);
+}
+
 static struct verdict apply(struct header_state *state, const struct header_field *field,
                             const struct action *action, struct verdict verdict)
 {
@@ -204,20 +213,15 @@ static struct verdict apply(struct header_state *state, const struct header_fiel
         .rule = verdict.rule,
         .subject = field->text,
     };
-    struct reply reply = reply_make(550, "5.7.1", REJECTED);
-    const char *reason = verdict.reason;
 
     switch (action->kind) {
     case ACTION_OK:
     case ACTION_DUNNO:
         return verdict;
     case ACTION_ERROR:
-        reply = action->reply;
-        /* fall through */
+        return refuse_by_rule(state, action->reply, &verdict);
     case ACTION_REJECT:
-        verdict = verdict_refuse(reply, reason);
-        verdict.rule = edit.rule;
-        return refuse(state, verdict);
+        return refuse_by_rule(state, reply_make(550, "5.7.1", REJECTED), &verdict);
     case ACTION_DISCARD:
         verdict.kind = VERDICT_DISCARD;
         state->done = true;

@@ -54,33 +54,13 @@ static bool refuse(const struct regex_result *result, struct diag *diag, const c
     return false;
 }
 
-/*
- * Could a match make the text right? With "x" for what matches "BCC $1" has no address and "PREPEND $1" no header, and both may
- * mean something; "BCC nobody" never does.
- */
-static bool may_become_right(const struct regex_result *result, struct arena *arena,
-                             struct action *action)
-{
-    int len = (int)strcspn(result->text, " \t");
-
-    return result->varies &&
-           (action_parse_pattern(ACTION_OF_HEADERS,
-                                 arena_printf(arena, "%.*s x@x.example", len, result->text), arena,
-                                 action, NULL) ||
-            action_parse_pattern(ACTION_OF_HEADERS,
-                                 arena_printf(arena, "%.*s X: x", len, result->text), arena, action,
-                                 NULL));
-}
-
 static bool check_action(const struct regex_result *result, struct diag *diag, struct arena *arena)
 {
     struct action action;
     struct action_problem problem = {NULL, NULL};
 
-    if (!action_parse_pattern(ACTION_OF_HEADERS, result->text, arena, &action, &problem)) {
-        if (may_become_right(result, arena, &action)) {
-            return true;
-        }
+    if (!action_may_be_pattern(ACTION_OF_HEADERS, result->text, result->varies, arena, &action,
+                               &problem)) {
         return refuse(result, diag, problem.hint, problem.text);
     }
     if (result->keyword != NULL && wants_a_field(action.kind)) {
@@ -217,6 +197,11 @@ const struct table_regex *header_rules_mime(const struct header_rules *rules)
     return unless_empty(rules->mime);
 }
 
+bool header_rules_have_mime(const struct header_rules *rules)
+{
+    return rules->mime != NULL;
+}
+
 size_t header_rules_tables(const struct header_rules *rules, struct table_regex *tables_out[2])
 {
     size_t count = 0;
@@ -291,13 +276,14 @@ static void table_needs(const struct table_regex *table, struct ruleset_needs *n
     size_t at = 0;
 
     while (table_regex_next(table, &at, &view)) {
+        struct action_problem problem;
         struct action action;
 
         if (view.result == NULL) {
             continue;
         }
         arena_reset(arena);
-        if (action_parse_pattern(ACTION_OF_HEADERS, view.result, arena, &action, NULL)) {
+        if (action_may_be_pattern(ACTION_OF_HEADERS, view.result, true, arena, &action, &problem)) {
             add_needs(&action, needs);
         } else {
             add_all_needs(needs);

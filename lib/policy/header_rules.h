@@ -32,6 +32,12 @@ void header_rules_free(struct header_rules **rules);
 const struct table_regex *header_rules_own(const struct header_rules *rules);
 const struct table_regex *header_rules_mime(const struct header_rules *rules);
 
+/*
+ * Is mime_header_checks configured, perhaps with a file that holds no rule? Then the MIME headers of the message itself are
+ * asked for there, and nowhere else.
+ */
+bool header_rules_have_mime(const struct header_rules *rules);
+
 /* The tables that there are, each once; returns how many. */
 size_t header_rules_tables(const struct header_rules *rules, struct table_regex *tables_out[2]);
 

@@ -19,6 +19,7 @@ struct header_state {
     struct session *session;
     const struct table_regex *own;  /* header_checks; NULL: none */
     const struct table_regex *mime; /* mime_header_checks; NULL: none */
+    bool mime_apart; /* MIME headers are asked for in `mime` alone, even if that is NULL */
     struct header_names names;
     unsigned fields;
     size_t bytes;

@@ -28,6 +28,7 @@ static struct header_state *state_of(struct session *session)
         headers->session = session;
         headers->own = header_rules_own(rules);
         headers->mime = header_rules_mime(rules);
+        headers->mime_apart = header_rules_have_mime(rules);
         headers->client = client_facts_known(session);
         headers->client_known = (header_rules_client(rules) & CLIENT_RELAY) == 0;
         for (const char *const *name = header_rules_names(rules); *name != NULL; name++) {
@@ -146,10 +147,10 @@ struct verdict message_headers_field(struct session *session, const char *name, 
     headers->bytes += strlen(name) + strlen(value) + 2; /* a colon and a line end */
     if (headers->mime != NULL) {
         mime_scanner_own_header(&headers->scanner, name, value);
-        if (mime_scanner_is_mime_name(name)) {
-            table = headers->mime;
-            reason = MIME;
-        }
+    }
+    if (headers->mime_apart && mime_scanner_is_mime_name(name)) {
+        table = headers->mime;
+        reason = MIME;
     }
     if (table == NULL || is_done(headers)) {
         return verdict_continue();

@@ -236,6 +236,23 @@ static void test_no_rules_cost_nothing(void **state)
     play_fini(&play);
 }
 
+/* As in Postfix: a mime_header_checks of its own is asked for them even if it says nothing. */
+static void test_mime_headers_are_not_asked_for_twice(void **state)
+{
+    struct play play;
+
+    (void)state;
+    play_init(&play, "/^Content-Type: text/ REJECT\n/^Content-Foo:/ REJECT\n", "# nothing yet\n");
+    assert_int_equal(stage_header(&play.session, "Content-Type", " text/plain").kind,
+                     VERDICT_CONTINUE);
+    assert_int_equal(stage_header(&play.session, "Content-Foo", " text").kind, VERDICT_REJECT);
+    play_fini(&play);
+    play_init(&play, "/^Content-Type: text/ REJECT\n", NULL);
+    assert_int_equal(stage_header(&play.session, "Content-Type", " text/plain").kind,
+                     VERDICT_REJECT);
+    play_fini(&play);
+}
+
 /* ---- what the MTA is asked for ---- */
 
 struct needs_case {
@@ -425,6 +442,7 @@ int main(void)
         cmocka_unit_test(test_limit_of_a_pattern_is_a_temporary_failure),
         cmocka_unit_test(test_client_that_cannot_be_known_is_a_temporary_failure),
         cmocka_unit_test(test_no_rules_cost_nothing),
+        cmocka_unit_test(test_mime_headers_are_not_asked_for_twice),
         cmocka_unit_test(test_needs_are_what_the_rules_use),
         cmocka_unit_test(test_lint_warns_of_rules_that_cannot_do_what_was_meant),
         cmocka_unit_test(test_both_keys_may_name_one_file),
