@@ -138,6 +138,9 @@ void decision_log_message(struct decision_log *log, const struct session *sessio
     log_field(&log->line, "action",
               verdict->kind == VERDICT_CONTINUE ? "accept" : verdict_kind_name(verdict->kind));
     append_verdict(&log->line, verdict);
+    if (session->edits.unlogged > 0) {
+        log_field_uint(&log->line, "unlogged", (unsigned)session->edits.unlogged);
+    }
     log_line(log->logger, LOG_LEVEL_INFO, log->line.data);
 }
 
