@@ -88,7 +88,8 @@ static bool is_anchored(const char *pattern)
 /* "^[10.", its bracket and dot escaped: no name begins with a bracket. */
 static bool is_address_prefix(const char *pattern)
 {
-    return strncmp(pattern, "^\\[", 3) == 0 && strchr("?*{|", pattern[3]) == NULL;
+    return strncmp(pattern, "^\\[", 3) == 0 &&
+           (pattern[3] == '\0' || strchr("?*{|", pattern[3]) == NULL);
 }
 
 /* A domain that anybody can put before or behind the one that was meant. */

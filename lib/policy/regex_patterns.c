@@ -104,10 +104,11 @@ const struct regex_dialect regex_patterns_dialect = {
 static void note_needs(struct regex_patterns *patterns, const struct regex_view *view,
                        struct arena *arena)
 {
+    const char *text = without_text(view->result, view->tags);
     struct action action = {.kind = ACTION_OK};
-    bool varies = memchr(view->result, '$', strcspn(view->result, " \t:")) != NULL ||
-                  !action_parse_pattern(ACTION_OF_REGEX, without_text(view->result, view->tags),
-                                        arena, &action, NULL);
+    struct action_problem problem;
+    bool varies = memchr(text, '$', strcspn(text, " \t:")) != NULL ||
+                  !action_may_be_pattern(ACTION_OF_REGEX, text, true, arena, &action, &problem);
     bool redirects = varies || action.kind == ACTION_REDIRECT;
     bool drops = varies || action.kind == ACTION_DISCARD;
     bool relays = varies || action.kind == ACTION_RELAY;
