@@ -103,6 +103,7 @@ class Server(harness_postfix.Postfix):
             "local_header_rewrite_clients": "", "message_drop_headers": "", "smtpd_client_restrictions": "",
             "mydestination": "", "relay_domains": "", "smtpd_hard_error_limit": "1000000",
             "smtpd_soft_error_limit": "1000000", "smtpd_junk_command_limit": "1000000", "message_size_limit": "0",
+            "header_size_limit": "60000",  # Postfix's own limit as soon as there is a filter
             "smtpd_recipient_restrictions": f"check_recipient_access inline:{{{MARK}=REJECT}}",
         }
 
