@@ -13,14 +13,6 @@
 /* Bits of the bitmap that share a bucket: 2 to this. */
 #define BUCKET_SHIFT 3u
 
-uint32_t gram_read(const char *text, unsigned width)
-{
-    uint32_t gram = 0;
-
-    memcpy(&gram, text, width);
-    return gram;
-}
-
 static uint32_t hash(const struct gram_table *table, uint32_t gram)
 {
     return gram * UINT32_C(2654435761) >> table->shift;
@@ -78,35 +70,47 @@ void gram_table_fini(struct gram_table *table)
     *table = (struct gram_table){.count = 0};
 }
 
-static bool has_bit(const struct gram_table *table, uint32_t place)
+static uint32_t bit_at(const struct gram_table *table, uint32_t place)
 {
-    return (table->bitmap[place / 64] >> place % 64 & 1) != 0;
+    return (uint32_t)(table->bitmap[place / 64] >> place % 64 & 1);
 }
 
-/* Inlined for each width, so that a gram is one load. */
-static inline size_t next_place(const struct gram_table *table, const char *subject, size_t len,
-                                size_t at, unsigned width)
+/* Without a branch that depends on the text, since no processor can foretell it. Inlined for each width. */
+static inline size_t look(const struct gram_table *table, const char *subject, size_t from,
+                          size_t end, unsigned width, uint32_t *places)
 {
-    while (at + width <= len && !has_bit(table, hash(table, gram_read(subject + at, width)))) {
-        at++;
+    size_t count = 0;
+
+    for (size_t at = from; at < end; at++) {
+        places[count] = (uint32_t)at;
+        count += bit_at(table, hash(table, gram_read(subject + at, width)));
     }
-    return at;
+    return count;
 }
 
-bool gram_table_next(const struct gram_table *table, const char *subject, size_t len,
-                     struct gram_hit *hit)
+size_t gram_table_look(const struct gram_table *table, const char *subject, size_t len, size_t *at,
+                       uint32_t places_out[GRAM_TABLE_BLOCK])
 {
-    hit->at = table->width == 4 ? next_place(table, subject, len, hit->at, 4)
-                                : next_place(table, subject, len, hit->at, 3);
-    if (hit->at + table->width > len) {
-        return false;
-    }
-    hit->text = gram_read(subject + hit->at, table->width);
-    const uint32_t *bucket = &table->buckets[hash(table, hit->text) >> BUCKET_SHIFT];
+    size_t from = *at;
+    size_t end = len < table->width ? 0 : len - table->width + 1;
 
-    hit->first = table->grams + bucket[0];
-    hit->end = table->grams + bucket[1];
-    return true;
+    if (from >= end) {
+        *at = len;
+        return 0;
+    }
+    end = end - from > GRAM_TABLE_BLOCK ? from + GRAM_TABLE_BLOCK : end;
+    *at = end;
+    return table->width == 4 ? look(table, subject, from, end, 4, places_out)
+                             : look(table, subject, from, end, 3, places_out);
+}
+
+const struct gram *gram_table_find(const struct gram_table *table, uint32_t text,
+                                   const struct gram **end_out)
+{
+    const uint32_t *bucket = &table->buckets[hash(table, text) >> BUCKET_SHIFT];
+
+    *end_out = table->grams + bucket[1];
+    return table->grams + bucket[0];
 }
 
 size_t gram_table_bytes(const struct gram_table *table)

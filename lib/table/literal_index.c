@@ -1,54 +1,61 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/table/literal_index.h"
 
-#include "lib/base/strbuf.h"
 #include "lib/base/xalloc.h"
 #include "lib/table/gram_table.h"
-#include "lib/table/hash64.h"
+#include "lib/table/word_store.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/* In longer subjects a word that no pattern waits for is not looked for: PCRE2 is asked then. */
+#define LONG_SUBJECT 2048u
 #define GRAM 4u
 #define SHORT_GRAM 3u
 /* A multiple of the words, so that few of them share a counter. */
 #define COUNTERS_OF_WORD 64u
 
+/* A word of the store, by the same number. */
 struct literal {
-    uint32_t text; /* in index->texts */
     uint32_t len;
     uint32_t uses; /* clauses that name it */
     uint32_t gram; /* where the gram that is looked for lies in it */
     uint32_t first_waiting, waiting;
 };
 
-/* A pattern. Its clauses lie one after another in index->clauses: a count, then so many numbers of literals. */
+/*
+ * A pattern. Its clauses lie one after another in index->clauses: a count, then so many numbers of literals. That of its
+ * prefixes is of the same form, and may be empty.
+ */
 struct entry {
     uint32_t pattern;
-    uint32_t prefix, prefix_len; /* in index->texts */
+    uint32_t prefixes;
     uint32_t clauses, clause_count;
     uint32_t rarest; /* place of the clause that it waits for */
 };
 
+/* An entry that waits for a literal. */
+struct waiting {
+    uint32_t entry;
+    uint32_t prefix; /* its first bytes, or 0: most subjects begin with something else */
+};
+
 struct literal_index {
-    struct strbuf texts;
+    struct word_store words;
     struct literal *literals;
-    size_t literal_count;
     struct entry *entries;
     size_t entry_count;
     uint32_t *clauses;
     size_t clauses_used;
-    uint32_t *waiting; /* numbers of entries, by literal */
+    struct waiting *waiting; /* by literal */
     struct gram_table grams, short_grams;
-    uint32_t *slots; /* literals by hash, number + 1; only while it is filled */
-    size_t slot_count;
 };
 
 struct literal_index *literal_index_new(void)
 {
     struct literal_index *index = xcalloc(1, sizeof(*index));
 
-    strbuf_init(&index->texts);
+    word_store_init(&index->words);
     return index;
 }
 
@@ -57,12 +64,11 @@ void literal_index_free(struct literal_index **index)
     if (*index == NULL) {
         return;
     }
-    strbuf_fini(&(*index)->texts);
+    word_store_fini(&(*index)->words);
     free((*index)->literals);
     free((*index)->entries);
     free((*index)->clauses);
     free((*index)->waiting);
-    free((*index)->slots);
     gram_table_fini(&(*index)->grams);
     gram_table_fini(&(*index)->short_grams);
     free(*index);
@@ -78,63 +84,22 @@ static void *grown(void *memory, size_t count, size_t size)
                                       : memory;
 }
 
-static const char *text_of(const struct literal_index *index, const struct literal *literal)
+static const char *text_of(const struct literal_index *index, uint32_t literal)
 {
-    return index->texts.data + literal->text;
+    return word_store_text(&index->words, literal);
 }
 
-static size_t slot_of(const struct literal_index *index, const char *text, size_t len)
-{
-    size_t slot = (size_t)hash64(text, len, 0) & (index->slot_count - 1);
-
-    while (index->slots[slot] != 0) {
-        const struct literal *literal = &index->literals[index->slots[slot] - 1];
-
-        if (literal->len == len && memcmp(text_of(index, literal), text, len) == 0) {
-            break;
-        }
-        slot = (slot + 1) & (index->slot_count - 1);
-    }
-    return slot;
-}
-
-static void grow_slots(struct literal_index *index)
-{
-    if (index->literal_count * 2 < index->slot_count) {
-        return;
-    }
-    index->slot_count = index->slot_count > 0 ? index->slot_count * 2 : 64;
-    free(index->slots);
-    index->slots = xcalloc(index->slot_count, sizeof(*index->slots));
-    for (size_t i = 0; i < index->literal_count; i++) {
-        const struct literal *literal = &index->literals[i];
-
-        index->slots[slot_of(index, text_of(index, literal), literal->len)] = (uint32_t)i + 1;
-    }
-}
-
-static uint32_t add_text(struct literal_index *index, const struct regex_word *word)
-{
-    size_t at = index->texts.len;
-
-    strbuf_append_len(&index->texts, word->text, word->len);
-    return (uint32_t)at;
-}
-
-/* The number of the word, which is new or known. */
 static uint32_t add_literal(struct literal_index *index, const struct regex_word *word)
 {
-    grow_slots(index);
-    size_t slot = slot_of(index, word->text, word->len);
+    size_t before = index->words.count;
+    uint32_t literal = word_store_add(&index->words, word->text, word->len);
 
-    if (index->slots[slot] == 0) {
-        index->literals = grown(index->literals, index->literal_count, sizeof(*index->literals));
-        index->literals[index->literal_count++] = (struct literal){.text = add_text(index, word),
-                                                                   .len = (uint32_t)word->len};
-        index->slots[slot] = (uint32_t)index->literal_count;
+    if (literal == before) {
+        index->literals = grown(index->literals, before, sizeof(*index->literals));
+        index->literals[literal] = (struct literal){.len = (uint32_t)word->len};
     }
-    index->literals[index->slots[slot] - 1].uses++;
-    return index->slots[slot] - 1;
+    index->literals[literal].uses++;
+    return literal;
 }
 
 static void add_number(struct literal_index *index, uint32_t number)
@@ -143,32 +108,42 @@ static void add_number(struct literal_index *index, uint32_t number)
     index->clauses[index->clauses_used++] = number;
 }
 
-static void add_clause(struct literal_index *index, struct entry *entry,
-                       const struct regex_clause *clause)
+static void add_clause(struct literal_index *index, const struct regex_clause *clause)
 {
     add_number(index, (uint32_t)clause->count);
     for (size_t i = 0; i < clause->count; i++) {
         add_number(index, add_literal(index, &clause->words[i]));
     }
-    entry->clause_count++;
+}
+
+static bool can_be_looked_for(const struct regex_clause *clause)
+{
+    for (size_t i = 0; i < clause->count; i++) {
+        if (clause->words[i].len < REGEX_NEEDS_MIN_WORD) {
+            return false;
+        }
+    }
+    return clause->count > 0;
 }
 
 bool literal_index_add(struct literal_index *index, uint32_t pattern,
                        const struct regex_needs *needs)
 {
     struct entry entry = {.pattern = pattern,
-                          .prefix_len = (uint32_t)needs->prefix.len,
-                          .clauses = (uint32_t)index->clauses_used};
+                          .prefixes = (uint32_t)index->clauses_used,
+                          .clause_count = (uint32_t)needs->count};
 
-    if (needs->count == 0 && needs->prefix.len < REGEX_NEEDS_MIN_WORD) {
+    if (needs->count == 0 && !can_be_looked_for(&needs->prefixes)) {
         return false;
     }
-    entry.prefix = add_text(index, &needs->prefix);
+    add_clause(index, &needs->prefixes);
+    entry.clauses = (uint32_t)index->clauses_used;
     for (size_t i = 0; i < needs->count; i++) {
-        add_clause(index, &entry, &needs->clauses[i]);
+        add_clause(index, &needs->clauses[i]);
     }
     if (needs->count == 0) {
-        add_clause(index, &entry, &(struct regex_clause){&needs->prefix, 1});
+        entry.clauses = entry.prefixes;
+        entry.clause_count = 1;
     }
     index->entries = grown(index->entries, index->entry_count, sizeof(*index->entries));
     index->entries[index->entry_count++] = entry;
@@ -210,6 +185,24 @@ static void choose_rarest(const struct literal_index *index, struct entry *entry
     }
 }
 
+/* The first bytes that all prefixes share; 0: they are too short, or not the same. */
+static uint32_t prefix_of(const struct literal_index *index, const struct entry *entry)
+{
+    const uint32_t *prefixes = &index->clauses[entry->prefixes];
+    uint32_t common = 0;
+
+    for (uint32_t i = 1; i <= prefixes[0]; i++) {
+        const struct literal *literal = &index->literals[prefixes[i]];
+        uint32_t first = literal->len < GRAM ? 0 : gram_read(text_of(index, prefixes[i]), GRAM);
+
+        if (first == 0 || (i > 1 && first != common)) {
+            return 0;
+        }
+        common = first;
+    }
+    return common;
+}
+
 /* Which patterns wait for each literal. */
 static void fill_waiting(struct literal_index *index)
 {
@@ -223,7 +216,7 @@ static void fill_waiting(struct literal_index *index)
             index->literals[clause[j]].waiting++;
         }
     }
-    for (size_t i = 0; i < index->literal_count; i++) {
+    for (size_t i = 0; i < index->words.count; i++) {
         index->literals[i].first_waiting = total;
         total += index->literals[i].waiting;
         index->literals[i].waiting = 0;
@@ -235,7 +228,8 @@ static void fill_waiting(struct literal_index *index)
         for (uint32_t j = 1; j <= clause[0]; j++) {
             struct literal *literal = &index->literals[clause[j]];
 
-            index->waiting[literal->first_waiting + literal->waiting++] = (uint32_t)i;
+            index->waiting[literal->first_waiting + literal->waiting++] = (struct waiting){
+                (uint32_t)i, prefix_of(index, &index->entries[i])};
         }
     }
 }
@@ -254,41 +248,41 @@ static uint32_t *counter_of(const struct gram_counts *counts, const char *text)
 static void count_grams(const struct literal_index *index, struct gram_counts *counts)
 {
     counts->mask = 1023;
-    while (counts->mask < index->literal_count * COUNTERS_OF_WORD) {
+    while (counts->mask < index->words.count * COUNTERS_OF_WORD) {
         counts->mask = counts->mask * 2 + 1;
     }
     counts->counters = xcalloc(counts->mask + 1, sizeof(*counts->counters));
-    for (size_t i = 0; i < index->literal_count; i++) {
+    for (size_t i = 0; i < index->words.count; i++) {
         for (uint32_t at = 0; at + GRAM <= index->literals[i].len; at++) {
-            (*counter_of(counts, text_of(index, &index->literals[i]) + at))++;
+            (*counter_of(counts, text_of(index, (uint32_t)i) + at))++;
         }
     }
 }
 
-/* Each literal is looked for by the gram of it that is the rarest in the table. */
+/* Each literal that patterns wait for is looked for by the gram of it that is the rarest in the table. */
 static void choose_grams(struct literal_index *index)
 {
-    struct gram *grams = xcalloc(index->literal_count + 1, sizeof(*grams));
-    struct gram *short_grams = xcalloc(index->literal_count + 1, sizeof(*short_grams));
+    struct gram *grams = xcalloc(index->words.count + 1, sizeof(*grams));
+    struct gram *short_grams = xcalloc(index->words.count + 1, sizeof(*short_grams));
     size_t count = 0;
     size_t short_count = 0;
     struct gram_counts counts;
 
     count_grams(index, &counts);
-    for (size_t i = 0; i < index->literal_count; i++) {
+    for (size_t i = 0; i < index->words.count; i++) {
         struct literal *literal = &index->literals[i];
-        const char *text = text_of(index, literal);
+        const char *text = text_of(index, (uint32_t)i);
 
-        if (literal->len < GRAM) {
-            short_grams[short_count++] = (struct gram){gram_read(text, SHORT_GRAM), (uint32_t)i};
-            continue;
-        }
         for (uint32_t at = 1; at + GRAM <= literal->len; at++) {
             if (*counter_of(&counts, text + at) < *counter_of(&counts, text + literal->gram)) {
                 literal->gram = at;
             }
         }
-        grams[count++] = (struct gram){gram_read(text + literal->gram, GRAM), (uint32_t)i};
+        if (literal->waiting > 0 && literal->len < GRAM) {
+            short_grams[short_count++] = (struct gram){gram_read(text, SHORT_GRAM), (uint32_t)i};
+        } else if (literal->waiting > 0) {
+            grams[count++] = (struct gram){gram_read(text + literal->gram, GRAM), (uint32_t)i};
+        }
     }
     free(counts.counters);
     gram_table_init(&index->grams, GRAM, grams, count);
@@ -299,19 +293,45 @@ static void choose_grams(struct literal_index *index)
 
 void literal_index_finish(struct literal_index *index)
 {
-    free(index->slots);
-    index->slots = NULL;
-    index->slot_count = 0;
+    word_store_close(&index->words);
     fill_waiting(index);
     choose_grams(index);
+}
+
+static int compare_entry(const void *key, const void *member)
+{
+    uint32_t pattern = *(const uint32_t *)key;
+    const struct entry *entry = member;
+
+    return (pattern > entry->pattern) - (pattern < entry->pattern);
+}
+
+size_t literal_index_crowd(const struct literal_index *index, uint32_t pattern)
+{
+    const struct entry *entry = NULL;
+    size_t crowd = 0;
+
+    if (index->entry_count > 0) {
+        entry = bsearch(&pattern, index->entries, index->entry_count, sizeof(*index->entries),
+                        compare_entry);
+    }
+
+    if (entry != NULL) {
+        const uint32_t *clause = &index->clauses[entry->rarest];
+
+        for (uint32_t i = 1; i <= clause[0]; i++) {
+            crowd += index->literals[clause[i]].waiting;
+        }
+    }
+    return crowd;
 }
 
 /* ---- scanning ---- */
 
 void literal_scratch_init(struct literal_scratch *scratch, const struct literal_index *index)
 {
-    scratch->seen = xcalloc(index->literal_count / 64 + 1, sizeof(*scratch->seen));
-    scratch->words = xcalloc(index->literal_count + 1, sizeof(*scratch->words));
+    scratch->seen = xcalloc(index->words.count / 64 + 1, sizeof(*scratch->seen));
+    scratch->words = xcalloc(index->words.count + 1, sizeof(*scratch->words));
     scratch->count = 0;
 }
 
@@ -327,15 +347,18 @@ static bool is_seen(const struct literal_scratch *scratch, uint32_t literal)
 }
 
 /* Marks the literals that lie around one place of the subject. */
-static void see(const struct literal_index *index, const struct gram_hit *hit, const char *folded,
-                size_t len, struct literal_scratch *scratch)
+static void see(const struct literal_index *index, const struct gram_table *table, size_t at,
+                const char *folded, size_t len, struct literal_scratch *scratch)
 {
-    for (const struct gram *gram = hit->first; gram < hit->end; gram++) {
+    uint32_t text = gram_read(folded + at, table->width);
+    const struct gram *end;
+
+    for (const struct gram *gram = gram_table_find(table, text, &end); gram < end; gram++) {
         const struct literal *literal = &index->literals[gram->owner];
 
-        if (gram->text != hit->text || is_seen(scratch, gram->owner) || hit->at < literal->gram ||
-            hit->at - literal->gram + literal->len > len ||
-            memcmp(folded + hit->at - literal->gram, text_of(index, literal), literal->len) != 0) {
+        if (gram->text != text || is_seen(scratch, gram->owner) || at < literal->gram ||
+            at - literal->gram + literal->len > len ||
+            memcmp(folded + at - literal->gram, text_of(index, gram->owner), literal->len) != 0) {
             continue;
         }
         scratch->seen[gram->owner / 64] |= UINT64_C(1) << gram->owner % 64;
@@ -346,30 +369,78 @@ static void see(const struct literal_index *index, const struct gram_hit *hit, c
 static void see_all(const struct literal_index *index, const struct gram_table *table,
                     const char *folded, size_t len, struct literal_scratch *scratch)
 {
-    struct gram_hit hit = {.at = 0};
+    uint32_t places[GRAM_TABLE_BLOCK];
+    size_t at = 0;
 
-    if (table->count == 0) {
-        return;
-    }
-    for (; gram_table_next(table, folded, len, &hit); hit.at++) {
-        see(index, &hit, folded, len, scratch);
+    while (table->count > 0 && at < len) {
+        size_t count = gram_table_look(table, folded, len, &at, places);
+
+        for (size_t i = 0; i < count; i++) {
+            see(index, table, places[i], folded, len, scratch);
+        }
     }
 }
 
-/* Are the prefix there, and a word of each clause? */
+/* Is the word there, which nobody waits for? Inlined for each width of a gram. */
+static inline bool find_literal(const struct literal *literal, const char *text, const char *folded,
+                                size_t len, unsigned width)
+{
+    uint32_t gram = gram_read(text + literal->gram, width);
+
+    for (size_t at = 0; at + literal->len <= len; at++) {
+        if (gram_read(folded + at + literal->gram, width) == gram &&
+            memcmp(folded + at, text, literal->len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_inside(const struct literal_index *index, uint32_t number, const char *folded,
+                      size_t len)
+{
+    const struct literal *literal = &index->literals[number];
+    const char *text = text_of(index, number);
+
+    return literal->len < GRAM ? find_literal(literal, text, folded, len, SHORT_GRAM)
+                               : find_literal(literal, text, folded, len, GRAM);
+}
+
+static bool has_word(const struct literal_index *index, uint32_t number, const char *folded,
+                     size_t len, const struct literal_scratch *scratch)
+{
+    const struct literal *literal = &index->literals[number];
+
+    return literal->waiting > 0 ? is_seen(scratch, number)
+                                : len > LONG_SUBJECT || is_inside(index, number, folded, len);
+}
+
+static bool has_prefix(const struct literal_index *index, const uint32_t *prefixes,
+                       const char *folded, size_t len)
+{
+    for (uint32_t i = 1; i <= prefixes[0]; i++) {
+        const struct literal *literal = &index->literals[prefixes[i]];
+
+        if (literal->len <= len && memcmp(folded, text_of(index, prefixes[i]), literal->len) == 0) {
+            return true;
+        }
+    }
+    return prefixes[0] == 0;
+}
+
+/* Are a prefix there, and a word of each clause? */
 static bool has_all(const struct literal_index *index, const struct entry *entry,
                     const char *folded, size_t len, const struct literal_scratch *scratch)
 {
     const uint32_t *clause = &index->clauses[entry->clauses];
 
-    if (entry->prefix_len > len ||
-        memcmp(folded, index->texts.data + entry->prefix, entry->prefix_len) != 0) {
+    if (!has_prefix(index, &index->clauses[entry->prefixes], folded, len)) {
         return false;
     }
     for (uint32_t i = 0; i < entry->clause_count; i++) {
         uint32_t word = 1;
 
-        while (word <= clause[0] && !is_seen(scratch, clause[word])) {
+        while (word <= clause[0] && !has_word(index, clause[word], folded, len, scratch)) {
             word++;
         }
         if (word > clause[0]) {
@@ -386,11 +457,17 @@ void literal_index_scan(const struct literal_index *index, const char *folded, s
     scratch->count = 0;
     see_all(index, &index->grams, folded, len, scratch);
     see_all(index, &index->short_grams, folded, len, scratch);
+    uint32_t prefix = len < GRAM ? 0 : gram_read(folded, GRAM);
+
     for (size_t i = 0; i < scratch->count; i++) {
         const struct literal *literal = &index->literals[scratch->words[i]];
+        const struct waiting *waiting = index->waiting + literal->first_waiting;
 
         for (uint32_t j = 0; j < literal->waiting; j++) {
-            const struct entry *entry = &index->entries[index->waiting[literal->first_waiting + j]];
+            if (waiting[j].prefix != 0 && waiting[j].prefix != prefix) {
+                continue;
+            }
+            const struct entry *entry = &index->entries[waiting[j].entry];
 
             if (has_all(index, entry, folded, len, scratch)) {
                 may_match[entry->pattern / 64] |= UINT64_C(1) << entry->pattern % 64;
@@ -404,7 +481,7 @@ void literal_index_scan(const struct literal_index *index, const char *folded, s
 
 size_t literal_index_bytes(const struct literal_index *index)
 {
-    return index->texts.size + index->literal_count * sizeof(*index->literals) +
+    return index->words.texts.size + index->words.count * sizeof(*index->literals) +
            index->entry_count * sizeof(*index->entries) +
            index->clauses_used * sizeof(*index->clauses) + gram_table_bytes(&index->grams) +
            gram_table_bytes(&index->short_grams);

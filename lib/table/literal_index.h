@@ -2,7 +2,8 @@
 /*
  * literal_index - which of many patterns find in a subject all the words that they need (regex_needs.h), in one pass over it.
  *
- * Each pattern waits for the rarest of its clauses; when one of its words is seen, the prefix and the other clauses are looked at, too.
+ * Each pattern waits for the rarest of its clauses, whose words are looked for all at once; when one of them is seen, the
+ * prefix and the other clauses of the pattern are looked at, too.
  * Filled once, then immutable and safe for threads, each with a scratch of its own.
  */
 #ifndef POSTERN_LIB_TABLE_LITERAL_INDEX_H
@@ -19,12 +20,18 @@ struct literal_index;
 struct literal_index *literal_index_new(void);
 void literal_index_free(struct literal_index **index);
 
-/* Adds a pattern. False: its needs hold no word to look for, so it is not in the index. */
+/* Adds a pattern, in ascending order. False: its needs hold no word to look for, so it is not in the index. */
 bool literal_index_add(struct literal_index *index, uint32_t pattern,
                        const struct regex_needs *needs);
 
 /* To be called once, behind the last literal_index_add() and before the first scan. */
 void literal_index_finish(struct literal_index *index);
+
+/*
+ * How many patterns wait for words that this one waits for, itself counted in; 0: it is not in the index. Of an index that is
+ * finished.
+ */
+size_t literal_index_crowd(const struct literal_index *index, uint32_t pattern);
 
 /* What one thread needs while it scans. */
 struct literal_scratch {

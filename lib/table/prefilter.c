@@ -20,6 +20,8 @@
 #define LEAST_BY_WORDS 4u
 /* A scan of the database costs as much as some ten patterns. */
 #define LEAST_BY_DATABASE 16u
+/* So many patterns behind one word are worth a place in the database. */
+#define LEAST_CROWD 8u
 /* Leases that are kept for the next scan; as many threads scan at once without any allocation. */
 #define POOL 32u
 /* A subject this long is rare: its memory is given back. */
@@ -97,10 +99,28 @@ static void add_pattern(struct prefilter *prefilter, const struct prefilter_patt
     if (!is_indexed) {
         set_bit(prefilter->always, number);
     }
-    /* A prefix alone ("subject:") is seen too often. */
+    /* A prefix alone may be seen too often ("subject:"): see leave_out_rare(). */
     if (tree != NULL && needs.count == 0) {
         add_expression(prefilter, tree, (uint32_t)number);
     }
+}
+
+/* Leaves to their words the patterns whose prefix hardly any others have. */
+static void leave_out_rare(struct prefilter *prefilter)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < prefilter->expression_count; i++) {
+        struct prefilter_expression *expression = &prefilter->expressions[i];
+        size_t crowd = literal_index_crowd(prefilter->literals, expression->pattern);
+
+        if (crowd > 0 && crowd < LEAST_CROWD) {
+            free(expression->text);
+        } else {
+            prefilter->expressions[kept++] = *expression;
+        }
+    }
+    prefilter->expression_count = kept;
 }
 
 struct prefilter *prefilter_new(const struct prefilter_pattern *patterns, size_t count)
@@ -125,6 +145,7 @@ struct prefilter *prefilter_new(const struct prefilter_pattern *patterns, size_t
     }
     arena_free(&arena);
     literal_index_finish(prefilter->literals);
+    leave_out_rare(prefilter);
     prefilter->stats.bytes = literal_index_bytes(prefilter->literals);
     return prefilter;
 }

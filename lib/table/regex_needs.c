@@ -173,6 +173,11 @@ static void look_at_set(const struct regex_node *node, struct arena *arena, stru
     size_t count = 0;
 
     for (unsigned byte = 0; byte < 256; byte++) {
+        /* Nearly all sets are letters of a word. */
+        if (byte % 8 == 0 && node->set[byte / 8] == 0) {
+            byte += 7;
+            continue;
+        }
         if (!regex_node_has_byte(node, (unsigned char)byte)) {
             continue;
         }
@@ -423,11 +428,22 @@ static struct regex_clause reduced(const struct regex_clause *clause, struct are
     return (struct regex_clause){kept.at, kept.count};
 }
 
-/* Does the clause say no more than the prefix does? */
-static bool is_in_prefix(const struct regex_clause *clause, const struct regex_word *prefix)
+/* Does the clause say no more than the beginnings do? */
+static bool is_in_prefixes(const struct regex_clause *clause, const struct regex_clause *prefixes)
 {
-    return clause->count == 1 &&
-           memmem(prefix->text, prefix->len, clause->words[0].text, clause->words[0].len) != NULL;
+    for (size_t i = 0; i < prefixes->count; i++) {
+        const struct regex_word *prefix = &prefixes->words[i];
+        size_t j = 0;
+
+        while (j < clause->count && memmem(prefix->text, prefix->len, clause->words[j].text,
+                                           clause->words[j].len) == NULL) {
+            j++;
+        }
+        if (j == clause->count) {
+            return false;
+        }
+    }
+    return prefixes->count > 0;
 }
 
 void regex_needs_find(const struct regex_node *tree, struct arena *arena,
@@ -438,15 +454,15 @@ void regex_needs_find(const struct regex_node *tree, struct arena *arena,
     look_at(tree, arena, &part);
     const struct words *head = part.exact ? &part.words : &part.head;
 
-    *needs_out = (struct regex_needs){.prefix = {"", 0}};
+    *needs_out = (struct regex_needs){.count = 0};
     if (part.exact) {
         add_words_as_clause(&part, &part.words);
     }
-    if (head->count == 1 && head->at[0].len > 0 && is_anchored(tree)) {
-        needs_out->prefix = head->at[0];
+    if (is_anchored(tree) && shortest(head->at, head->count) > 0) {
+        needs_out->prefixes = (struct regex_clause){head->at, head->count};
     }
     for (size_t i = 0; i < part.count; i++) {
-        if (!is_in_prefix(&part.clauses[i], &needs_out->prefix)) {
+        if (!is_in_prefixes(&part.clauses[i], &needs_out->prefixes)) {
             needs_out->clauses[needs_out->count++] = reduced(&part.clauses[i], arena);
         }
     }

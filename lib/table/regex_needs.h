@@ -20,7 +20,7 @@
 
 struct regex_word {
     const char *text; /* may hold any bytes; no upper-case letters */
-    size_t len; /* REGEX_NEEDS_MIN_WORD to REGEX_NEEDS_MAX_WORD; a prefix is 1 byte at least */
+    size_t len;       /* REGEX_NEEDS_MIN_WORD to REGEX_NEEDS_MAX_WORD; of a prefix 1 at least */
 };
 
 struct regex_clause {
@@ -29,7 +29,7 @@ struct regex_clause {
 };
 
 struct regex_needs {
-    struct regex_word prefix; /* the subject begins with it; len 0: not known */
+    struct regex_clause prefixes; /* the subject begins with one of them; count 0: not known */
     /* What it needs beside that. */
     struct regex_clause clauses[REGEX_NEEDS_MAX_CLAUSES];
     size_t count;
