@@ -224,9 +224,9 @@ void message_headers_end(struct session *session)
     const struct regex_view *first = header_rules_keywords(ruleset_headers(session->ruleset),
                                                            headers->client, &count);
 
-    for (const struct regex_view *view = first; view < first + count && !is_done(headers); view++) {
-        if (holds(headers, view) && !was_decided(headers, first, view)) {
-            take_keyword(headers, view);
+    for (size_t i = 0; i < count && !is_done(headers); i++) {
+        if (holds(headers, &first[i]) && !was_decided(headers, first, &first[i])) {
+            take_keyword(headers, &first[i]);
         }
     }
 }
