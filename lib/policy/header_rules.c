@@ -24,6 +24,7 @@ struct header_rules {
     unsigned client;
     struct keyword_rules keywords[CLIENTS]; /* by what holds of the client */
     const char **names;                     /* that they ask for; a NULL behind them */
+    struct ruleset_needs verbs; /* what the right-hand sides need: asked for each session */
 };
 
 /* ---- what a file may hold ---- */
@@ -109,6 +110,64 @@ const struct regex_dialect header_rules_mime_dialect = {
     .check = check_mime_result,
 };
 
+/* ---- what right-hand sides need ---- */
+
+static void add_needs(const struct action *action, struct ruleset_needs *needs)
+{
+    switch (action->kind) {
+    case ACTION_IGNORE:
+    case ACTION_STRIP:
+    case ACTION_PREPEND:
+    case ACTION_REPLACE:
+        needs->edit_headers = true;
+        break;
+    case ACTION_REDIRECT:
+        needs->drop_recipients = true;
+        needs->add_recipients = true;
+        break;
+    case ACTION_BCC:
+        needs->add_recipients = true;
+        break;
+    case ACTION_QUARANTINE:
+        needs->quarantine = true;
+        break;
+    default:
+        break;
+    }
+}
+
+/* A verb that hangs on what matches may be any. */
+static void add_all_needs(struct ruleset_needs *needs)
+{
+    needs->edit_headers = true;
+    needs->drop_recipients = true;
+    needs->add_recipients = true;
+    needs->quarantine = true;
+}
+
+static void table_needs(const struct table_regex *table, struct ruleset_needs *needs)
+{
+    struct arena *arena = arena_new();
+    struct regex_view view;
+    size_t at = 0;
+
+    while (table_regex_next(table, &at, &view)) {
+        struct action_problem problem;
+        struct action action;
+
+        if (view.result == NULL) {
+            continue;
+        }
+        arena_reset(arena);
+        if (action_may_be_pattern(ACTION_OF_HEADERS, view.result, true, arena, &action, &problem)) {
+            add_needs(&action, needs);
+        } else {
+            add_all_needs(needs);
+        }
+    }
+    arena_free(&arena);
+}
+
 /* ---- reading ---- */
 
 static void add_view(struct keyword_rules *list, const struct regex_view *view)
@@ -140,6 +199,16 @@ static void find_keywords(struct header_rules *rules)
     }
 }
 
+static void find_verbs(struct header_rules *rules)
+{
+    struct table_regex *tables[2];
+    size_t count = header_rules_tables(rules, tables);
+
+    for (size_t i = 0; i < count; i++) {
+        table_needs(tables[i], &rules->verbs);
+    }
+}
+
 struct header_rules *header_rules_load(const struct config *config, struct diag *diag)
 {
     struct header_rules *rules = xcalloc(1, sizeof(*rules));
@@ -160,6 +229,7 @@ struct header_rules *header_rules_load(const struct config *config, struct diag 
     rules->client = (rules->own == NULL ? 0 : table_regex_client_words(rules->own)) |
                     (rules->mime == NULL ? 0 : table_regex_client_words(rules->mime));
     find_keywords(rules);
+    find_verbs(rules);
     if (diag->errors != errors) {
         header_rules_free(&rules);
     }
@@ -236,71 +306,14 @@ unsigned header_rules_client(const struct header_rules *rules)
 
 /* ---- what the MTA must give ---- */
 
-static void add_needs(const struct action *action, struct ruleset_needs *needs)
-{
-    switch (action->kind) {
-    case ACTION_IGNORE:
-    case ACTION_STRIP:
-    case ACTION_PREPEND:
-    case ACTION_REPLACE:
-        needs->edit_headers = true;
-        break;
-    case ACTION_REDIRECT:
-        needs->drop_recipients = true;
-        needs->add_recipients = true;
-        break;
-    case ACTION_BCC:
-        needs->add_recipients = true;
-        break;
-    case ACTION_QUARANTINE:
-        needs->quarantine = true;
-        break;
-    default:
-        break;
-    }
-}
-
-/* A verb that hangs on what matches may be any. */
-static void add_all_needs(struct ruleset_needs *needs)
-{
-    needs->edit_headers = true;
-    needs->drop_recipients = true;
-    needs->add_recipients = true;
-    needs->quarantine = true;
-}
-
-static void table_needs(const struct table_regex *table, struct ruleset_needs *needs)
-{
-    struct arena *arena = arena_new();
-    struct regex_view view;
-    size_t at = 0;
-
-    while (table_regex_next(table, &at, &view)) {
-        struct action_problem problem;
-        struct action action;
-
-        if (view.result == NULL) {
-            continue;
-        }
-        arena_reset(arena);
-        if (action_may_be_pattern(ACTION_OF_HEADERS, view.result, true, arena, &action, &problem)) {
-            add_needs(&action, needs);
-        } else {
-            add_all_needs(needs);
-        }
-    }
-    arena_free(&arena);
-}
-
 void header_rules_needs(const struct header_rules *rules, struct ruleset_needs *needs)
 {
-    struct table_regex *tables[2];
-    size_t count = header_rules_tables(rules, tables);
-
-    for (size_t i = 0; i < count; i++) {
-        needs->headers = true;
-        table_needs(tables[i], needs);
-    }
+    needs->headers = needs->headers || header_rules_own(rules) != NULL ||
+                     header_rules_mime(rules) != NULL;
+    needs->edit_headers = needs->edit_headers || rules->verbs.edit_headers;
+    needs->drop_recipients = needs->drop_recipients || rules->verbs.drop_recipients;
+    needs->add_recipients = needs->add_recipients || rules->verbs.add_recipients;
+    needs->quarantine = needs->quarantine || rules->verbs.quarantine;
     needs->body = needs->body || header_rules_mime(rules) != NULL;
     needs->login = needs->login || (rules->client & (CLIENT_AUTHENTICATED | CLIENT_RELAY)) != 0;
     needs->certificate = needs->certificate || (rules->client & CLIENT_RELAY) != 0;
