@@ -59,7 +59,7 @@ static void write_value(struct strbuf *out, const char *value, bool leading_blan
                 strbuf_append_char(out, '\t');
             }
         } else if (c != '\r' || value[i + 1] != '\n') {
-            strbuf_append_char(out, (c < ' ' && c != '\t') || c == 0x7f ? ' ' : (char)c);
+            strbuf_append_char(out, c == '\r' ? ' ' : (char)c);
         }
     }
     if (out->len == 0) {
