@@ -4,49 +4,19 @@
 #include "lib/table/pattern.h"
 
 #include "lib/base/xalloc.h"
+#include "lib/table/pattern_pcre2.h"
 
-#include <pcre2.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
-/*
- * The match limit is PCRE2's own default, with which Postfix runs: what it finds is found here. It takes a fraction of a second. A
- * frame of the interpreter is some 100 bytes, so that a subject of 64 KiB can have one for each byte, and more.
- */
-#define MATCH_LIMIT 10000000u
+/* A frame of the interpreter has some 100 bytes; a subject of 64 KiB can need several for each byte. */
 #define HEAP_LIMIT_KIB (64u * 1024u)
 #define JIT_STACK_FIRST ((size_t)32 << 10)
 #define JIT_STACK_MAX ((size_t)1 << 20)
-/* The interpreter keeps the frames of a match for the next one; those of longer subjects are given back. */
-#define LIGHT_SUBJECT 1024u
 #define POOL_MAX 64u
 #define ERROR_TEXT_SIZE 256u
-
-struct pattern_engine {
-    const char *notice; /* NULL: patterns become machine code */
-    uint32_t groups;    /* of the pattern that has most */
-    pthread_mutex_t lock;
-    struct pattern_scratch *pool; /* and its count: under the lock */
-    size_t pooled;
-};
-
-struct pattern {
-    pcre2_code *code;
-    uint32_t groups;
-    bool is_machine_code;
-    bool is_utf;
-};
-
-struct pattern_scratch {
-    struct pattern_scratch *next;
-    pcre2_match_context *context;
-    pcre2_jit_stack *stack;
-    pcre2_match_data *data; /* NULL: to be made */
-    uint32_t pairs;         /* that fit into data */
-    uint32_t groups;        /* of the pattern that was matched last */
-    bool heavy;
-};
 
 static const struct {
     enum pattern_flag flag;
@@ -153,24 +123,37 @@ static pcre2_code *compile(const char *text, size_t len, uint32_t option_bits, s
     return code;
 }
 
-static bool code_is_utf(const pcre2_code *code)
+/* Options of the pattern, with those that PCRE2 found out by itself. */
+static bool has_option(const pcre2_code *code, uint32_t option)
 {
     uint32_t all = 0;
 
     (void)pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &all);
-    return (all & PCRE2_UTF) != 0;
+    return (all & option) != 0;
+}
+
+/* Verbs like (*COMMIT) and \G know where the match began; what only says how to read the pattern does not count. */
+static bool knows_its_start(const char *text, size_t len)
+{
+    static const char utf[] = "(*UTF)";
+
+    if (len >= sizeof(utf) - 1 && memcmp(text, utf, sizeof(utf) - 1) == 0) {
+        text += sizeof(utf) - 1;
+        len -= sizeof(utf) - 1;
+    }
+    return memmem(text, len, "(*", 2) != NULL || memmem(text, len, "\\G", 2) != NULL;
 }
 
 struct pattern *pattern_compile(struct pattern_engine *engine, const char *text, size_t len,
                                 unsigned flags, struct strbuf *why)
 {
-    uint32_t option_bits = 0;
+    uint32_t option_bits = PCRE2_USE_OFFSET_LIMIT;
 
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         option_bits |= (flags & options[i].flag) != 0 ? options[i].option : 0;
     }
     pcre2_code *code = compile(text, len, option_bits, why);
-    bool is_utf = code != NULL && code_is_utf(code);
+    bool is_utf = code != NULL && has_option(code, PCRE2_UTF);
 
     if (is_utf) {
         /* A subject is no reason to fail: what is no UTF-8 in it matches nothing. */
@@ -184,6 +167,8 @@ struct pattern *pattern_compile(struct pattern_engine *engine, const char *text,
 
     pattern->code = code;
     pattern->is_utf = is_utf;
+    pattern->is_anchored = has_option(code, PCRE2_ANCHORED);
+    pattern->is_divisible = !knows_its_start(text, len);
     (void)pcre2_pattern_info(code, PCRE2_INFO_CAPTURECOUNT, &pattern->groups);
     /* A pattern that JIT does not support goes to the interpreter. */
     pattern->is_machine_code = engine->notice == NULL &&
@@ -219,7 +204,6 @@ static struct pattern_scratch *scratch_new(void)
     if (scratch->context == NULL) {
         out_of_memory();
     }
-    (void)pcre2_set_match_limit(scratch->context, MATCH_LIMIT);
     (void)pcre2_set_heap_limit(scratch->context, HEAP_LIMIT_KIB);
     if (scratch->stack != NULL) {
         pcre2_jit_stack_assign(scratch->context, NULL, scratch->stack);
@@ -250,7 +234,14 @@ struct pattern_scratch *pattern_scratch_get(struct pattern_engine *engine)
             out_of_memory();
         }
     }
+    scratch->own_spent = 0;
+    scratch->spent = &scratch->own_spent;
     return scratch;
+}
+
+void pattern_scratch_share_time(struct pattern_scratch *scratch, uint64_t *spent_ns)
+{
+    scratch->spent = spent_ns;
 }
 
 void pattern_scratch_put(struct pattern_engine *engine, struct pattern_scratch **scratch)
@@ -275,60 +266,6 @@ void pattern_scratch_put(struct pattern_engine *engine, struct pattern_scratch *
     if (!is_room) {
         scratch_free(back);
     }
-}
-
-static const char *failure(int error)
-{
-    switch (error) {
-    case PCRE2_ERROR_MATCHLIMIT:
-        return "the match limit is reached: the pattern takes too many steps for this text";
-    case PCRE2_ERROR_DEPTHLIMIT:
-        return "the depth limit is reached: the pattern backtracks too deeply for this text";
-    case PCRE2_ERROR_HEAPLIMIT:
-    case PCRE2_ERROR_NOMEMORY:
-        return "the memory limit of a match is reached";
-    case PCRE2_ERROR_RECURSELOOP:
-        return "the pattern calls itself without end for this text";
-    default:
-        return "PCRE2 cannot match the pattern with this text";
-    }
-}
-
-static int interpret(const struct pattern *pattern, struct pattern_scratch *scratch,
-                     const char *subject, size_t len)
-{
-    if (len > LIGHT_SUBJECT) {
-        scratch->heavy = true;
-    }
-    return pcre2_match(pattern->code, (PCRE2_SPTR)subject, len, 0, PCRE2_NO_JIT, scratch->data,
-                       scratch->context);
-}
-
-enum pattern_result pattern_match(const struct pattern *pattern, struct pattern_scratch *scratch,
-                                  const char *subject, size_t len, const char **why_out)
-{
-    int result = PCRE2_ERROR_JIT_STACKLIMIT;
-
-    if (pattern->is_machine_code) {
-        /* pcre2_jit_match() checks no UTF-8, and nothing else either. */
-        result = pattern->is_utf ? pcre2_match(pattern->code, (PCRE2_SPTR)subject, len, 0, 0,
-                                               scratch->data, scratch->context)
-                                 : pcre2_jit_match(pattern->code, (PCRE2_SPTR)subject, len, 0, 0,
-                                                   scratch->data, scratch->context);
-    }
-    /* The interpreter has more memory for backtracking than the stack of machine code. */
-    if (result == PCRE2_ERROR_JIT_STACKLIMIT) {
-        result = interpret(pattern, scratch, subject, len);
-    }
-    if (result == PCRE2_ERROR_NOMATCH) {
-        return PATTERN_NO_MATCH;
-    }
-    if (result >= 0) {
-        scratch->groups = pattern->groups;
-        return PATTERN_MATCH;
-    }
-    *why_out = failure(result);
-    return PATTERN_FAILED;
 }
 
 bool pattern_group(const struct pattern_scratch *scratch, unsigned number, size_t *begin_out,

@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The flags of pcre_table(5). */
 enum pattern_flag {
@@ -65,9 +66,15 @@ unsigned pattern_groups(const struct pattern *pattern);
 struct pattern_scratch *pattern_scratch_get(struct pattern_engine *engine);
 void pattern_scratch_put(struct pattern_engine *engine, struct pattern_scratch **scratch);
 
+/*
+ * Matches that take long count together, from now on, against one limit of some seconds: *spent_ns has what they took before, 0 at
+ * first, and lives as long as the scratch is used. Without it each scratch that is taken has that time.
+ */
+void pattern_scratch_share_time(struct pattern_scratch *scratch, uint64_t *spent_ns);
+
 /* Asks one pattern. PATTERN_FAILED: *why_out is set to a text that lives for ever. */
 enum pattern_result pattern_match(const struct pattern *pattern, struct pattern_scratch *scratch,
-                                  const char *subject, size_t len, const char **why_out);
+                                  const char *data, size_t len, const char **why_out);
 
 /*
  * Where group `number` (0: all) of the last match lies in its subject. False, and an empty place: the group took no part, or there is

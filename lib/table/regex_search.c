@@ -96,6 +96,9 @@ static struct pattern_scratch *scratch_of(struct search *search)
 {
     if (search->scratch == NULL) {
         search->scratch = pattern_scratch_get(search->table->engine);
+        if (search->query->spent_ns != NULL) {
+            pattern_scratch_share_time(search->scratch, search->query->spent_ns);
+        }
     }
     return search->scratch;
 }

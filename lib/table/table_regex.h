@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct prefilter;
 struct table_regex;
@@ -83,7 +84,9 @@ struct regex_query {
     size_t decoded_len;
     struct arena *arena;             /* what is found lives there */
     struct regex_observer *observer; /* NULL: nobody */
-    bool linear; /* ask each pattern, without the prefilter: the same result, for tests and measurements */
+    /* CPU time of slow matches; several queries can share it (those of one message). NULL: each query has its own. */
+    uint64_t *spent_ns;
+    bool linear; /* ask each pattern, without the prefilter: the same result, more slowly */
 };
 
 struct regex_match {

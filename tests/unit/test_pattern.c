@@ -229,6 +229,77 @@ static void test_subjects_without_end(void **state)
     free(subject);
 }
 
+/* PCRE2 begins anew from each byte: its own limits let this run for minutes. */
+static void test_time(void **state)
+{
+    char *subject = xmalloc(LONG_SUBJECT);
+    struct bench bench;
+    uint64_t spent = 0;
+
+    (void)state;
+    memset(subject, ' ', LONG_SUBJECT);
+    subject[LONG_SUBJECT - 1] = '!';
+    bench_init(&bench, "(?:\\s|\\n)+$", 0);
+    pattern_scratch_share_time(bench.scratch, &spent);
+    double begin = now_s();
+
+    assert_int_equal(ask(&bench, subject, LONG_SUBJECT), PATTERN_FAILED);
+    assert_non_null(strstr(bench.why, "time limit"));
+    assert_true(spent > 1000000000);
+    /* What is left for others that share the time: nothing for slow ones. */
+    assert_int_equal(ask(&bench, subject, LONG_SUBJECT), PATTERN_FAILED);
+    assert_int_equal(ask(&bench, " ", 1), PATTERN_MATCH);
+    assert_int_equal(ask(&bench, "x", 1), PATTERN_NO_MATCH);
+    if (now_s() - begin > TOO_LONG_S) {
+        fail_msg("it took %.1f s", now_s() - begin);
+    }
+    bench_fini(&bench);
+    /* Another scratch has its own time. */
+    bench_init(&bench, "\\s!$", 0);
+    assert_int_equal(ask(&bench, subject, LONG_SUBJECT), PATTERN_MATCH);
+    bench_fini(&bench);
+    free(subject);
+}
+
+/* Long subjects are asked piece by piece, and nobody notices. */
+static void test_every_place_of_a_long_subject(void **state)
+{
+    static const struct {
+        const char *pattern;
+        const char *text; /* found behind its first byte */
+    } cases[] = {
+        {"(?<=x)needle", "xneedle"},
+        {"\\bneedle(?=[. ])", " needle"},
+        {"(*UTF)(?<=\xc3\xa4)needle", "\xa4needle"},
+        {"(?<![b ])needle|never", "xneedle"},
+    };
+    const size_t len = 20000;
+    char *subject = xmalloc(len);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct bench bench;
+
+        bench_init(&bench, cases[i].pattern, 0);
+        for (size_t at = 2; at + 16 < len; at += at < 1000 || at > len - 1000 ? 1 : 37) {
+            size_t begin;
+            size_t end;
+
+            memset(subject, '.', len);
+            memcpy(subject + at, cases[i].text, strlen(cases[i].text));
+            subject[at - 1] = (char)(cases[i].text[0] == '\xa4' ? '\xc3' : '.');
+            assert_int_equal(ask(&bench, subject, len), PATTERN_MATCH);
+            assert_true(pattern_group(bench.scratch, 0, &begin, &end));
+            assert_int_equal(begin, at + 1);
+            assert_int_equal(end, at + 7);
+        }
+        memset(subject, '.', len);
+        assert_int_equal(ask(&bench, subject, len), PATTERN_NO_MATCH);
+        bench_fini(&bench);
+    }
+    free(subject);
+}
+
 /* ---- a system without memory that is written and executed ---- */
 
 /* From here on this process gets no such memory. False: the kernel does not take the filter. */
@@ -354,6 +425,8 @@ int main(void)
         cmocka_unit_test(test_groups_of_several_patterns),
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_subjects_without_end),
+        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_every_place_of_a_long_subject),
         cmocka_unit_test(test_threads),
     };
 
