@@ -95,6 +95,7 @@ static void append_verdict(struct strbuf *line, const struct verdict *verdict)
 {
     append_rule(line, &verdict->rule);
     log_field(line, "reason", verdict->reason);
+    log_field(line, "error", verdict->why);
     if (verdict->kind == VERDICT_QUARANTINE) {
         log_field(line, "hold", verdict->quarantine);
     }
@@ -107,11 +108,17 @@ static void append_verdict(struct strbuf *line, const struct verdict *verdict)
     }
 }
 
+/* What failed here is told to whoever wants to hear of failures alone, too. */
+static enum log_level level_of(const struct verdict *verdict)
+{
+    return verdict->why == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR;
+}
+
 void decision_log_refusal(struct decision_log *log, const struct session *session,
                           const char *queue_id, enum stats_stage stage, const char *sender,
                           const char *recipient, const struct verdict *verdict)
 {
-    if (!log_enabled(log->logger, LOG_LEVEL_INFO)) {
+    if (!log_enabled(log->logger, level_of(verdict))) {
         return;
     }
     append_session(log, session, queue_id);
@@ -120,14 +127,14 @@ void decision_log_refusal(struct decision_log *log, const struct session *sessio
     log_field(&log->line, "stage", stats_stage_name(stage));
     log_field(&log->line, "action", verdict_kind_name(verdict->kind));
     append_verdict(&log->line, verdict);
-    log_line(log->logger, LOG_LEVEL_INFO, log->line.data);
+    log_line(log->logger, level_of(verdict), log->line.data);
 }
 
 void decision_log_message(struct decision_log *log, const struct session *session,
                           const char *queue_id, enum stats_stage stage,
                           const struct verdict *verdict)
 {
-    if (!log_enabled(log->logger, LOG_LEVEL_INFO)) {
+    if (!log_enabled(log->logger, level_of(verdict))) {
         return;
     }
     append_session(log, session, queue_id);
@@ -141,7 +148,7 @@ void decision_log_message(struct decision_log *log, const struct session *sessio
     if (session->edits.unlogged > 0) {
         log_field_uint(&log->line, "unlogged", (unsigned)session->edits.unlogged);
     }
-    log_line(log->logger, LOG_LEVEL_INFO, log->line.data);
+    log_line(log->logger, level_of(verdict), log->line.data);
 }
 
 void decision_log_edit(struct decision_log *log, const struct session *session,

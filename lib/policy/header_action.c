@@ -23,6 +23,9 @@ static struct verdict kept(struct session *session, struct verdict verdict)
     if (verdict.rule.key != NULL) {
         verdict.rule.key = arena_strdup(session->message, verdict.rule.key);
     }
+    if (verdict.why != NULL) {
+        verdict.why = arena_strdup(session->message, verdict.why);
+    }
     return verdict;
 }
 
@@ -191,6 +194,7 @@ static struct verdict fail_rule(struct header_state *state, struct verdict verdi
 
     rules_note(state->session, why);
     failed.rule = verdict.rule;
+    failed.why = why;
     return refuse(state, failed);
 }
 

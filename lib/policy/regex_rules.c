@@ -108,6 +108,7 @@ static struct rules_result failed(const struct session *session, const struct re
 
     rules_note(session, why);
     result.verdict.rule = rule_of(match);
+    result.verdict.why = why;
     return result;
 }
 

@@ -32,6 +32,9 @@ static struct verdict copy_to(struct arena *arena, struct verdict verdict)
     if (verdict.rule.key != NULL) {
         verdict.rule.key = arena_strdup(arena, verdict.rule.key);
     }
+    if (verdict.why != NULL) {
+        verdict.why = arena_strdup(arena, verdict.why);
+    }
     return verdict;
 }
 

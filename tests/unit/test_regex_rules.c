@@ -154,6 +154,25 @@ static void test_each_right_hand_side(void **state)
     }
 }
 
+static void test_a_limit_says_what_failed_and_where(void **state)
+{
+    struct scene scene;
+
+    (void)state;
+    begin(&scene, "", "", "# one\nFrom:/^(a+)+$/ REJECT\n");
+    scene_connect(&scene, "a.b.test [10.1.2.3]");
+    struct verdict verdict = stage_mail(&scene.session, NULL, "<" LONG "@neutral.test>");
+
+    assert_int_equal(verdict.kind, VERDICT_TEMPFAIL);
+    assert_int_equal(verdict.rule.line, 2);
+    assert_string_equal(verdict.rule.key, "From:/^(a+)+$/");
+    assert_string_equal(verdict.reason, "regex_failed");
+    assert_non_null(strstr(verdict.why, "the match limit is reached"));
+    verdict = stage_mail(&scene.session, NULL, "<s@neutral.test>");
+    assert_null(verdict.why);
+    scene_fini(&scene);
+}
+
 /* ---- what is kept for the end of the message ---- */
 
 /* "prepend X-A= b|add recipient a@b" */
@@ -310,6 +329,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_right_hand_side),
+        cmocka_unit_test(test_a_limit_says_what_failed_and_where),
         cmocka_unit_test(test_changes_are_those_of_the_accepted_stages),
         cmocka_unit_test(test_too_many_changes_are_a_temporary_failure),
         cmocka_unit_test(test_needs_are_those_of_the_rules),
