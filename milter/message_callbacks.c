@@ -183,8 +183,13 @@ enum mfi_answer message_callbacks_eom(void *owner, struct mfi *mfi)
     struct conversation *conversation = mfi->state;
 
     if (!is_receiving(conversation) || conversation->log.recipient_count == 0) {
-        return conversation_fail(callbacks, conversation, STATS_EOM,
-                                 "end of message without recipients");
+        enum mfi_answer failed = conversation_fail(callbacks, conversation, STATS_EOM,
+                                                   "end of message without recipients");
+
+        if (conversation != NULL) {
+            conversation_end_message(callbacks, conversation);
+        }
+        return failed;
     }
     struct verdict verdict = stage_eom(&conversation->session);
 

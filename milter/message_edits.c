@@ -40,7 +40,7 @@ static bool is_field_name(const char *name)
 
 /*
  * Writes the value as both MTAs take it. A line end without a blank behind it would get one of the MTA's choice, a CR would
- * reach the next host as it is, and an empty value is the order to take the field out.
+ * reach the next host as it is, and an empty value is the order to take the field out. All else is as the rule has it.
  */
 static void write_value(struct strbuf *out, const char *value, bool leading_blank)
 {
@@ -51,15 +51,17 @@ static void write_value(struct strbuf *out, const char *value, bool leading_blan
     }
     strbuf_reset(out);
     for (size_t i = !leading_blank && *value == ' ' ? 1 : 0; i < len; i++) {
-        unsigned char c = (unsigned char)value[i];
+        char c = value[i];
 
         if (c == '\n') {
             strbuf_append_char(out, '\n');
             if (value[i + 1] != ' ' && value[i + 1] != '\t') {
                 strbuf_append_char(out, '\t');
             }
-        } else if (c != '\r' || value[i + 1] != '\n') {
-            strbuf_append_char(out, c == '\r' ? ' ' : (char)c);
+        } else if (c != '\r') {
+            strbuf_append_char(out, c);
+        } else if (value[i + 1] != '\n') {
+            strbuf_append_char(out, ' ');
         }
     }
     if (out->len == 0) {

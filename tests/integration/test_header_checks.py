@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """header_checks: what each action does to a real message, told by what is delivered, held or answered."""
 
+import concurrent.futures
 import json
 
 import pytest
@@ -239,6 +240,23 @@ def test_hundreds_of_changes(site):
         ][i % 5]
     assert send(site, mail.message(subject, *[f"X-Test: {value}" for value in values])).code == 250
     assert delivered(site, subject) == sent(subject, *wanted)
+
+
+def test_many_messages_at_once(site, postern):
+    """Each is changed by its own header, whatever the others hold; and a reload comes between."""
+
+    def one(number):
+        subject = unique("at-once")
+        text = mail.message(subject, f"X-Test: prepend {number}", "X-Test: ignore", f"X-Test: replace {number}")
+        assert send(site, text).code == 250
+        if number == 50:
+            postern.hup()
+        return subject, sent(subject, f"X-New: {number}", f"X-Test: prepend {number}", f"X-Test: new {number}")
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        results = list(pool.map(one, range(100)))
+    for subject, wanted in results:
+        assert delivered(site, subject) == wanted
 
 
 # ---- limits

@@ -6,14 +6,13 @@ import struct
 import pytest
 
 from harness.milter import CONNECT, NEGOTIATE, Filter, packet
+from harness.postern import sanitized
 
 ADD_HEADERS, ADD_RCPT, DROP_RCPT, CHANGE_HEADERS, QUARANTINE, CHOOSE = 0x1, 0x4, 0x8, 0x10, 0x20, 0x100
 EDIT = ADD_HEADERS | CHANGE_HEADERS
 NO_BODY, NO_HEADERS, NO_EOH = 0x10, 0x20, 0x40
 NR_HEADER, NR_BODY, BLANK = 0x80, 0x80000, 0x100000
 CONTENT = NO_BODY | NO_HEADERS | NO_EOH
-
-ACCESS = {"access": ""}  # one is always there: it may hold QUARANTINE
 
 
 def negotiate(daemon, offer=NEGOTIATE):
@@ -32,11 +31,12 @@ def negotiate(daemon, offer=NEGOTIATE):
     return actions & ~CHOOSE, steps, lists
 
 
+# The right to quarantine is always asked for: an access file may hold QUARANTINE.
 CONFIGURATIONS = {
     "nothing": ({}, QUARANTINE, CONTENT, 0),
     "refusals": ({"header_checks": "/^X: a/ REJECT\n/^X: b/ 553 no\n/^X: c/ DISCARD\n/^X: d/ WARN x\n"}, QUARANTINE,
                  NO_BODY | NO_EOH, NR_HEADER | BLANK),
-    "hold": ({"header_checks": "/^X: a/ HOLD\n", "access": ""}, QUARANTINE, NO_BODY | NO_EOH, NR_HEADER | BLANK),
+    "hold": ({"header_checks": "/^X: a/ HOLD\n"}, QUARANTINE, NO_BODY | NO_EOH, NR_HEADER | BLANK),
     "ignore": ({"header_checks": "/^X: a/ IGNORE\n"}, QUARANTINE | EDIT, NO_BODY | NO_EOH, NR_HEADER | BLANK),
     "prepend": ({"header_checks": "/^X: a/ PREPEND X-Y: z\n"}, QUARANTINE | EDIT, NO_BODY | NO_EOH, NR_HEADER | BLANK),
     "copy": ({"header_checks": "/^X: a/ BCC a@b.test\n"}, QUARANTINE | ADD_RCPT, NO_BODY | NO_EOH, NR_HEADER | BLANK),
@@ -146,4 +146,5 @@ def test_flood_of_headers_costs_no_memory(site):
         after = memory()
         assert message(one, *small) == [(b"c", b"")]
         one.send(packet(b"Q"))
-    assert after - before < 16 * 1024  # KiB
+    if not sanitized():  # they keep what was freed
+        assert after - before < 16 * 1024  # KiB

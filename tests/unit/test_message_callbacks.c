@@ -296,7 +296,7 @@ static void check_lacking(struct fixture *fixture, const struct mfi_offer *offer
 
         assert_non_null(strstr(log, "stage=eom action=tempfail error="));
         assert_null(strstr(log, "event=negotiate")); /* it is said once */
-        stage.edits = NULL;                /* what needs no right is accepted */
+        stage.edits = NULL;                          /* what needs no right is accepted */
         (void)fake_mail(fake, "<a@example.com>");
         (void)fake_rcpt(fake, "<joe@example.org>");
         assert_int_equal(fake_eom(fake), MFI_CONTINUE);
@@ -342,6 +342,22 @@ static void test_change_that_fails_is_a_temporary_failure(void **state)
 
 /* ---- out of order ---- */
 
+static void test_end_without_recipients_ends_the_message(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fake_mfi *fake = &fixture->fake;
+
+    needs.headers = true;
+    begin(fixture);
+    assert_int_equal(fake_mail(fake, "<a@example.com>"), MFI_CONTINUE);
+    assert_int_equal(fake_header(fake, "A", " b"), MFI_NOREPLY);
+    assert_int_equal(fake_eom(fake), MFI_TEMPFAIL);
+    assert_int_equal(fake_rcpt(fake, "<joe@example.org>"), MFI_TEMPFAIL);
+    assert_int_equal(fake_mail(fake, "<a@example.com>"), MFI_CONTINUE);
+    assert_int_equal(fake_rcpt(fake, "<joe@example.org>"), MFI_CONTINUE);
+    assert_int_equal(fake_eom(fake), MFI_CONTINUE);
+}
+
 static void test_parts_without_a_message(void **state)
 {
     struct fixture *fixture = *state;
@@ -380,6 +396,7 @@ int main(void)
         TEST(test_mta_that_lets_nobody_change_headers),
         TEST(test_mta_that_lets_nobody_add_recipients),
         TEST(test_change_that_fails_is_a_temporary_failure),
+        TEST(test_end_without_recipients_ends_the_message),
         TEST(test_parts_without_a_message),
     };
 

@@ -112,7 +112,7 @@ static void test_value_cannot_end_its_field(void **state)
         {" a\n\tb\n  c", " a\n\tb\n  c", "a\n\tb\n  c"},
         {" a\nX-Evil: b", " a\n\tX-Evil: b", "a\n\tX-Evil: b"},
         {" a\r\n\r\nbody", " a\n\t\n\tbody", "a\n\t\n\tbody"},
-        {" a\rb\001c\177d\te", " a b c d\te", "a b c d\te"},
+        {" a\rb\001c\177d\te", " a b\001c\177d\te", "a b\001c\177d\te"},
         {" end\n", " end", "end"},
         {" end\r\n\n", " end", "end"},
         {"", " ", " "}, /* nothing would mean: take it out */
