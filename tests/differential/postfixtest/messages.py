@@ -13,7 +13,7 @@ VALUES = (
     b"one", b"two words", b"spam", b"Re: bad thing", b"<a@b.example>", b"Joe <joe@local.example>, ann@b.example",
     b"a", b"aab", b"x=y; z", b"REJECT", b"4.7.9 later", b"5.1.1 no", b"100%", b"$1", b"caf\xc3\xa9", b"\xe9\xff",
     b"=?utf-8?B?c3BhbQ==?=", b"", b"-", b"name=evil.exe", b'attachment; filename="a b.exe"', b"1.0", b"7bit",
-    b"base64", b"8bit", b"quoted-printable", b"from x by y; Mon", b"*", b"tab\tbed", b"bcc@new.example",
+    b"base64", b"8bit", b"quoted-printable", b"from x by y; Mon", b"\x01\x7f", b"*", b"tab\tbed", b"bcc@new.example",
 )
 BOUNDARIES = (b"bb", b"b", b"bbb", b"cc", b"--", b"b b", b"=_x", b"n1.", b"b-", b"BB", b"")
 TYPES = (
