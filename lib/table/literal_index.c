@@ -326,6 +326,11 @@ size_t literal_index_crowd(const struct literal_index *index, uint32_t pattern)
     return crowd;
 }
 
+size_t literal_index_words(const struct literal_index *index)
+{
+    return index->words.count;
+}
+
 /* ---- scanning ---- */
 
 void literal_scratch_init(struct literal_scratch *scratch, const struct literal_index *index)

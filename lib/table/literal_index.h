@@ -33,6 +33,9 @@ void literal_index_finish(struct literal_index *index);
  */
 size_t literal_index_crowd(const struct literal_index *index, uint32_t pattern);
 
+/* How many different words it knows. */
+size_t literal_index_words(const struct literal_index *index);
+
 /* What one thread needs while it scans. */
 struct literal_scratch {
     uint64_t *seen;  /* a bit for each word */
@@ -40,6 +43,7 @@ struct literal_scratch {
     size_t count;
 };
 
+/* It fits any index with as many words, or fewer. */
 void literal_scratch_init(struct literal_scratch *scratch, const struct literal_index *index);
 void literal_scratch_fini(struct literal_scratch *scratch);
 

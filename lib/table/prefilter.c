@@ -3,7 +3,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/xalloc.h"
-#include "lib/table/literal_index.h"
+#include "lib/table/literal_groups.h"
 #include "lib/table/prefilter_database.h"
 #include "lib/table/regex_needs.h"
 #include "lib/table/regex_tree.h"
@@ -40,7 +40,7 @@ struct prefilter {
     size_t count;
     size_t word_count;
     struct prefilter_stats stats; /* those that do not change once it is made */
-    struct literal_index *literals;
+    struct literal_groups *literals;
     uint64_t *always; /* patterns that are in neither */
     _Atomic(struct lease *) pool[POOL];
 
@@ -93,7 +93,7 @@ static void add_pattern(struct prefilter *prefilter, const struct prefilter_patt
     if (tree != NULL) {
         regex_needs_find(tree, arena, &needs);
     }
-    bool is_indexed = literal_index_add(prefilter->literals, (uint32_t)number, &needs);
+    bool is_indexed = literal_groups_add(prefilter->literals, (uint32_t)number, &needs);
 
     prefilter->stats.by_words += is_indexed;
     if (!is_indexed) {
@@ -112,7 +112,7 @@ static void leave_out_rare(struct prefilter *prefilter)
 
     for (size_t i = 0; i < prefilter->expression_count; i++) {
         struct prefilter_expression *expression = &prefilter->expressions[i];
-        size_t crowd = literal_index_crowd(prefilter->literals, expression->pattern);
+        size_t crowd = literal_groups_crowd(prefilter->literals, expression->pattern);
 
         if (crowd > 0 && crowd < LEAST_CROWD) {
             free(expression->text);
@@ -131,7 +131,7 @@ struct prefilter *prefilter_new(const struct prefilter_pattern *patterns, size_t
     prefilter->count = count;
     prefilter->word_count = PREFILTER_WORDS(count);
     prefilter->stats.engine = prefilter_database_engine();
-    prefilter->literals = literal_index_new();
+    prefilter->literals = literal_groups_new();
     prefilter->always = xcalloc(prefilter->word_count + 1, sizeof(*prefilter->always));
     prefilter->taken = xcalloc(prefilter->word_count + 1, sizeof(*prefilter->taken));
     prefilter->expressions = xcalloc(count + 1, sizeof(*prefilter->expressions));
@@ -144,9 +144,9 @@ struct prefilter *prefilter_new(const struct prefilter_pattern *patterns, size_t
         }
     }
     arena_free(&arena);
-    literal_index_finish(prefilter->literals);
+    literal_groups_finish(prefilter->literals);
     leave_out_rare(prefilter);
-    prefilter->stats.bytes = literal_index_bytes(prefilter->literals);
+    prefilter->stats.bytes = literal_groups_bytes(prefilter->literals);
     return prefilter;
 }
 
@@ -187,7 +187,7 @@ void prefilter_free(struct prefilter **prefilter)
     struct prefilter_database *database = atomic_load(&old->database);
 
     prefilter_database_free(&database);
-    literal_index_free(&old->literals);
+    literal_groups_free(&old->literals);
     free_expressions(old);
     strbuf_fini(&old->why);
     free(old->always);
@@ -278,7 +278,7 @@ static struct lease *lease_take(struct prefilter *prefilter)
     struct lease *lease = xcalloc(1, sizeof(*lease) +
                                          (prefilter->word_count + 1) * sizeof(lease->words[0]));
 
-    literal_scratch_init(&lease->literals, prefilter->literals);
+    literal_groups_scratch_init(&lease->literals, prefilter->literals);
     return lease;
 }
 
@@ -342,7 +342,7 @@ uint64_t *prefilter_scan(struct prefilter *prefilter, const char *subject, size_
 
     fold(lease, subject, len);
     memcpy(lease->words, prefilter->always, prefilter->word_count * sizeof(lease->words[0]));
-    literal_index_scan(prefilter->literals, lease->folded, len, &lease->literals, lease->words);
+    literal_groups_scan(prefilter->literals, lease->folded, len, &lease->literals, lease->words);
     if (database != NULL) {
         scan_database(prefilter, database, lease, len);
     }

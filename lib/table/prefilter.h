@@ -7,7 +7,7 @@
  * (regex_tree.h); a pattern that it does not understand is always named.
  *
  * Most patterns hold words that each subject they match must hold, too; those of all patterns are looked for
- * in one pass over the subject (literal_index.h). Patterns without such words are what libhyperscan (or vectorscan) is for, where configure
+ * in one pass over the subject (literal_groups.h). Patterns without such words are what libhyperscan (or vectorscan) is for, where configure
  * found it: prefilter_start() compiles their wider forms in a thread; without it, and until it is ready, they are
  * always named.
  */
