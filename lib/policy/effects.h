@@ -13,12 +13,14 @@
 #include "lib/policy/verdict.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct effects {
     struct header_edits edits;
     struct verdict hold;      /* QUARANTINE; CONTINUE: none */
     struct verdict if_permit; /* TEMPFAIL: instead of an accept; CONTINUE: none */
     struct verdict if_reject; /* TEMPFAIL: instead of a refusal for good; CONTINUE: none */
+    uint64_t spent_ns;        /* by slow patterns of this stage, which share one limit */
 };
 
 struct effects effects_none(void);

@@ -54,6 +54,7 @@ static struct regex_match ask(struct session *session, enum regex_tag tag, unsig
         .subject = subject,
         .len = strlen(subject),
         .arena = session->scratch,
+        .spent_ns = &session->effects.spent_ns,
     };
 
     table_regex_find(ruleset_regex(session->ruleset)->table, &query, &match);
