@@ -404,12 +404,16 @@ static void make_sets(struct table_regex *table)
     size_t words = PREFILTER_WORDS(table->count);
 
     table->always = xcalloc(words + 1, sizeof(*table->always));
+    table->keywords = xcalloc(table->count + 1, sizeof(*table->keywords));
     for (size_t i = 0; i < table->count; i++) {
         const struct regex_rule *rule = &table->rules[i];
         bool is_test = rule->kind == REGEX_MATCH || rule->kind == REGEX_IF;
 
         patterns[i] = (struct prefilter_pattern){
             .text = rule->text, .len = rule->text_len, .flags = rule->flags};
+        if (rule->kind == REGEX_KEYWORD) {
+            table->keywords[table->keyword_count++] = (uint32_t)i;
+        }
         if (is_test && (rule->pattern == NULL || rule->negated)) {
             table->always[i / 64] |= (uint64_t)1 << (i % 64);
         }
@@ -420,6 +424,8 @@ static void make_sets(struct table_regex *table)
             table->decoded[i / 64] |= (uint64_t)1 << (i % 64);
         }
     }
+    table->keywords = xrealloc(table->keywords,
+                               (table->keyword_count + 1) * sizeof(*table->keywords));
     table->prefilter = prefilter_new(patterns, table->count);
     free(patterns);
 }

@@ -54,6 +54,9 @@ struct table_regex {
     struct regex_rule *rules;
     size_t count;
     size_t results; /* rules that have one */
+    uint32_t *
+        keywords; /* rules of keywords: asked once a message, so nobody looks for them among thousands */
+    size_t keyword_count;
     struct regex_named *named;
     size_t named_count;
     struct prefilter *prefilter; /* pattern n is that of rule n */

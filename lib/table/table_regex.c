@@ -64,6 +64,7 @@ void table_regex_unref(struct table_regex **table)
     pattern_engine_free(&old->engine);
     free(old->rules);
     free(old->named);
+    free(old->keywords);
     free(old->always);
     free(old->decoded);
     arena_free(&old->arena);
@@ -186,10 +187,10 @@ static bool is_for_client(const struct table_regex *table, const struct regex_ru
 bool table_regex_next_keyword(const struct table_regex *table, unsigned client, size_t *at,
                               struct regex_view *view_out)
 {
-    while (*at < table->count) {
-        const struct regex_rule *rule = &table->rules[(*at)++];
+    while (*at < table->keyword_count) {
+        const struct regex_rule *rule = &table->rules[table->keywords[(*at)++]];
 
-        if (rule->kind == REGEX_KEYWORD && is_for_client(table, rule, client)) {
+        if (is_for_client(table, rule, client)) {
             view(table, rule, view_out);
             view_out->result = rule->result;
             return true;
