@@ -44,8 +44,11 @@ struct verdict header_action_refuse(struct header_state *state, struct reply rep
 
 struct verdict header_action_fail(struct header_state *state, const char *reason, const char *why)
 {
+    struct verdict verdict = rules_tempfail(reason).verdict;
+
     rules_note(state->session, why);
-    return refuse(state, rules_tempfail(reason).verdict);
+    verdict.why = why;
+    return refuse(state, verdict);
 }
 
 /* Of several rules the first one says why the message is held, as in Postfix. */

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct session;
 struct table_regex;
@@ -25,6 +26,7 @@ struct header_state {
     size_t bytes;
     unsigned client; /* enum client_fact, once they were asked for */
     bool client_known;
+    uint64_t spent_ns;           /* on slow patterns: one budget for all headers */
     bool ended;                  /* the own header */
     bool done;                   /* nothing further is asked */
     bool held;                   /* by a header rule: the first one counts */

@@ -95,6 +95,7 @@ static struct verdict judge(struct header_state *headers, const struct table_reg
         return session->refusal;
     }
     query.client = headers->client;
+    query.spent_ns = &headers->spent_ns;
     if (strstr(field->text, "=?") != NULL) {
         strbuf_init(&decoded);
         if (encoded_word_decode(query.subject, query.len, &decoded)) {

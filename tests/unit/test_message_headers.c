@@ -198,6 +198,26 @@ static void test_limit_of_a_pattern_is_a_temporary_failure(void **state)
     play_fini(&play);
 }
 
+/* Each is within the limits of a single match; a thousand of them must not add up to minutes. */
+static void test_time_of_patterns_is_one_for_all_headers(void **state)
+{
+    static char value[8001];
+    struct play play;
+    enum verdict_kind kind = VERDICT_CONTINUE;
+    unsigned asked = 0;
+
+    (void)state;
+    memset(value, ' ', sizeof(value) - 1);
+    play_init(&play, "/(?:\\s|\\n)+[^\\s]$/ REJECT\n", NULL);
+    for (; asked < 1000 && kind == VERDICT_CONTINUE; asked++) {
+        kind = stage_header(&play.session, "X-A", value).kind;
+    }
+    assert_int_equal(kind, VERDICT_TEMPFAIL);
+    assert_in_range(asked, 2, 999); /* a single one is not over it */
+    assert_non_null(play.session.refusal.why);
+    play_fini(&play);
+}
+
 /* If nobody can tell whether the client may relay, it is neither taken for a stranger nor for one of our own. */
 static void test_client_that_cannot_be_known_is_a_temporary_failure(void **state)
 {
@@ -440,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_subject_is_cut_in_edits),
         cmocka_unit_test(test_body_nested_too_deep_is_refused),
         cmocka_unit_test(test_limit_of_a_pattern_is_a_temporary_failure),
+        cmocka_unit_test(test_time_of_patterns_is_one_for_all_headers),
         cmocka_unit_test(test_client_that_cannot_be_known_is_a_temporary_failure),
         cmocka_unit_test(test_no_rules_cost_nothing),
         cmocka_unit_test(test_mime_headers_are_not_asked_for_twice),
