@@ -12,6 +12,7 @@ ANCHORS = (b"^", b"$", b"\\b", b"\\B", b"\\A", b"\\z", b"\\Z", b"\\G")
 QUANTIFIERS = (b"?", b"*", b"+", b"{2}", b"{1,3}", b"{0,2}", b"{2,}", b"*?", b"+?", b"??", b"++", b"{1,2}?")
 # Not `*+` behind a group: PCRE2's machine code keeps what such a group had caught when it fails, its interpreter does not.
 BROKEN = (b"(", b")", b"[", b"*", b"a{2,1}", b"(?z)", b"\\9", b"(?<n", b"[b-a]", b"\\", b"(?<=a+)", b"\\p{Foo}", b"(*FOO)")
+VERBS = (b"(*COMMIT)", b"(*PRUNE)", b"(*SKIP)", b"(*THEN)", b"(*ACCEPT)", b"(*F)", b"(*MARK:m)", b"(*SKIP:m)")
 STARTS = (b"(*UTF)", b"(*UCP)", b"(*CRLF)", b"(*ANYCRLF)", b"(*NO_START_OPT)", b"(*LIMIT_MATCH=100000)")
 INLINE = (b"(?i)", b"(?-i)", b"(?s)", b"(?-s)", b"(?m)", b"(?x)", b"(?U)", b"(?^)")
 
@@ -72,6 +73,8 @@ class Regex:
             atom = self._atom(depth)
             if rng.random() < 0.25:
                 atom += rng.choice(QUANTIFIERS)
+            elif rng.random() < 0.01:
+                atom += rng.choice(VERBS)
             parts.append(atom)
         return b"".join(parts)
 

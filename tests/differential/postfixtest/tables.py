@@ -140,7 +140,19 @@ FRAGMENTS = (
 )
 
 
+def _long_key(rng):
+    """Much that few patterns match, and something else in it."""
+    filler = rng.choice((b"z", b"zq", b"z_", b"~", b"z ", b"=;", b"\x02"))
+    parts = []
+    for _ in range(rng.choice((1, 2, 3))):
+        parts.append(filler * (rng.choice((100, 3000, 4096, 5000, 9000)) // len(filler)))
+        parts.append(b"".join(rng.choice(FRAGMENTS) for _ in range(rng.choice((0, 1, 2, 3)))))
+    return b"".join(parts)
+
+
 def key(rng):
+    if rng.random() < 0.06:
+        return _long_key(rng)
     size = rng.choice((0, 1, 1, 2, 2, 3, 4, 6, 10))
     if rng.random() < 0.01:
         size = rng.choice((40, 200))
