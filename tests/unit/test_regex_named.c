@@ -13,6 +13,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* As `sendmail -bt` answers "/map NAME SUBJECT"; there the default delimiter is the code of `$|`, and -S is for the tokens of rules. */
 static void test_what_a_map_gives(void **state)
 {
     static const struct {
