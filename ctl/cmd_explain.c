@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ctl/ctl.h"
 #include "ctl/explain.h"
+#include "ctl/explain_print.h"
 
 #include "lib/base/diag.h"
 #include "lib/base/xalloc.h"
@@ -23,6 +24,8 @@ enum explain_option {
     OPT_MACRO,
     OPT_FROM,
     OPT_RCPT,
+    OPT_HEADER,
+    OPT_MESSAGE,
 };
 
 static const struct option options[] = {
@@ -36,6 +39,8 @@ static const struct option options[] = {
     {"macro", required_argument, NULL, OPT_MACRO},
     {"from", required_argument, NULL, OPT_FROM},
     {"rcpt", required_argument, NULL, OPT_RCPT},
+    {"header", required_argument, NULL, OPT_HEADER},
+    {"message", required_argument, NULL, OPT_MESSAGE},
     CTL_LONG_OPTIONS,
     {NULL, 0, NULL, 0},
 };
@@ -51,7 +56,9 @@ static const char help[] =
     "  --auth USER        the login; --mech MECHANISM is PLAIN if not given\n"
     "  --macro NAME=VALUE what else the MTA would tell: j, {daemon_name}, {daemon_addr}, ...\n"
     "  --from ADDRESS     envelope sender; <> or \"\" for a bounce\n"
-    "  --rcpt ADDRESS     recipient; may be given several times\n";
+    "  --rcpt ADDRESS     recipient; may be given several times\n"
+    "  --header 'N: v'    a field of the message's header; may be given several times\n"
+    "  --message FILE     header and body of a message, after these fields; - is standard input\n";
 
 /* A macro of the MTA by name, with or without braces. False: the decisions use none of that name. */
 static bool set_macro(struct explain_request *request, const char *name, size_t len,
@@ -113,9 +120,17 @@ static bool is_resolve(const char *text)
     return false;
 }
 
+/* What the options name; the lists have room for all of them. */
+struct arguments {
+    const char **recipients;
+    const char **headers;
+    size_t header_count;
+    const char *message; /* NULL: none */
+};
+
 /* One option; a value other than CTL_DONE ends the program with it. */
-static int take_option(struct ctl *ctl, struct explain_request *request, const char **recipients,
-                       int option)
+static int take_option(struct ctl *ctl, struct explain_request *request,
+                       struct arguments *arguments, int option)
 {
     switch (option) {
     case OPT_CLIENT:
@@ -148,7 +163,13 @@ static int take_option(struct ctl *ctl, struct explain_request *request, const c
         request->sender = optarg;
         break;
     case OPT_RCPT:
-        recipients[request->recipient_count++] = optarg;
+        arguments->recipients[request->recipient_count++] = optarg;
+        break;
+    case OPT_HEADER:
+        arguments->headers[arguments->header_count++] = optarg;
+        break;
+    case OPT_MESSAGE:
+        arguments->message = optarg;
         break;
     default:
         return ctl_usage(ctl, "unknown option");
@@ -156,7 +177,8 @@ static int take_option(struct ctl *ctl, struct explain_request *request, const c
     return CTL_DONE;
 }
 
-static int check_request(struct ctl *ctl, struct explain_request *request)
+static int check_request(struct ctl *ctl, struct explain_request *request,
+                         const struct arguments *arguments)
 {
     struct netaddr addr;
 
@@ -168,6 +190,9 @@ static int check_request(struct ctl *ctl, struct explain_request *request)
     }
     if (request->recipient_count > 0 && request->sender == NULL) {
         return ctl_usage(ctl, "--rcpt needs --from ADDRESS");
+    }
+    if ((arguments->header_count > 0 || arguments->message != NULL) && request->sender == NULL) {
+        return ctl_usage(ctl, "--header and --message need --from ADDRESS");
     }
     /* A login without a mechanism is a plain one. */
     if (request->login.authen != NULL && request->login.type == NULL) {
@@ -212,7 +237,31 @@ static int run(struct ctl *ctl, struct explain_request *request)
     return code;
 }
 
-static int parse(struct ctl *ctl, struct explain_request *request, const char **recipients,
+/* Reads the message, and plays the session with it. */
+static int run_with_message(struct ctl *ctl, struct explain_request *request,
+                            const struct arguments *arguments)
+{
+    struct message_file message;
+    struct strbuf why;
+    int code = CTL_NO;
+
+    strbuf_init(&why);
+    if (message_file_read(arguments->message, arguments->headers, arguments->header_count, &message,
+                          &why) == STATUS_OK) {
+        request->fields = message.fields;
+        request->field_count = message.field_count;
+        request->body = message.body;
+        request->body_len = message.body_len;
+        code = run(ctl, request);
+    } else {
+        ctl_complain(ctl, "%s", why.data);
+    }
+    message_file_fini(&message);
+    strbuf_fini(&why);
+    return code;
+}
+
+static int parse(struct ctl *ctl, struct explain_request *request, struct arguments *arguments,
                  int argc, char **argv)
 {
     int code = CTL_DONE;
@@ -221,13 +270,13 @@ static int parse(struct ctl *ctl, struct explain_request *request, const char **
     while (code == CTL_DONE &&
            (option = getopt_long(argc, argv, CTL_SHORT_OPTIONS, options, NULL)) != -1) {
         if (!ctl_option(ctl, option, optarg)) {
-            code = take_option(ctl, request, recipients, option);
+            code = take_option(ctl, request, arguments, option);
         }
     }
     if (code == CTL_DONE && optind < argc) {
         code = ctl_usage(ctl, "%s: write --from and --rcpt before addresses", argv[optind]);
     }
-    return code == CTL_DONE ? check_request(ctl, request) : code;
+    return code == CTL_DONE ? check_request(ctl, request, arguments) : code;
 }
 
 static bool wants_help(int argc, char **argv)
@@ -240,13 +289,17 @@ int cmd_explain(struct ctl *ctl, int argc, char **argv)
     if (wants_help(argc, argv)) {
         return ctl_help(ctl, help);
     }
-    const char **recipients = xcalloc((size_t)argc + 1, sizeof(*recipients));
-    struct explain_request request = {.recipients = recipients};
-    int code = parse(ctl, &request, recipients, argc, argv);
+    struct arguments arguments = {
+        .recipients = xcalloc((size_t)argc + 1, sizeof(*arguments.recipients)),
+        .headers = xcalloc((size_t)argc + 1, sizeof(*arguments.headers)),
+    };
+    struct explain_request request = {.recipients = arguments.recipients};
+    int code = parse(ctl, &request, &arguments, argc, argv);
 
     if (code == CTL_DONE) {
-        code = run(ctl, &request);
+        code = run_with_message(ctl, &request, &arguments);
     }
-    free(recipients);
+    free(arguments.recipients);
+    free(arguments.headers);
     return code;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ctl/ctl.h"
+#include "ctl/query_patterns.h"
 
 #include "lib/base/arena.h"
 #include "lib/base/strbuf.h"
@@ -28,7 +29,12 @@ static const char help[] =
     "NAME is access, spammers, local_host_names, relay_domains (files of postern.conf; the first two as\n"
     "compiled), gdbm:FILE (a map that makemap made) or cidr:FILE (lines of \"network [text]\", of which the\n"
     "first that holds the address KEY counts).\n"
-    "KEY is folded as lookups are: lower case, without quotes and backslashes, networks in their one form.\n";
+    "KEY is folded as lookups are: lower case, without quotes and backslashes, networks in their one form.\n"
+    "\n"
+    "Or NAME is a file of patterns: regex (KEY begins with a tag, such as From:joe@example.org), header_checks,\n"
+    "mime_header_checks (KEY is a header, such as \"Subject: hello\"), or pcre:FILE. KEY is taken as it is, and $1\n"
+    "in the result is put in. Lines of the file that are wrong are told, and the others answer. KEY \"-\" reads keys\n"
+    "from standard input, one a line, and prints KEY, a tab and the result for those that are found.\n";
 
 static const struct option options[] = {CTL_LONG_OPTIONS, {NULL, 0, NULL, 0}};
 
@@ -325,7 +331,9 @@ int cmd_query(struct ctl *ctl, int argc, char **argv)
     strbuf_append(&run.key, argv[optind + 1]);
     ctl_problems_init(&run.problems, ctl);
 
-    int code = finish(&run, query(&run));
+    int code = query_patterns_is(run.name)
+                   ? query_patterns(ctl, &run.problems, run.name, argv[optind + 1])
+                   : finish(&run, query(&run));
 
     ctl_problems_fini(&run.problems);
     strbuf_fini(&run.key);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ctl/ctl.h"
 
+#include "lib/base/strbuf.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -49,22 +51,26 @@ void ctl_complain(const struct ctl *ctl, const char *format, ...)
     fputc('\n', stderr);
 }
 
-/* A rule file is data: what is not UTF-8 in it must not lose the whole message. */
-static json_t *text_of(const char *text)
+json_t *ctl_json_text(const char *text)
 {
     json_t *value = json_string(text);
 
     if (value != NULL) {
         return value;
     }
-    char clean[2048];
-    size_t len = 0;
+    struct strbuf clean;
 
-    for (; text[len] != '\0' && len + 1 < sizeof(clean); len++) {
-        clean[len] = (unsigned char)text[len] < 0x80 ? text[len] : '?';
+    strbuf_init(&clean);
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < 0x80) {
+            strbuf_append_char(&clean, *text);
+        } else {
+            strbuf_appendf(&clean, "\\x%02x", (unsigned char)*text);
+        }
     }
-    clean[len] = '\0';
-    return json_string(clean);
+    value = json_string(clean.data);
+    strbuf_fini(&clean);
+    return value;
 }
 
 static void collect(void *ctx, const struct diag_item *item)
@@ -74,13 +80,13 @@ static void collect(void *ctx, const struct diag_item *item)
 
     json_object_set_new(problem, "level",
                         json_string(item->level == DIAG_ERROR ? "error" : "warning"));
-    json_object_set_new(problem, "file", text_of(item->file));
+    json_object_set_new(problem, "file", ctl_json_text(item->file));
     if (item->line > 0) {
         json_object_set_new(problem, "line", json_integer(item->line));
     }
-    json_object_set_new(problem, "text", text_of(item->text));
+    json_object_set_new(problem, "text", ctl_json_text(item->text));
     if (item->hint != NULL) {
-        json_object_set_new(problem, "hint", text_of(item->hint));
+        json_object_set_new(problem, "hint", ctl_json_text(item->hint));
     }
     json_array_append_new(list, problem);
 }

@@ -48,6 +48,9 @@ int ctl_help(const struct ctl *ctl, const char *text);
 /* Says on standard error what is wrong with the arguments, and where to read more; returns CTL_USAGE. */
 int ctl_usage(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A JSON string of any bytes: those over 127 that are not UTF-8 become \xNN. */
+json_t *ctl_json_text(const char *text);
+
 /* One line on standard error, behind the program's name. */
 void ctl_complain(const struct ctl *ctl, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

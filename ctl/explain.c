@@ -1,48 +1,62 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ctl/explain.h"
 
+#include "ctl/ctl.h"
+
 #include "lib/base/strbuf.h"
+#include "lib/policy/ruleset.h"
 #include "lib/policy/stages.h"
 #include "lib/policy/trace.h"
 
-#include <stdio.h>
 #include <string.h>
+
+#define BODY_CHUNK 65535u /* bytes; as much as an MTA gives at once */
 
 /* Collects what the stage that runs now looks up and notes. */
 struct collector {
     struct trace trace; /* first: the functions get a pointer to it */
+    json_t *steps;      /* both, in their order */
     json_t *lookups;
     json_t *notes;
 };
 
-/* What clients send need not be UTF-8, and JSON must be: other bytes become \xNN. */
-static json_t *text_of(const char *text)
-{
-    json_t *value = json_string(text);
-
-    if (value != NULL) {
-        return value;
-    }
-    struct strbuf clean;
-
-    strbuf_init(&clean);
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < 0x80) {
-            strbuf_append_char(&clean, *text);
-        } else {
-            strbuf_appendf(&clean, "\\x%02x", (unsigned char)*text);
-        }
-    }
-    value = json_string(clean.data);
-    strbuf_fini(&clean);
-    return value;
-}
-
 static void set_text(json_t *object, const char *key, const char *text)
 {
     if (text != NULL) {
-        json_object_set_new(object, key, text_of(text));
+        json_object_set_new(object, key, ctl_json_text(text));
     }
+}
+
+/* What the groups of a pattern matched, all of it first; null: the group took no part. */
+static json_t *captures_of(const struct trace_lookup *lookup)
+{
+    json_t *captures = json_array();
+
+    for (size_t i = 0; i < lookup->capture_count; i++) {
+        const struct regex_capture *capture = &lookup->captures[i];
+
+        json_array_append_new(captures,
+                              capture->text == NULL ? json_null() : ctl_json_text(capture->text));
+    }
+    return captures;
+}
+
+static void set_place(json_t *entry, const struct trace_lookup *lookup)
+{
+    set_text(entry, "file", lookup->file);
+    json_object_set_new(entry, "line", json_integer(lookup->line));
+    set_text(entry, "pattern", lookup->pattern);
+    if (lookup->capture_count > 0) {
+        json_object_set_new(entry, "captures", captures_of(lookup));
+    }
+}
+
+static void add_step(struct collector *collector, const char *kind, json_t *entry)
+{
+    json_t *step = json_pack("{s:s}", "kind", kind);
+
+    json_object_update(step, entry);
+    json_array_append_new(collector->steps, step);
 }
 
 static void on_lookup(struct trace *trace, const struct trace_lookup *lookup)
@@ -58,17 +72,23 @@ static void on_lookup(struct trace *trace, const struct trace_lookup *lookup)
                  lookup->value == NULL ? "the map cannot be read" : lookup->value);
     } else if (lookup->result == STATUS_OK) {
         set_text(entry, "value", lookup->value);
-        set_text(entry, "file", lookup->file);
-        json_object_set_new(entry, "line", json_integer(lookup->line));
     }
+    if (lookup->file != NULL) {
+        set_place(entry, lookup);
+    }
+    add_step(collector, "lookup", entry);
     json_array_append_new(collector->lookups, entry);
 }
 
 static void on_note(struct trace *trace, const char *text)
 {
     struct collector *collector = (struct collector *)trace;
+    json_t *entry = json_object();
 
-    json_array_append_new(collector->notes, text_of(text));
+    set_text(entry, "text", text);
+    add_step(collector, "note", entry);
+    json_decref(entry);
+    json_array_append_new(collector->notes, ctl_json_text(text));
 }
 
 static json_t *reply_object(const struct reply *reply)
@@ -89,11 +109,13 @@ static json_t *add_stage(json_t *stages, struct collector *collector, const char
 
     set_text(stage, "stage", name);
     set_text(stage, "argument", argument);
+    json_object_set_new(stage, "steps", collector->steps);
     json_object_set_new(stage, "lookups", collector->lookups);
     if (json_array_size(collector->notes) > 0) {
         json_object_set(stage, "notes", collector->notes);
     }
     json_decref(collector->notes);
+    collector->steps = json_array();
     collector->lookups = json_array();
     collector->notes = json_array();
     set_text(stage, "verdict", verdict_kind_name(verdict->kind));
@@ -159,9 +181,75 @@ static enum verdict_kind run_recipients(struct session *session,
     return session->recipients > 0 ? VERDICT_CONTINUE : refused;
 }
 
+static void run_fields(struct session *session, const struct explain_request *request,
+                       json_t *stages, struct collector *collector)
+{
+    struct strbuf argument;
+
+    strbuf_init(&argument);
+    for (size_t i = 0; i < request->field_count; i++) {
+        const struct message_field *field = &request->fields[i];
+        struct verdict verdict = stage_header(session, field->name, field->value);
+
+        strbuf_reset(&argument);
+        strbuf_appendf(&argument, "%s:%s", field->name, field->value);
+        add_stage(stages, collector, "header", argument.data, &verdict);
+    }
+    strbuf_fini(&argument);
+}
+
+static void run_body(struct session *session, const struct explain_request *request, json_t *stages,
+                     struct collector *collector)
+{
+    struct verdict verdict = verdict_continue();
+
+    for (size_t at = 0; at < request->body_len; at += BODY_CHUNK) {
+        size_t left = request->body_len - at;
+
+        verdict = stage_body(session, request->body + at, left < BODY_CHUNK ? left : BODY_CHUNK);
+    }
+    add_stage(stages, collector, "body", NULL, &verdict);
+}
+
+/* The header and the body, as far as rules ask for them. */
+static void run_content(struct session *session, const struct explain_request *request,
+                        json_t *stages, struct collector *collector)
+{
+    if (request->field_count == 0 && request->body == NULL) {
+        return;
+    }
+    run_fields(session, request, stages, collector);
+
+    struct verdict verdict = stage_eoh(session);
+
+    add_stage(stages, collector, "eoh", NULL, &verdict);
+    if (request->body != NULL && !verdict_is_refusal(&verdict) &&
+        ruleset_needs(session->ruleset).body) {
+        run_body(session, request, stages, collector);
+    }
+}
+
+static json_t *edit_object(const struct header_edit *edit)
+{
+    json_t *object = json_object();
+
+    set_text(object, "kind", header_edit_kind_name(edit->kind));
+    if (edit->name != NULL) {
+        set_text(object, "name", edit->name);
+        json_object_set_new(object, "occurrence", json_integer(edit->occurrence));
+    }
+    json_object_set_new(object, "position", json_integer(edit->position));
+    set_text(object, "new_name", edit->new_name);
+    set_text(object, "value", edit->value);
+    set_text(object, "subject", edit->subject);
+    set_text(object, "file", edit->rule.file);
+    json_object_set_new(object, "line", json_integer(edit->rule.line));
+    return object;
+}
+
 /* From MAIL on; returns what becomes of the message. */
 static enum verdict_kind run_message(struct session *session, const struct explain_request *request,
-                                     json_t *stages, struct collector *collector)
+                                     json_t *stages, json_t *edits, struct collector *collector)
 {
     struct verdict verdict = stage_mail(session, &request->login, request->sender);
 
@@ -174,8 +262,13 @@ static enum verdict_kind run_message(struct session *session, const struct expla
     if (refused != VERDICT_CONTINUE) {
         return refused;
     }
+    run_content(session, request, stages, collector);
     verdict = stage_eom(session);
     add_stage(stages, collector, "eom", NULL, &verdict);
+    for (const struct header_edit *edit = session_header_edits(session); edit != NULL;
+         edit = edit->next) {
+        json_array_append_new(edits, edit_object(edit));
+    }
     return verdict.kind;
 }
 
@@ -183,6 +276,7 @@ json_t *explain_session(struct ruleset *ruleset, const struct explain_request *r
 {
     struct collector collector = {
         .trace = {.lookup = on_lookup, .note = on_note},
+        .steps = json_array(),
         .lookups = json_array(),
         .notes = json_array(),
     };
@@ -190,7 +284,10 @@ json_t *explain_session(struct ruleset *ruleset, const struct explain_request *r
     json_t *stages = json_array();
     struct session session;
 
+    json_t *edits = json_array();
+
     json_object_set_new(object, "stages", stages);
+    json_object_set_new(object, "edits", edits);
     session_init(&session, ruleset, &collector.trace);
     run_connect(&session, request, stages, &collector);
     if (request->helo != NULL) {
@@ -201,103 +298,13 @@ json_t *explain_session(struct ruleset *ruleset, const struct explain_request *r
     enum verdict_kind disposition = session.connect.kind;
 
     if (request->sender != NULL) {
-        disposition = run_message(&session, request, stages, &collector);
+        disposition = run_message(&session, request, stages, edits, &collector);
     }
     set_text(object, "disposition",
              disposition == VERDICT_CONTINUE ? "accept" : verdict_kind_name(disposition));
     session_fini(&session);
+    json_decref(collector.steps);
     json_decref(collector.lookups);
     json_decref(collector.notes);
     return object;
-}
-
-/* ---- for a person ---- */
-
-static const char *get(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text == NULL ? "" : text;
-}
-
-/* What clients send must not steer the reader's terminal. */
-static void put(const char *text)
-{
-    for (; *text != '\0'; text++) {
-        putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
-    }
-}
-
-static void print_lookup(const json_t *lookup)
-{
-    printf("    %-9s ", get(lookup, "table"));
-    put(get(lookup, "key"));
-    if (json_object_get(lookup, "failure") != NULL) {
-        printf("  FAILED: ");
-        put(get(lookup, "failure"));
-    } else if (json_is_true(json_object_get(lookup, "found"))) {
-        printf("  ->  ");
-        put(get(lookup, "value"));
-        printf("   (%s:%lld)", get(lookup, "file"),
-               (long long)json_integer_value(json_object_get(lookup, "line")));
-    } else {
-        printf("  -");
-    }
-    putchar('\n');
-}
-
-static void print_verdict(const json_t *stage)
-{
-    const json_t *reply = json_object_get(stage, "reply");
-    const json_t *rule = json_object_get(stage, "rule");
-
-    printf("  => %s", get(stage, "verdict"));
-    if (reply != NULL) {
-        printf(": %lld %s ", (long long)json_integer_value(json_object_get(reply, "code")),
-               get(reply, "dsn"));
-        put(get(reply, "text"));
-    }
-    if (json_object_get(stage, "quarantine") != NULL) {
-        printf(": ");
-        put(get(stage, "quarantine"));
-    }
-    if (json_object_get(stage, "answered_at") != NULL) {
-        printf("  (the client is told at %s)", get(stage, "answered_at"));
-    }
-    putchar('\n');
-    if (rule != NULL) {
-        printf("     by %s:%lld  ", get(rule, "file"),
-               (long long)json_integer_value(json_object_get(rule, "line")));
-        put(get(rule, "key"));
-        putchar('\n');
-    } else if (*get(stage, "reason") != '\0') {
-        printf("     by %s\n", get(stage, "reason"));
-    }
-}
-
-void explain_print(const json_t *object)
-{
-    const json_t *stage;
-    const json_t *item;
-    size_t i;
-    size_t j;
-
-    json_array_foreach(json_object_get(object, "stages"), i, stage)
-    {
-        printf("%-8s ", get(stage, "stage"));
-        put(get(stage, "argument"));
-        putchar('\n');
-        json_array_foreach(json_object_get(stage, "lookups"), j, item)
-        {
-            print_lookup(item);
-        }
-        json_array_foreach(json_object_get(stage, "notes"), j, item)
-        {
-            printf("    ");
-            put(json_string_value(item));
-            putchar('\n');
-        }
-        print_verdict(stage);
-    }
-    printf("the message: %s\n", get(object, "disposition"));
 }

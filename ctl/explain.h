@@ -5,6 +5,7 @@
 #ifndef POSTERN_CTL_EXPLAIN_H
 #define POSTERN_CTL_EXPLAIN_H
 
+#include "ctl/message_file.h"
 #include "lib/policy/session.h"
 
 #include <jansson.h>
@@ -21,15 +22,16 @@ struct explain_request {
     const char *mailer; /* {rcpt_mailer}, the same for all recipients */
     const char *const *recipients;
     size_t recipient_count;
+    const struct message_field *fields; /* the message's header, and its body */
+    size_t field_count;
+    const char *body; /* NULL: none is given */
+    size_t body_len;
 };
 
 /*
  * The object that postern-explain in posternctl(8) describes: "stages" in order, each with its "lookups", "verdict" and
- * reply, and "disposition". The caller gives it back with json_decref().
+ * reply, "edits" where header rules change the message, and "disposition". The caller gives it back with json_decref().
  */
 json_t *explain_session(struct ruleset *ruleset, const struct explain_request *request);
-
-/* Writes the object for a person to read. */
-void explain_print(const json_t *object);
 
 #endif

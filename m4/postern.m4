@@ -155,6 +155,8 @@ AC_DEFUN([POSTERN_SUMMARY], [
   postern_run=$postern_dir/postern
   POSTERN_SHOW_DIR([systemdsystemunitdir])
   postern_units=$postern_dir
+  AS_IF([test "x$have_HYPERSCAN" = xyes], [postern_hyperscan=$LIBHYPERSCAN_LIBS],
+        [postern_hyperscan="no: many patterns without fixed words are asked one by one (Debian: libhyperscan-dev, Fedora: vectorscan-devel)"])
   AS_IF([test "x$have_CMOCKA" = xyes], [postern_cmocka=yes],
         [postern_cmocka="no: make check leaves out the unit tests (Debian: libcmocka-dev, Fedora: libcmocka-devel)"])
   cat <<_POSTERN_EOF
@@ -176,6 +178,8 @@ postern $PACKAGE_VERSION
   GDBM                     $LIBGDBM_LIBS
   libConfuse               $LIBCONFUSE_LIBS
   jansson                  $LIBJANSSON_LIBS
+  PCRE2                    $LIBPCRE2_LIBS
+  hyperscan (optional)     $postern_hyperscan
   cmocka (unit tests)      $postern_cmocka
 
 _POSTERN_EOF

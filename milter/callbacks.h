@@ -16,14 +16,22 @@ struct logger;
 struct snapshot;
 struct stats;
 
+/* What an MTA can lack: each is said once. */
+enum callbacks_told {
+    CALLBACKS_TOLD_QUARANTINE,
+    CALLBACKS_TOLD_DROP,
+    CALLBACKS_TOLD_ADD_RECIPIENTS,
+    CALLBACKS_TOLD_EDIT_HEADERS,
+    CALLBACKS_TOLD_MACROS,
+    CALLBACKS_TOLD,
+};
+
 /* What all sessions share: the owner that the functions of callbacks_filter() take. */
 struct callbacks {
     struct snapshot *snapshot;
     struct logger *logger;
     struct stats *stats;
-    atomic_bool told_quarantine; /* said once: the MTA lacks something */
-    atomic_bool told_drop;
-    atomic_bool told_macros;
+    atomic_bool told[CALLBACKS_TOLD];
 };
 
 /* The functions for an engine; their owner is a struct callbacks. */

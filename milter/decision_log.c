@@ -80,16 +80,22 @@ static void append_session(struct decision_log *log, const struct session *sessi
     append_text(&log->line, "user", session->login.authen);
 }
 
-static void append_verdict(struct strbuf *line, const struct verdict *verdict)
+static void append_rule(struct strbuf *line, const struct verdict_rule *rule)
 {
-    if (verdict->rule.file != NULL) {
+    if (rule->file != NULL) {
         char place[512];
 
-        (void)snprintf(place, sizeof(place), "%s:%u", verdict->rule.file, verdict->rule.line);
+        (void)snprintf(place, sizeof(place), "%s:%u", rule->file, rule->line);
         log_field(line, "rule", place);
     }
-    log_field(line, "key", verdict->rule.key);
+    log_field(line, "key", rule->key);
+}
+
+static void append_verdict(struct strbuf *line, const struct verdict *verdict)
+{
+    append_rule(line, &verdict->rule);
     log_field(line, "reason", verdict->reason);
+    log_field(line, "error", verdict->why);
     if (verdict->kind == VERDICT_QUARANTINE) {
         log_field(line, "hold", verdict->quarantine);
     }
@@ -102,11 +108,17 @@ static void append_verdict(struct strbuf *line, const struct verdict *verdict)
     }
 }
 
+/* What failed here is told to whoever wants to hear of failures alone, too. */
+static enum log_level level_of(const struct verdict *verdict)
+{
+    return verdict->why == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR;
+}
+
 void decision_log_refusal(struct decision_log *log, const struct session *session,
                           const char *queue_id, enum stats_stage stage, const char *sender,
                           const char *recipient, const struct verdict *verdict)
 {
-    if (!log_enabled(log->logger, LOG_LEVEL_INFO)) {
+    if (!log_enabled(log->logger, level_of(verdict))) {
         return;
     }
     append_session(log, session, queue_id);
@@ -115,27 +127,49 @@ void decision_log_refusal(struct decision_log *log, const struct session *sessio
     log_field(&log->line, "stage", stats_stage_name(stage));
     log_field(&log->line, "action", verdict_kind_name(verdict->kind));
     append_verdict(&log->line, verdict);
-    log_line(log->logger, LOG_LEVEL_INFO, log->line.data);
+    log_line(log->logger, level_of(verdict), log->line.data);
 }
 
 void decision_log_message(struct decision_log *log, const struct session *session,
-                          const char *queue_id, const char *sender, const struct verdict *verdict)
+                          const char *queue_id, enum stats_stage stage,
+                          const struct verdict *verdict)
 {
-    if (!log_enabled(log->logger, LOG_LEVEL_INFO)) {
+    if (!log_enabled(log->logger, level_of(verdict))) {
         return;
     }
     append_session(log, session, queue_id);
-    log_field(&log->line, "from", sender);
+    log_field(&log->line, "from", session->sender);
     log_field(&log->line, "to", log->recipients.data);
     log_field_uint(&log->line, "nrcpt", log->recipient_count);
-    if (verdict->kind == VERDICT_CONTINUE) {
-        strbuf_append(&log->line, " stage=eom action=accept");
-    } else {
-        strbuf_append(&log->line, " stage=eom action=");
-        strbuf_append(&log->line, verdict_kind_name(verdict->kind));
-    }
+    log_field(&log->line, "stage", stats_stage_name(stage));
+    log_field(&log->line, "action",
+              verdict->kind == VERDICT_CONTINUE ? "accept" : verdict_kind_name(verdict->kind));
     append_verdict(&log->line, verdict);
-    log_line(log->logger, LOG_LEVEL_INFO, log->line.data);
+    if (session->edits.unlogged > 0) {
+        log_field_uint(&log->line, "unlogged", (unsigned)session->edits.unlogged);
+    }
+    log_line(log->logger, level_of(verdict), log->line.data);
+}
+
+void decision_log_edit(struct decision_log *log, const struct session *session,
+                       const char *queue_id, const struct header_edit *edit)
+{
+    enum log_level level = edit->kind == HEADER_EDIT_WARN ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO;
+
+    if (!log_enabled(log->logger, level)) {
+        return;
+    }
+    append_session(log, session, queue_id);
+    log_field(&log->line, "from", session->sender);
+    log_field(&log->line, "stage", "eom");
+    log_field(&log->line, "action", header_edit_kind_name(edit->kind));
+    append_rule(&log->line, &edit->rule);
+    log_field(&log->line, "header", edit->subject);
+    if (edit->new_name != NULL) {
+        log_field(&log->line, "new_name", edit->new_name);
+    }
+    append_text(&log->line, edit->new_name != NULL ? "new_value" : "text", edit->value);
+    log_line(log->logger, level, log->line.data);
 }
 
 void decision_log_failure(struct decision_log *log, const struct session *session,

@@ -2,13 +2,14 @@
 /*
  * decision_log - the lines that say what was decided, in logfmt (postern(8) lists the fields).
  *
- * One line for each refusal, one for each message at its end; each lookup at level debug.
+ * One line for each refusal, for each change of a message and for each message at its end; each lookup at level debug.
  */
 #ifndef POSTERN_MILTER_DECISION_LOG_H
 #define POSTERN_MILTER_DECISION_LOG_H
 
 #include "lib/base/log.h"
 #include "lib/base/strbuf.h"
+#include "lib/policy/header_edit.h"
 #include "lib/policy/session.h"
 #include "lib/policy/trace.h"
 #include "lib/policy/verdict.h"
@@ -44,9 +45,14 @@ void decision_log_refusal(struct decision_log *log, const struct session *sessio
                           const char *queue_id, enum stats_stage stage, const char *sender,
                           const char *recipient, const struct verdict *verdict);
 
-/* A message at its end. */
+/* A message at its end, or at the end of its header if it is refused there. */
 void decision_log_message(struct decision_log *log, const struct session *session,
-                          const char *queue_id, const char *sender, const struct verdict *verdict);
+                          const char *queue_id, enum stats_stage stage,
+                          const struct verdict *verdict);
+
+/* What a rule changed in the message, or wants to have logged (WARN: at level warning). */
+void decision_log_edit(struct decision_log *log, const struct session *session,
+                       const char *queue_id, const struct header_edit *edit);
 
 /* What kept the daemon from deciding; the client gets a temporary failure. */
 void decision_log_failure(struct decision_log *log, const struct session *session,

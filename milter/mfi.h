@@ -10,6 +10,7 @@
 #define POSTERN_MILTER_MFI_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct mfi;
 struct reply;
@@ -54,8 +55,12 @@ enum mfi_macros {
 
 /* What the MTA can do. */
 struct mfi_offer {
-    bool quarantine;    /* the filter may hold messages */
-    bool drop;          /* the filter may take recipients out */
+    bool quarantine;     /* the filter may hold messages */
+    bool drop;           /* the filter may take recipients out */
+    bool add_recipients; /* the filter may add recipients */
+    bool edit_headers;   /* the filter may change, take out and insert fields of the header */
+    bool
+        leading_blank; /* values of fields may come, and be given, with the blank behind the colon */
     bool choose_macros; /* the filter may say which macros it wants */
     unsigned silent;    /* steps that need no answer if the filter does not want to give one */
 };
@@ -66,6 +71,9 @@ struct mfi_request {
     unsigned silent; /* steps that the filter answers with MFI_NOREPLY; a subset of the offer */
     bool quarantine;
     bool drop;
+    bool add_recipients;
+    bool edit_headers;
+    bool leading_blank;
     const char *macros[MFI_MACROS_COUNT]; /* names, separated by blanks; NULL: as the MTA likes */
 };
 
@@ -81,6 +89,19 @@ struct mfi_ops {
 
     /* At end of message: takes a recipient, written as in rcpt(), out of the envelope. False: it could not be asked. */
     bool (*drop)(struct mfi *mfi, const char *recipient);
+
+    /* At end of message: adds a recipient, an address without <>. False: it could not be asked. */
+    bool (*add_recipient)(struct mfi *mfi, const char *recipient);
+
+    /*
+     * At end of message: gives the n-th field of that name (from 1, without regard to case) a new value, or takes it out
+     * (NULL). MTAs differ in whether they go on to count a field that was taken out. False: it could not be asked.
+     */
+    bool (*change_header)(struct mfi *mfi, const char *name, unsigned occurrence,
+                          const char *value);
+
+    /* At end of message: puts a new field at `index`, as this MTA counts. False: it could not be asked. */
+    bool (*insert_header)(struct mfi *mfi, unsigned index, const char *name, const char *value);
 };
 
 /* One connection of an MTA. */
@@ -103,6 +124,11 @@ struct mfi_filter {
     /* args[0]: the address as the client typed it; then ESMTP parameters; then NULL. */
     enum mfi_answer (*mail)(void *owner, struct mfi *mfi, char *const *args);
     enum mfi_answer (*rcpt)(void *owner, struct mfi *mfi, char *const *args);
+
+    /* A field of the message's own header; folded lines are joined by "\n", the blanks behind it are kept. */
+    enum mfi_answer (*header)(void *owner, struct mfi *mfi, const char *name, const char *value);
+    enum mfi_answer (*eoh)(void *owner, struct mfi *mfi);
+    enum mfi_answer (*body)(void *owner, struct mfi *mfi, const void *chunk, size_t len);
     enum mfi_answer (*eom)(void *owner, struct mfi *mfi);
 
     /* The message ends without eom(); may come without a message, too. */

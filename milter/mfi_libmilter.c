@@ -18,6 +18,11 @@
 /* A burst of clients must not meet a full queue; the kernel cuts this to its own limit. */
 #define LISTEN_BACKLOG 4096
 
+#define EDIT_HEADERS ((unsigned long)(SMFIF_ADDHDRS | SMFIF_CHGHDRS))
+
+/* All that can be negotiated. */
+#define ACTIONS (SMFIF_QUARANTINE | SMFIF_DELRCPT | SMFIF_ADDRCPT | EDIT_HEADERS | SMFIF_SETSYMLIST)
+
 /* libmilter has one filter per process and hands no pointer of the filter to its first callback. */
 static const struct mfi_filter *filter;
 static void *owner;
@@ -123,7 +128,56 @@ static bool op_drop(struct mfi *mfi, const char *recipient)
     return done;
 }
 
-static const struct mfi_ops libmilter_ops = {op_macro, op_set_reply, op_quarantine, op_drop};
+static bool op_add_recipient(struct mfi *mfi, const char *recipient)
+{
+    size_t size = strlen(recipient) + sizeof("<>");
+    char *copy = malloc(size); /* libmilter takes it as not const, and does not keep it */
+    bool done = false;
+
+    if (copy != NULL) {
+        (void)snprintf(copy, size, "<%s>", recipient);
+        done = smfi_addrcpt(((struct connection *)mfi)->ctx, copy) == MI_SUCCESS;
+    }
+    free(copy);
+    return done;
+}
+
+static bool op_change_header(struct mfi *mfi, const char *name, unsigned occurrence,
+                             const char *value)
+{
+    char *name_copy = strdup(name);
+    char *value_copy = value != NULL ? strdup(value) : NULL;
+    bool done = name_copy != NULL && (value == NULL || value_copy != NULL) &&
+                smfi_chgheader(((struct connection *)mfi)->ctx, name_copy, (int)occurrence,
+                               value_copy) == MI_SUCCESS;
+
+    free(name_copy);
+    free(value_copy);
+    return done;
+}
+
+static bool op_insert_header(struct mfi *mfi, unsigned index, const char *name, const char *value)
+{
+    char *name_copy = strdup(name);
+    char *value_copy = strdup(value);
+    bool done = name_copy != NULL && value_copy != NULL &&
+                smfi_insheader(((struct connection *)mfi)->ctx, (int)index, name_copy,
+                               value_copy) == MI_SUCCESS;
+
+    free(name_copy);
+    free(value_copy);
+    return done;
+}
+
+static const struct mfi_ops libmilter_ops = {
+    .macro = op_macro,
+    .set_reply = op_set_reply,
+    .quarantine = op_quarantine,
+    .drop = op_drop,
+    .add_recipient = op_add_recipient,
+    .change_header = op_change_header,
+    .insert_header = op_insert_header,
+};
 
 /* ---- callbacks: libmilter -> filter ---- */
 
@@ -195,6 +249,13 @@ static bool choose_macros(SMFICTX *ctx, const struct mfi_request *request)
     return true;
 }
 
+static unsigned long requested_actions(const struct mfi_request *request)
+{
+    return (request->quarantine ? SMFIF_QUARANTINE : 0) | (request->drop ? SMFIF_DELRCPT : 0) |
+           (request->add_recipients ? SMFIF_ADDRCPT : 0) |
+           (request->edit_headers ? EDIT_HEADERS : 0);
+}
+
 static sfsistat cb_negotiate(SMFICTX *ctx, unsigned long mta_actions, unsigned long mta_steps,
                              unsigned long unused2, unsigned long unused3, unsigned long *actions,
                              unsigned long *step_flags, unsigned long *out2, unsigned long *out3)
@@ -206,6 +267,9 @@ static sfsistat cb_negotiate(SMFICTX *ctx, unsigned long mta_actions, unsigned l
     struct mfi_offer offer = {
         .quarantine = (mta_actions & SMFIF_QUARANTINE) != 0,
         .drop = (mta_actions & SMFIF_DELRCPT) != 0,
+        .add_recipients = (mta_actions & SMFIF_ADDRCPT) != 0,
+        .edit_headers = (mta_actions & EDIT_HEADERS) == EDIT_HEADERS,
+        .leading_blank = (mta_steps & SMFIP_HDR_LEADSPC) != 0,
         .choose_macros = (mta_actions & SMFIF_SETSYMLIST) != 0,
     };
 
@@ -217,9 +281,8 @@ static sfsistat cb_negotiate(SMFICTX *ctx, unsigned long mta_actions, unsigned l
     if (!agreed || (offer.choose_macros && !choose_macros(ctx, &request))) {
         return SMFIS_REJECT; /* libmilter then drops the connection */
     }
-    *actions = (request.quarantine ? SMFIF_QUARANTINE : 0) | (request.drop ? SMFIF_DELRCPT : 0) |
-               (offer.choose_macros ? SMFIF_SETSYMLIST : 0);
-    *step_flags = 0;
+    *actions = requested_actions(&request) | (offer.choose_macros ? SMFIF_SETSYMLIST : 0);
+    *step_flags = request.leading_blank ? SMFIP_HDR_LEADSPC : 0;
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         if ((request.steps & steps[i].step) == 0) {
             *step_flags |= steps[i].no_step & mta_steps;
@@ -268,6 +331,27 @@ static sfsistat cb_rcpt(SMFICTX *ctx, char **args)
     return end(&connection, filter->rcpt(owner, &connection.mfi, args));
 }
 
+static sfsistat cb_header(SMFICTX *ctx, char *name, char *value)
+{
+    struct connection connection = begin(ctx);
+
+    return end(&connection, filter->header(owner, &connection.mfi, name, value));
+}
+
+static sfsistat cb_eoh(SMFICTX *ctx)
+{
+    struct connection connection = begin(ctx);
+
+    return end(&connection, filter->eoh(owner, &connection.mfi));
+}
+
+static sfsistat cb_body(SMFICTX *ctx, unsigned char *chunk, size_t len)
+{
+    struct connection connection = begin(ctx);
+
+    return end(&connection, filter->body(owner, &connection.mfi, chunk, len));
+}
+
 static sfsistat cb_eom(SMFICTX *ctx)
 {
     struct connection connection = begin(ctx);
@@ -299,11 +383,14 @@ bool mfi_libmilter_init(const char *name, const struct mfi_filter *the_filter, v
     struct smfiDesc description = {
         .xxfi_name = copy,
         .xxfi_version = SMFI_VERSION,
-        .xxfi_flags = SMFIF_QUARANTINE | SMFIF_DELRCPT | SMFIF_SETSYMLIST,
+        .xxfi_flags = ACTIONS,
         .xxfi_connect = cb_connect,
         .xxfi_helo = cb_helo,
         .xxfi_envfrom = cb_mail,
         .xxfi_envrcpt = cb_rcpt,
+        .xxfi_header = cb_header,
+        .xxfi_eoh = cb_eoh,
+        .xxfi_body = cb_body,
         .xxfi_eom = cb_eom,
         .xxfi_abort = cb_abort,
         .xxfi_close = cb_close,

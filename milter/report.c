@@ -66,17 +66,44 @@ static json_t *verdict_counters(struct stats *stats)
     return stages;
 }
 
+static void set(json_t *object, const char *name, json_t *value)
+{
+    (void)json_object_set_new(object, name, value);
+}
+
+/* What header rules changed or had logged. */
+static void set_edits(json_t *object, struct stats *stats)
+{
+    static const char *const names[STATS_EDITS] = {
+        [HEADER_EDIT_DELETE] = "headers_deleted",
+        [HEADER_EDIT_REPLACE] = "headers_replaced",
+        [HEADER_EDIT_PREPEND] = "headers_prepended",
+        [HEADER_EDIT_ADD_RECIPIENT] = "recipients_added",
+        [HEADER_EDIT_REDIRECT] = "redirects",
+        [HEADER_EDIT_INFO] = "rules_logged_info",
+        [HEADER_EDIT_WARN] = "rules_logged_warn",
+    };
+
+    for (int kind = 0; kind < STATS_EDITS; kind++) {
+        set(object, names[kind], number(stats_get(&stats->edits[kind])));
+    }
+}
+
 static json_t *counters(struct stats *stats)
 {
-    return json_pack("{sososososososososo}", "sessions", number(stats_get(&stats->sessions)),
-                     "messages", number(stats_get(&stats->messages)), "messages_aborted",
-                     number(stats_get(&stats->aborted)), "internal_failures",
-                     number(stats_get(&stats->internal_failures)), "reloads",
-                     number(stats_get(&stats->reloads)), "reloads_refused",
-                     number(stats_get(&stats->reloads_refused)), "map_changes",
-                     number(stats_get(&stats->map_changes)), "sessions_open",
-                     json_integer((json_int_t)stats_level(&stats->sessions_open)), "verdicts",
-                     verdict_counters(stats));
+    json_t *object = json_object();
+
+    set(object, "sessions", number(stats_get(&stats->sessions)));
+    set(object, "messages", number(stats_get(&stats->messages)));
+    set(object, "messages_aborted", number(stats_get(&stats->aborted)));
+    set(object, "internal_failures", number(stats_get(&stats->internal_failures)));
+    set(object, "reloads", number(stats_get(&stats->reloads)));
+    set(object, "reloads_refused", number(stats_get(&stats->reloads_refused)));
+    set(object, "map_changes", number(stats_get(&stats->map_changes)));
+    set(object, "sessions_open", json_integer((json_int_t)stats_level(&stats->sessions_open)));
+    set_edits(object, stats);
+    set(object, "verdicts", verdict_counters(stats));
+    return object;
 }
 
 /* ---- status ---- */

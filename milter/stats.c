@@ -3,7 +3,8 @@
 
 const char *stats_stage_name(enum stats_stage stage)
 {
-    static const char *const names[STATS_STAGES] = {"connect", "helo", "mail", "rcpt", "eom"};
+    static const char *const names[STATS_STAGES] = {"connect", "helo", "mail",
+                                                    "rcpt",    "eoh",  "eom"};
 
     return names[stage];
 }

@@ -5,6 +5,7 @@
 #ifndef POSTERN_MILTER_STATS_H
 #define POSTERN_MILTER_STATS_H
 
+#include "lib/policy/header_edit.h"
 #include "lib/policy/verdict.h"
 
 #include <stdatomic.h>
@@ -15,17 +16,20 @@ enum stats_stage {
     STATS_HELO,
     STATS_MAIL,
     STATS_RCPT,
+    STATS_EOH,
     STATS_EOM,
     STATS_STAGES,
 };
 
 #define STATS_KINDS (VERDICT_DROP + 1)
+#define STATS_EDITS (HEADER_EDIT_WARN + 1)
 
 struct stats {
     atomic_uint_least64_t sessions; /* begun */
     atomic_uint_least64_t messages; /* that came to their end */
     atomic_uint_least64_t aborted;  /* that did not */
     atomic_uint_least64_t verdicts[STATS_STAGES][STATS_KINDS];
+    atomic_uint_least64_t edits[STATS_EDITS]; /* what header rules changed or had logged */
     atomic_uint_least64_t
         internal_failures; /* answered 4xx because of the daemon or the MTA, not of a rule */
     atomic_uint_least64_t reloads;
@@ -35,7 +39,7 @@ struct stats {
     atomic_int_least64_t messages_open;
 };
 
-/* "connect", "helo", "mail", "rcpt", "eom". */
+/* "connect", "helo", "mail", "rcpt", "eoh", "eom". */
 const char *stats_stage_name(enum stats_stage stage);
 
 static inline void stats_add(atomic_uint_least64_t *counter)

@@ -17,7 +17,8 @@ LAYERS = ["lib/base", "lib/mail", "lib/table", "lib/dns", "lib/relay", "lib/poli
 LIBRARY_USERS = {
     "libmilter/*": ["milter/mfi_libmilter.c"],
     "gdbm.h": ["lib/table/table_gdbm.c", "lib/table/mapfile.c", "lib/relay/relay_store_gdbm.c"],
-    "pcre2*.h": ["lib/table/table_regex.c"],
+    "pcre2*.h": ["lib/table/pattern_pcre2.h"],
+    "hs/*": ["lib/table/prefilter_hyperscan.c"],
     "ares*.h": ["lib/dns/resolver.c"],
     "hiredis*": ["lib/relay/relay_store_redis.c"],
     "confuse.h": ["lib/policy/config*"],

@@ -6,8 +6,15 @@
 # shellcheck disable=SC2086  # lists of package names are split into words on purpose
 set -eu
 
+# For large tables of patterns; postern does without on other processors.
+case $(dpkg --print-architecture 2>/dev/null) in
+  amd64) SCANNER=libhyperscan-dev ;;
+  arm64 | ppc64el) SCANNER=libvectorscan-dev ;;
+  *) SCANNER= ;;
+esac
 # Shells and tools that Debian marks essential (grep, sed, tar, util-linux) are not listed.
-BUILD='gcc make autoconf automake libc6-dev libgdbm-dev libmilter-dev libconfuse-dev libjansson-dev'
+BUILD='gcc make autoconf automake libc6-dev libgdbm-dev libmilter-dev libconfuse-dev libjansson-dev
+       libpcre2-dev '$SCANNER
 DEMO="$BUILD python3 procps"
 TEST="$DEMO libcmocka-dev python3-pytest binutils xz-utils bzip2 m4 git
       clang clang-format-14 libclang-rt-dev mandoc systemd shellcheck"

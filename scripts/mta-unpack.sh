@@ -15,6 +15,7 @@ usage: mta-unpack.sh FOLDER NAME...
 NAME is one or more of
   sendmail      sendmail-bin, sendmail-base, sendmail-cf
   postfix       postfix
+  postfix-pcre  postfix-pcre: its table type, which postfix lacks
   nss-wrapper   libnss-wrapper: an own hosts file for one process
   sasl          sasl2-bin, libsasl2-modules, libsasl2-modules-db: passwords in a file, mechanisms
 each with those libraries it needs that the system does not have.
@@ -37,9 +38,10 @@ packages_of() {
   case $1 in
     sendmail) echo sendmail-bin sendmail-base sendmail-cf ;;
     postfix) echo postfix ;;
+    postfix-pcre) echo postfix-pcre ;;
     nss-wrapper) echo libnss-wrapper ;;
     sasl) echo sasl2-bin libsasl2-modules libsasl2-modules-db ;;
-    *) die "unknown name '$1' (sendmail, postfix, nss-wrapper, sasl)" ;;
+    *) die "unknown name '$1' (sendmail, postfix, postfix-pcre, nss-wrapper, sasl)" ;;
   esac
 }
 

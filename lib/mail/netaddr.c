@@ -320,3 +320,14 @@ const char *netaddr_format(const struct netaddr *addr, char buf[NETADDR_TEXT_SIZ
     *at = '\0';
     return buf;
 }
+
+const char *netaddr_format_short(const struct netaddr *addr, char buf[NETADDR_TEXT_SIZE])
+{
+    int family = addr->family == NETADDR_IPV6 ? AF_INET6 : AF_INET;
+
+    buf[0] = '\0';
+    if (addr->family != NETADDR_NONE) {
+        (void)!inet_ntop(family, addr->bytes, buf, NETADDR_TEXT_SIZE);
+    }
+    return buf;
+}

@@ -57,4 +57,7 @@ bool netaddr_equal(const struct netaddr *a, const struct netaddr *b);
  */
 const char *netaddr_format(const struct netaddr *addr, char buf[NETADDR_TEXT_SIZE]);
 
+/* An address, without its prefix length, as Postfix writes it: `192.0.2.1`, `2001:db8::1`; of NETADDR_NONE "". Returns `buf`. */
+const char *netaddr_format_short(const struct netaddr *addr, char buf[NETADDR_TEXT_SIZE]);
+
 #endif

@@ -1,27 +1,63 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/policy/action.h"
 
+#include "lib/policy/action_reply.h"
+#include "lib/policy/action_text.h"
+
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
-/* Verbs that stand alone, and those that a ':' and a text follow. */
-static const struct {
+/* Where a verb means something. */
+enum {
+    ACCESS = 1u << 0,  /* Sendmail's dialect */
+    REGEX = 1u << 1,   /* patterns of the envelope */
+    HEADERS = 1u << 2, /* patterns of headers */
+    PATTERNS = REGEX | HEADERS,
+};
+
+/* What follows a verb. */
+enum form {
+    ALONE,
+    COLON,  /* ":text" */
+    MAYBE,  /* a blank and a text, or nothing */
+    NEEDED, /* a blank and a text */
+};
+
+static const struct verb {
     const char *name;
     enum action_kind kind;
-    bool takes_text;
+    unsigned where;
+    enum form form;
 } verbs[] = {
-    {"OK", ACTION_OK, false},
-    {"RELAY", ACTION_RELAY, false},
-    {"REJECT", ACTION_REJECT, false},
-    {"DISCARD", ACTION_DISCARD, false},
-    {"SKIP", ACTION_SKIP, false},
-    {"FRIEND", ACTION_FRIEND, false},
-    {"HATER", ACTION_HATER, false},
-    {"SUBJECT", ACTION_SUBJECT, false},
-    {"QUARANTINE", ACTION_QUARANTINE, true},
-    {"ERROR", ACTION_ERROR, true},
-    {"TEMP", ACTION_TEMP, true},
+    {"OK", ACTION_OK, ACCESS, ALONE},
+    {"RELAY", ACTION_RELAY, ACCESS | REGEX, ALONE},
+    {"REJECT", ACTION_REJECT, ACCESS, ALONE},
+    {"DISCARD", ACTION_DISCARD, ACCESS, ALONE},
+    {"SKIP", ACTION_SKIP, ACCESS, ALONE},
+    {"FRIEND", ACTION_FRIEND, ACCESS, ALONE},
+    {"HATER", ACTION_HATER, ACCESS, ALONE},
+    {"SUBJECT", ACTION_SUBJECT, ACCESS, ALONE},
+    {"QUARANTINE", ACTION_QUARANTINE, ACCESS | PATTERNS, COLON},
+    {"ERROR", ACTION_ERROR, ACCESS | PATTERNS, COLON},
+    {"TEMP", ACTION_TEMP, ACCESS | REGEX, COLON},
+    {"OK", ACTION_OK, PATTERNS, MAYBE},
+    {"REJECT", ACTION_REJECT, PATTERNS, MAYBE},
+    {"DISCARD", ACTION_DISCARD, PATTERNS, MAYBE},
+    {"DUNNO", ACTION_DUNNO, PATTERNS, MAYBE},
+    {"HOLD", ACTION_QUARANTINE, PATTERNS, MAYBE},
+    {"DEFER", ACTION_ERROR, PATTERNS, MAYBE},
+    {"DEFER_IF_PERMIT", ACTION_DEFER_IF_PERMIT, REGEX, MAYBE},
+    {"DEFER_IF_REJECT", ACTION_DEFER_IF_REJECT, REGEX, MAYBE},
+    {"INFO", ACTION_INFO, PATTERNS, MAYBE},
+    {"WARN", ACTION_WARN, PATTERNS, MAYBE},
+    {"PREPEND", ACTION_PREPEND, PATTERNS, NEEDED},
+    {"BCC", ACTION_BCC, PATTERNS, NEEDED},
+    {"REDIRECT", ACTION_REDIRECT, PATTERNS, NEEDED},
+    {"IGNORE", ACTION_IGNORE, HEADERS, MAYBE},
+    {"STRIP", ACTION_STRIP, HEADERS, MAYBE},
+    {"REPLACE", ACTION_REPLACE, HEADERS, NEEDED},
+    {"PASS", ACTION_PASS, HEADERS, MAYBE},
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
@@ -47,119 +83,9 @@ static bool problem(struct action_problem *problem_out, const char *text, const 
     return false;
 }
 
-static bool is_blank(char c)
+static bool is_word(const char *text, size_t len, const char *word)
 {
-    return c == ' ' || c == '\t';
-}
-
-/* Cuts blanks off both ends, in place. */
-static char *trim(char *text)
-{
-    while (is_blank(*text)) {
-        text++;
-    }
-    size_t len = strlen(text);
-
-    while (len > 0 && is_blank(text[len - 1])) {
-        text[--len] = '\0';
-    }
-    return text;
-}
-
-/* ---- what Sendmail's scanner does to a value: comments go, pairs must close ---- */
-
-struct scan {
-    char *text; /* without comments */
-    bool had_comment;
-    const char *error; /* NULL: all pairs close */
-};
-
-/* Copies a quoted string with its quotes; returns what follows. */
-static const char *copy_quoted(const char *at, char **end, const char **error)
-{
-    *(*end)++ = *at++;
-    while (*at != '\0' && *at != '"') {
-        if (*at == '\\' && at[1] != '\0') {
-            *(*end)++ = *at++;
-        }
-        *(*end)++ = *at++;
-    }
-    if (*at == '\0') {
-        *error = "a quote is not closed";
-        return at;
-    }
-    *(*end)++ = *at++;
-    return at;
-}
-
-static const char *skip_comment(const char *at, const char **error)
-{
-    unsigned depth = 0;
-
-    for (; *at != '\0'; at++) {
-        if (*at == '\\' && at[1] != '\0') {
-            at++;
-        } else if (*at == '(') {
-            depth++;
-        } else if (*at == ')' && --depth == 0) {
-            return at + 1;
-        }
-    }
-    *error = "a parenthesis is not closed";
-    return at;
-}
-
-static struct scan scan_value(const char *value, struct arena *arena)
-{
-    struct scan scan = {.text = arena_alloc(arena, strlen(value) + 1)};
-    char *end = scan.text;
-    int angles = 0;
-
-    while (*value != '\0' && scan.error == NULL) {
-        if (*value == '"') {
-            value = copy_quoted(value, &end, &scan.error);
-        } else if (*value == '(') {
-            value = skip_comment(value, &scan.error);
-            scan.had_comment = true;
-            while (is_blank(*value) && end > scan.text && is_blank(end[-1])) {
-                value++;
-            }
-        } else if (*value == ')') {
-            scan.error = "a parenthesis closes that none opened";
-        } else {
-            angles += (*value == '<') - (*value == '>');
-            if (angles < 0) {
-                scan.error = "a '>' without '<'";
-            }
-            if (*value == '\\' && value[1] != '\0') {
-                *end++ = *value++;
-            }
-            *end++ = *value++;
-        }
-    }
-    if (scan.error == NULL && angles > 0) {
-        scan.error = "a '<' without '>'";
-    }
-    *end = '\0';
-    scan.text = trim(scan.text);
-    return scan;
-}
-
-/* Takes quotes and backslashes off, in place. */
-static char *dequote(char *text)
-{
-    char *end = text;
-
-    for (const char *at = text; *at != '\0'; at++) {
-        if (*at == '\\' && at[1] != '\0') {
-            at++;
-        } else if (*at == '"') {
-            continue;
-        }
-        *end++ = *at;
-    }
-    *end = '\0';
-    return trim(text);
+    return strlen(word) == len && strncasecmp(text, word, len) == 0;
 }
 
 /* ---- hints ---- */
@@ -193,31 +119,84 @@ static unsigned distance(const char *a, size_t a_len, const char *b)
     return row[b_len];
 }
 
+/* A verb of this place, and what follows it is wrong. */
+static bool wrong_form(const struct verb *verb, const char *rest, struct arena *arena,
+                       struct action_problem *out)
+{
+    const char *name = verb->name;
+
+    if (verb->form == COLON) {
+        return problem(out, arena_printf(arena, "%s needs a text", name),
+                       arena_printf(arena, "write %s:text", name));
+    }
+    if (verb->form == NEEDED) {
+        return problem(out, arena_printf(arena, "%s needs a text", name),
+                       arena_printf(arena, "write %s text", name));
+    }
+    if (verb->form == MAYBE) {
+        return problem(out, arena_printf(arena, "%s%s: unknown action", name, rest),
+                       arena_printf(arena, "a blank stands between %s and its text", name));
+    }
+    return problem(out, arena_printf(arena, "%s stands alone: \"%s\" follows it", name, rest),
+                   *rest == '#' ? "a comment needs a line of its own"
+                                : "for a text of your own write ERROR:5.7.1:550 text");
+}
+
+/* What Postfix knows and no milter can do, or what belongs elsewhere. */
+static const char *hint_of_pattern(const char *text, size_t word)
+{
+    static const struct {
+        const char *name;
+        const char *hint;
+    } others[] = {
+        {"FILTER", "no milter can choose a transport; use Postfix's own check with this line"},
+        {"SKIP", "write DUNNO: as if nothing had matched"},
+        {"FRIEND", "it stands in the access file, behind Spam: keys"},
+        {"HATER", "it stands in the access file, behind Spam: keys"},
+        {"SUBJECT", "it stands in the access file, behind CertIssuer: keys"},
+        {"RELAY", "a header cannot permit relaying"},
+        {"TEMP", "write DEFER text"},
+        {"IGNORE", "it stands in header_checks"},
+        {"STRIP", "it stands in header_checks"},
+        {"REPLACE", "it stands in header_checks"},
+        {"PASS", "it stands in header_checks"},
+        {"DEFER_IF_PERMIT", "it stands in regex; write DEFER text"},
+        {"DEFER_IF_REJECT", "it stands in regex; write DEFER text"},
+    };
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        if (is_word(text, word, others[i].name)) {
+            return others[i].hint;
+        }
+    }
+    if (strncasecmp(text, "permit", 6) == 0 || strncasecmp(text, "reject_", 7) == 0 ||
+        strncasecmp(text, "check_", 6) == 0 || strncasecmp(text, "warn_if", 7) == 0) {
+        return "a list of Postfix's restrictions works in Postfix's own checks only";
+    }
+    return NULL;
+}
+
 /* Why an unknown value is refused, in the words of what was probably meant. */
-static bool unknown_value(const char *text, struct arena *arena, struct action_problem *out)
+static bool unknown_value(unsigned where, const char *text, struct arena *arena,
+                          struct action_problem *out)
 {
     size_t word = 0;
 
-    while (isalpha((unsigned char)text[word])) {
+    while (isalpha((unsigned char)text[word]) || text[word] == '_') {
         word++;
     }
     for (size_t i = 0; i < VERBS; i++) {
-        if (strncasecmp(text, verbs[i].name, word) != 0 || strlen(verbs[i].name) != word) {
-            continue;
+        if ((verbs[i].where & where) != 0 && is_word(text, word, verbs[i].name)) {
+            return wrong_form(&verbs[i], text + word + strspn(text + word, " \t"), arena, out);
         }
-        const char *rest = text + word + strspn(text + word, " \t");
+    }
+    const char *hint = where == ACCESS ? NULL : hint_of_pattern(text, word);
 
-        if (verbs[i].takes_text) {
-            return problem(out, arena_printf(arena, "%s needs a text", verbs[i].name),
-                           arena_printf(arena, "write %s:text", verbs[i].name));
-        }
-        return problem(
-            out, arena_printf(arena, "%s stands alone: \"%s\" follows it", verbs[i].name, rest),
-            *rest == '#' ? "a comment needs a line of its own"
-                         : "for a text of your own write ERROR:5.7.1:550 text");
+    if (hint != NULL) {
+        return problem(out, arena_printf(arena, "%.*s cannot be done here", (int)word, text), hint);
     }
     for (size_t i = 0; i < VERBS && word > 2; i++) {
-        if (distance(text, word, verbs[i].name) <= 2) {
+        if ((verbs[i].where & where) != 0 && distance(text, word, verbs[i].name) <= 2) {
             return problem(out, arena_printf(arena, "%.*s: unknown action", (int)word, text),
                            arena_printf(arena, "did you mean %s?", verbs[i].name));
         }
@@ -229,177 +208,75 @@ static bool unknown_value(const char *text, struct arena *arena, struct action_p
     }
     return problem(
         out, arena_printf(arena, "%s: neither an action nor a reply code", text),
-        "write OK, RELAY, REJECT, DISCARD, SKIP, QUARANTINE:text or a reply: 550 5.7.1 text");
+        where == ACCESS
+            ? "write OK, RELAY, REJECT, DISCARD, SKIP, QUARANTINE:text or a reply: 550 5.7.1 text"
+            : "write an action such as REJECT text, or a reply: 550 5.7.1 text");
 }
 
 /* ---- texts ---- */
 
-static void warn_mismatch(const struct reply *reply, struct arena *arena,
-                          struct action_problem *out)
-{
-    if (reply->dsn[0] - '0' != reply->code / 100) {
-        out->text = arena_printf(arena, "reply code %d contradicts enhanced code %s", reply->code,
-                                 reply->dsn);
-        out->hint = "both begin with 4 (try again) or both with 5 (refused)";
-    }
-}
-
-/* A text that must begin with a reply code. */
-static bool parse_reply(char *text, const char *dsn, struct arena *arena, struct action *action_out,
-                        struct action_problem *out)
-{
-    if (isdigit((unsigned char)*text) && *text != '4' && *text != '5') {
-        return problem(out, arena_printf(arena, "%.3s is no code for a refusal", text),
-                       "a refusal begins with 4 (try again) or 5");
-    }
-    if (!reply_parse(text, dsn, arena, &action_out->reply)) {
-        return false;
-    }
-    if (*action_out->reply.text == '\0') {
-        return problem(out, "a reply without a text", "write 550 5.7.1 text");
-    }
-    action_out->kind = ACTION_ERROR;
-    warn_mismatch(&action_out->reply, arena, out);
-    return true;
-}
-
-/* Length of the `a.b.c` of "a.b.c:text", three words without operators between dots; 0: there is none. */
-static size_t three_tokens(const char *text)
-{
-    size_t len = 0;
-
-    for (int part = 0; part < 3; part++) {
-        size_t token = strcspn(text + len, ".:%@!^/[]+()<>,; \t\"");
-
-        if (token == 0 || text[len + token] != (part < 2 ? '.' : ':')) {
-            return 0;
-        }
-        len += token + (part < 2 ? 1 : 0);
-    }
-    return len;
-}
-
-static bool looks_like_code(const char *text)
-{
-    return isdigit((unsigned char)text[0]) && isdigit((unsigned char)text[1]) &&
-           isdigit((unsigned char)text[2]) && (text[3] == '\0' || is_blank(text[3]));
-}
-
-/* Behind "ERROR:". */
-static bool parse_error(char *text, struct arena *arena, struct action *action_out,
-                        struct action_problem *out)
-{
-    size_t len = three_tokens(text);
-    const char *dsn = NULL;
-
-    if (len > 0) {
-        dsn = reply_is_dsn(text, len) ? arena_strndup(arena, text, len) : NULL;
-        if (dsn == NULL) {
-            out->text = arena_printf(arena, "%.*s is no enhanced status code", (int)len, text);
-            out->hint = "RFC 3463: class 4 or 5, subject, detail, such as 5.7.1";
-        }
-        text += len + 1;
-    }
-    text = dequote(text);
-    if (*text == '\0') {
-        return problem(out, "ERROR without a text", "write ERROR:5.7.1:550 text");
-    }
-    if (looks_like_code(text)) {
-        return parse_reply(text, dsn, arena, action_out, out);
-    }
-    action_out->kind = ACTION_ERROR;
-    if (dsn == NULL) {
-        action_out->reply = reply_make(553, "5.3.0", reply_clean(arena, text));
-        if (out->text == NULL && isdigit((unsigned char)*text)) {
-            out->text = arena_printf(arena, "\"%s\" is sent as text: 553 5.3.0", text);
-            out->hint = "write ERROR:5.7.1:550 text";
-        }
-        return true;
-    }
-    if (*dsn == '2') {
-        return problem(out, arena_printf(arena, "%s is the enhanced code of a success", dsn),
-                       "a refusal begins with 4 (try again) or 5");
-    }
-    action_out->reply = reply_make(*dsn == '4' ? 450 : 550, dsn, reply_clean(arena, text));
-    return true;
-}
-
-/* Behind "TEMP:". A text may begin with a code of its own, as behind "ERROR:". */
-static bool parse_temp(char *text, struct arena *arena, struct action *action_out,
-                       struct action_problem *out)
-{
-    text = dequote(text);
-    if (!looks_like_code(text)) {
-        action_out->reply = reply_make(450, "4.7.1", reply_clean(arena, text));
-    } else if (*text != '4') {
-        return problem(out, arena_printf(arena, "%.3s is no code of a temporary failure", text),
-                       "write TEMP:450 text, or ERROR: for a refusal");
-    } else if (!parse_reply(text, "4.7.1", arena, action_out, out)) {
-        return false;
-    }
-    action_out->kind = ACTION_TEMP;
-    return true;
-}
-
-/* A verb that a text follows. */
+/* "VERB:text" */
 static bool parse_with_text(enum action_kind kind, char *text, struct arena *arena,
                             struct action *action_out, struct action_problem *out)
 {
-    if (*text == '\0' || (*dequote(arena_strdup(arena, text)) == '\0')) {
+    if (*text == '\0' || *action_text_dequote(arena_strdup(arena, text)) == '\0') {
         return problem(out, arena_printf(arena, "%s without a text", action_kind_name(kind)),
                        arena_printf(arena, "write %s:text", action_kind_name(kind)));
     }
+    action_out->kind = kind;
     if (kind == ACTION_ERROR) {
-        return parse_error(text, arena, action_out, out);
+        return action_reply_parse_error(text, arena, &action_out->reply, out);
     }
     if (kind == ACTION_TEMP) {
-        return parse_temp(text, arena, action_out, out);
+        return action_reply_parse_temp(text, arena, &action_out->reply, out);
     }
-    action_out->kind = kind;
     action_out->quarantine = reply_clean(arena, text);
     return true;
 }
 
-static bool parse_text(char *text, struct arena *arena, struct action *action_out,
-                       struct action_problem *out)
+/* Sendmail's dialect; `text` without comments. */
+static bool parse_access(char *text, struct arena *arena, struct action *action_out,
+                         struct action_problem *out)
 {
     size_t word = strcspn(text, ": \t\"");
-    char *rest = trim(text + word);
+    char *rest = action_text_trim(text + word);
 
     for (size_t i = 0; i < VERBS; i++) {
-        if (strlen(verbs[i].name) != word || strncasecmp(text, verbs[i].name, word) != 0) {
+        if ((verbs[i].where & ACCESS) == 0 || !is_word(text, word, verbs[i].name)) {
             continue;
         }
-        if (!verbs[i].takes_text && *rest == '\0') {
+        if (verbs[i].form == ALONE && *rest == '\0') {
             action_out->kind = verbs[i].kind;
             return true;
         }
-        if (verbs[i].takes_text && *rest == ':') {
-            return parse_with_text(verbs[i].kind, trim(rest + 1), arena, action_out, out);
+        if (verbs[i].form == COLON && *rest == ':') {
+            return parse_with_text(verbs[i].kind, action_text_trim(rest + 1), arena, action_out,
+                                   out);
         }
     }
-    char *plain = dequote(arena_strdup(arena, text));
+    char *plain = action_text_dequote(arena_strdup(arena, text));
 
-    if (looks_like_code(plain)) {
-        return parse_reply(plain, NULL, arena, action_out, out);
+    if (action_reply_has_code(plain)) {
+        action_out->kind = ACTION_ERROR;
+        return action_reply_parse(plain, NULL, arena, &action_out->reply, out);
     }
-    return unknown_value(text, arena, out);
+    return unknown_value(ACCESS, text, arena, out);
 }
 
 bool action_parse(const char *text, struct arena *arena, struct action *action_out,
                   struct action_problem *problem_out)
 {
     struct action_problem found = {NULL, NULL};
-    struct scan scan = scan_value(text, arena);
+    struct action_text scan = action_text_scan(text, arena);
     bool done = false;
 
-    *action_out = (struct action){.kind = ACTION_REJECT};
+    *action_out = (struct action){.kind = ACTION_REJECT, .text = ""};
     if (scan.error != NULL) {
         problem(&found, scan.error, "put the text in quotes: \"550 5.7.1 text\"");
     } else if (*scan.text == '\0') {
         problem(&found, "an empty right-hand side", "write an action behind the key");
     } else {
-        done = parse_text(scan.text, arena, action_out, &found);
+        done = parse_access(scan.text, arena, action_out, &found);
         if (done && found.text == NULL && scan.had_comment && action_out->kind == ACTION_ERROR) {
             found.text = "text in parentheses is a comment and is not sent";
             found.hint = "put the text in quotes to send it";
@@ -409,4 +286,180 @@ bool action_parse(const char *text, struct arena *arena, struct action *action_o
         *problem_out = found;
     }
     return done;
+}
+
+/* ---- patterns ---- */
+
+/* "Name: value", with a name that RFC 5322 allows. */
+static bool is_header(const char *text)
+{
+    size_t name = 0;
+
+    while (text[name] > ' ' && text[name] < 127 && text[name] != ':') {
+        name++;
+    }
+    return name > 0 && text[name + strspn(text + name, " \t")] == ':';
+}
+
+/* user@domain, as BCC and REDIRECT need it; NULL: it is none. */
+static const char *parse_recipient(const char *text, struct arena *arena)
+{
+    size_t len = strlen(text);
+    bool bracketed = len > 2 && text[0] == '<' && text[len - 1] == '>';
+    const char *address = bracketed ? arena_strndup(arena, text + 1, len - 2) : text;
+    const char *at = strrchr(address, '@');
+
+    if (at == NULL || at == address || at[1] == '\0') {
+        return NULL;
+    }
+    for (const char *byte = address; *byte != '\0'; byte++) {
+        if ((unsigned char)*byte <= ' ' || *byte == 127 || strchr("<>,;", *byte) != NULL) {
+            return NULL;
+        }
+    }
+    return arena_strdup(arena, address);
+}
+
+/* Behind the verb and its blank. */
+static bool parse_postfix(const struct verb *verb, const char *text, struct arena *arena,
+                          struct action *action_out, struct action_problem *out)
+{
+    bool defers = verb->kind == ACTION_ERROR || verb->kind == ACTION_DEFER_IF_PERMIT ||
+                  verb->kind == ACTION_DEFER_IF_REJECT;
+
+    action_out->kind = verb->kind;
+    action_out->text = arena_strdup(arena, text);
+    if (verb->kind == ACTION_REJECT && *text != '\0') {
+        action_out->kind = ACTION_ERROR;
+        action_out->reply = action_reply_of_text(text, 550, "5.7.1", arena);
+        if (action_reply_has_code(text)) {
+            out->text = "the reply code is sent as text, as Postfix does";
+            out->hint = "write 550 5.7.1 text without REJECT, or REJECT 5.7.1 text";
+        }
+    } else if (defers) {
+        action_out->reply = action_reply_of_text(*text == '\0' ? "Access denied" : text, 450,
+                                                 "4.7.1", arena);
+    } else if (verb->kind == ACTION_QUARANTINE) {
+        action_out->quarantine = reply_clean(arena, *text == '\0' ? "held by a pattern" : text);
+    } else if (verb->kind == ACTION_BCC || verb->kind == ACTION_REDIRECT) {
+        action_out->text = parse_recipient(text, arena);
+        if (action_out->text == NULL) {
+            return problem(out,
+                           arena_printf(arena, "%s needs an address, not \"%s\"", verb->name, text),
+                           arena_printf(arena, "write %s user@domain", verb->name));
+        }
+    } else if ((verb->kind == ACTION_PREPEND || verb->kind == ACTION_REPLACE) && !is_header(text)) {
+        return problem(out, arena_printf(arena, "%s needs a header, not \"%s\"", verb->name, text),
+                       arena_printf(arena, "write %s Name: value", verb->name));
+    }
+    return true;
+}
+
+/* A reply, in quotes or not; what $1 leaves of it may be no text. */
+static bool parse_code(const char *text, struct arena *arena, struct action *action_out,
+                       struct action_problem *out)
+{
+    action_out->kind = ACTION_ERROR;
+    if (!action_reply_parse(text, NULL, arena, &action_out->reply, out) &&
+        (action_out->reply.code == 0 || *action_out->reply.text != '\0')) {
+        return false;
+    }
+    if (*action_out->reply.text == '\0') {
+        action_out->reply.text = "Access denied";
+        out->text = "a reply without a text: \"Access denied\" is sent";
+    }
+    return true;
+}
+
+static bool fits(enum form form, const char *rest)
+{
+    return form == MAYBE || (form == NEEDED && *rest != '\0') || (form == ALONE && *rest == '\0');
+}
+
+static bool parse_pattern(unsigned where, char *text, struct arena *arena,
+                          struct action *action_out, struct action_problem *out)
+{
+    size_t word = strcspn(text, ": \t\"");
+    char *rest = action_text_trim(text + word);
+    bool blank = text[word] == '\0' || text[word] == ' ' || text[word] == '\t';
+
+    for (size_t i = 0; i < VERBS; i++) {
+        if ((verbs[i].where & where) == 0 || !is_word(text, word, verbs[i].name)) {
+            continue;
+        }
+        if (verbs[i].form == COLON && *rest == ':') {
+            return parse_with_text(verbs[i].kind, action_text_trim(rest + 1), arena, action_out,
+                                   out);
+        }
+        if (blank && fits(verbs[i].form, rest)) {
+            return parse_postfix(&verbs[i], rest, arena, action_out, out);
+        }
+    }
+    const char *plain = *text == '"' ? action_text_dequote(arena_strdup(arena, text)) : text;
+
+    if (action_reply_has_code(plain)) {
+        return parse_code(plain, arena, action_out, out);
+    }
+    /* Postfix takes what POP-before-SMTP tables hold, times, for OK. */
+    if (where == REGEX && text[strspn(text, "0123456789")] == '\0') {
+        action_out->kind = ACTION_OK;
+        return true;
+    }
+    return unknown_value(where, text, arena, out);
+}
+
+/* Blanks at the end of a header are its own: `REPLACE Subject: [x] $1` where $1 is empty. */
+static void keep_end(const char *text, struct arena *arena, struct action *action)
+{
+    size_t len = strlen(text);
+    size_t end = len;
+
+    while (end > 0 && (text[end - 1] == ' ' || text[end - 1] == '\t')) {
+        end--;
+    }
+    if (end < len && (action->kind == ACTION_REPLACE || action->kind == ACTION_PREPEND)) {
+        action->text = arena_printf(arena, "%s%s", action->text, text + end);
+    }
+}
+
+bool action_parse_pattern(enum action_table table, const char *text, struct arena *arena,
+                          struct action *action_out, struct action_problem *problem_out)
+{
+    unsigned where = table == ACTION_OF_HEADERS ? HEADERS : REGEX;
+    struct action_problem found = {NULL, NULL};
+    char *copy = action_text_trim(arena_strdup(arena, text));
+    bool done = false;
+
+    *action_out = (struct action){.kind = ACTION_REJECT, .text = ""};
+    if (*copy == '\0') {
+        problem(&found, "an empty right-hand side", "write an action behind the pattern");
+    } else {
+        done = parse_pattern(where, copy, arena, action_out, &found);
+        keep_end(text, arena, action_out);
+    }
+    if (problem_out != NULL) {
+        *problem_out = found;
+    }
+    return done;
+}
+
+bool action_may_be_pattern(enum action_table table, const char *text, bool varies,
+                           struct arena *arena, struct action *action_out,
+                           struct action_problem *problem_out)
+{
+    static const char *const matched[] = {"x@x.example", "X: x"};
+    int verb = (int)strcspn(text, " \t");
+
+    if (action_parse_pattern(table, text, arena, action_out, problem_out)) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(matched) / sizeof(matched[0]) && varies; i++) {
+        const char *other = arena_printf(arena, "%.*s %s", verb, text, matched[i]);
+
+        if (text[verb] != '\0' && action_parse_pattern(table, other, arena, action_out, NULL)) {
+            *problem_out = (struct action_problem){NULL, NULL};
+            return true;
+        }
+    }
+    return false;
 }

@@ -3,6 +3,7 @@
 
 #include "lib/mail/domain.h"
 #include "lib/policy/classes.h"
+#include "lib/policy/regex_rules.h"
 #include "lib/policy/ruleset.h"
 
 #include <string.h>
@@ -35,17 +36,12 @@ static struct rules_result require_rdns(struct session *session)
     return rules_nothing();
 }
 
-struct rules_result client_rules_check(struct session *session)
+static struct rules_result check_access(struct session *session, const char *name)
 {
     const struct config *config = ruleset_config(session->ruleset);
     struct access_search search = access_search_init(session, "connect:", false);
     struct access_match match = {.status = STATUS_NOTFOUND};
-    const char *name = session_has(session, FEATURE_USE_CLIENT_PTR) ? session->client_ptr
-                                                                    : session->client_name;
 
-    if (*session->client_addr == '\0') {
-        return rules_nothing(); /* not an IP client: Sendmail does not ask check_relay either */
-    }
     if (*name != '\0') {
         match = access_find_domain(&search, name);
     }
@@ -56,6 +52,19 @@ struct rules_result client_rules_check(struct session *session)
         return rules_apply(&match, &config->reject, "access");
     }
     return session_has(session, FEATURE_REQUIRE_RDNS) ? require_rdns(session) : rules_nothing();
+}
+
+struct rules_result client_rules_check(struct session *session)
+{
+    const char *name = session_has(session, FEATURE_USE_CLIENT_PTR) ? session->client_ptr
+                                                                    : session->client_name;
+
+    if (*session->client_addr == '\0') {
+        return rules_nothing(); /* not an IP client: Sendmail does not ask check_relay either */
+    }
+    struct rules_result pattern = regex_rules_check_client(session, name);
+
+    return rules_decided(&pattern) ? pattern : check_access(session, name);
 }
 
 /* A dot with something on both sides of it. */
@@ -82,12 +91,12 @@ static bool helo_is_bogus(const struct session *session, const char *name)
     return !has_inner_dot(name) && !is_ipv6_literal(name);
 }
 
-struct rules_result client_rules_check_helo(struct session *session)
+static struct rules_result block_bad_helo(struct session *session)
 {
     /* Sendmail's $s is the client's name where none was given. */
     const char *name = *session->helo != '\0' ? session->helo : session->client_name;
 
-    if (!session_has(session, FEATURE_BLOCK_BAD_HELO) || *session->client_addr == '\0') {
+    if (!session_has(session, FEATURE_BLOCK_BAD_HELO)) {
         return rules_nothing();
     }
     if (*session->login.authen != '\0') {
@@ -104,4 +113,14 @@ struct rules_result client_rules_check_helo(struct session *session)
     const char *text = arena_printf(session->scratch, "bogus HELO name used: %s", name);
 
     return rules_refuse(550, "5.7.1", reply_clean(session->scratch, text), "block_bad_helo");
+}
+
+struct rules_result client_rules_check_helo(struct session *session)
+{
+    if (*session->client_addr == '\0') {
+        return rules_nothing();
+    }
+    struct rules_result pattern = regex_rules_check_helo(session);
+
+    return rules_decided(&pattern) ? pattern : block_bad_helo(session);
 }

@@ -7,11 +7,11 @@
 
 #include "lib/policy/rules.h"
 
-/* Connect: entries for the client's name and address, then require_rdns. */
+/* Connect: patterns, then Connect: entries for the client's name and address, then require_rdns. */
 struct rules_result client_rules_check(struct session *session);
 
 /*
- * block_bad_helo. Not asked for clients that logged in or are in class R. Unlike Sendmail's, it
+ * Helo: patterns, then block_bad_helo. That is not asked for clients that logged in or are in class R. Unlike Sendmail's, it
  * does not need delay_checks and takes an IPv6 literal.
  */
 struct rules_result client_rules_check_helo(struct session *session);

@@ -3,6 +3,7 @@
 
 #include "lib/mail/address.h"
 #include "lib/policy/canonical.h"
+#include "lib/policy/regex_rules.h"
 #include "lib/policy/ruleset.h"
 
 #include <stddef.h>
@@ -45,7 +46,7 @@ static struct rules_result apply(struct session *session, const struct access_ma
     return result;
 }
 
-struct rules_result compat_rules_check(struct session *session, const char *recipient)
+static struct rules_result check_access(struct session *session, const char *recipient)
 {
     struct access_search search = access_search_init(session, "compat:", true);
 
@@ -62,4 +63,11 @@ struct rules_result compat_rules_check(struct session *session, const char *reci
         return rules_tempfail("compat_check");
     }
     return match.status == STATUS_OK ? apply(session, &match) : rules_nothing();
+}
+
+struct rules_result compat_rules_check(struct session *session, const char *recipient)
+{
+    struct rules_result pattern = regex_rules_check_pair(session, recipient);
+
+    return rules_decided(&pattern) ? pattern : check_access(session, recipient);
 }

@@ -11,7 +11,7 @@
 #include "lib/policy/rules.h"
 
 /*
- * Looks up `Compat:sender<@>recipient`, both as given, without brackets. DISCARD is VERDICT_DROP: this recipient gets
+ * Asks Compat: patterns; then, with compat_check, looks up `Compat:sender<@>recipient`, both as given, without brackets. DISCARD is VERDICT_DROP: this recipient gets
  * nothing, the others do.
  */
 struct rules_result compat_rules_check(struct session *session, const char *recipient);

@@ -210,6 +210,9 @@ static void fill(struct config *config, cfg_t *cfg)
     config->hostname = get_string(cfg, "hostname");
     config->access = get_string(cfg, "access");
     config->spammers = get_optional_path(cfg, "spammers");
+    config->regex = get_optional_path(cfg, "regex");
+    config->header_checks = get_optional_path(cfg, "header_checks");
+    config->mime_header_checks = get_string(cfg, "mime_header_checks");
     config->local_host_names = get_optional_path(cfg, "local_host_names");
     config->relay_domains = get_optional_path(cfg, "relay_domains");
     config->local_domains = get_list(cfg, "local_domains");
@@ -302,6 +305,9 @@ void config_free(struct config **config)
         (*config)->hostname,
         (*config)->access,
         (*config)->spammers,
+        (*config)->regex,
+        (*config)->header_checks,
+        (*config)->mime_header_checks,
         (*config)->local_host_names,
         (*config)->relay_domains,
         (*config)->log_facility,

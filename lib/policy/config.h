@@ -87,7 +87,10 @@ struct config {
 
     char *access; /* text files; "": none */
     char *spammers;
-    char *local_host_names; /* lists; "": none */
+    char *regex;              /* patterns, as people edit them; "": none */
+    char *header_checks;      /* likewise, of the message's own header */
+    char *mime_header_checks; /* likewise, of headers in the body */
+    char *local_host_names;   /* lists; "": none */
     char *relay_domains;
     struct config_list local_domains;
     struct config_list local_mailers;

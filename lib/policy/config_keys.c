@@ -238,40 +238,6 @@ static int check_level(cfg_t *cfg, cfg_opt_t *opt)
 
 /* ---- what later versions know ---- */
 
-/* Does the file hold more than comments and blank lines? */
-static bool has_rules(const char *path)
-{
-    FILE *file = fopen(path, "re");
-    char line[256];
-    bool found = false;
-
-    if (file == NULL) {
-        return false;
-    }
-    while (!found && fgets(line, sizeof(line), file) != NULL) {
-        const char *at = line + strspn(line, " \t\r\n");
-
-        found = *at != '\0' && *at != '#';
-    }
-    fclose(file);
-    return found;
-}
-
-static int check_later_rules(cfg_t *cfg, cfg_opt_t *opt)
-{
-    const char *value = last_value(opt);
-
-    if (check_path(cfg, opt) != 0) {
-        return -1;
-    }
-    if (*value != '\0' && has_rules(value)) {
-        cfg_error(cfg, "%s: %s has rules, and this version does not apply them; write %s = \"\"",
-                  cfg_opt_name(opt), value, cfg_opt_name(opt));
-        return -1;
-    }
-    return 0;
-}
-
 static int check_later_socket(cfg_t *cfg, cfg_opt_t *opt)
 {
     if (*last_value(opt) != '\0') {
@@ -321,9 +287,9 @@ static void set_validators(cfg_t *cfg)
         {"reject_message", check_reply},
         {"recipient_reject_message", check_reply},
         {"relay_message", check_reply},
-        {"regex", check_later_rules},
-        {"header_checks", check_later_rules},
-        {"mime_header_checks", check_later_rules},
+        {"regex", check_path},
+        {"header_checks", check_path},
+        {"mime_header_checks", check_path},
         {"popauth_socket", check_later_socket},
         {"map_socket", check_later_socket},
         {"policy_socket", check_later_socket},
@@ -403,8 +369,8 @@ cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
         CFG_STR("recipient_reject_message", "550 Mailbox disabled for this recipient", CFGF_NONE),
         CFG_SEC("log", log_keys, CFGF_NONE),
         CFG_STR("relay_message", "550 5.7.1 Relaying denied", CFGF_NONE),
-        CFG_STR("regex", "", CFGF_NONE),
-        CFG_STR("header_checks", "", CFGF_NONE),
+        CFG_STR("regex", POSTERN_SYSCONFDIR "/regex", CFGF_NONE),
+        CFG_STR("header_checks", POSTERN_SYSCONFDIR "/header_checks", CFGF_NONE),
         CFG_STR("mime_header_checks", "", CFGF_NONE),
         CFG_STR("popauth_socket", "", CFGF_NONE),
         CFG_STR("map_socket", "", CFGF_NONE),

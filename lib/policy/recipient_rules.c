@@ -2,6 +2,7 @@
 #include "lib/policy/recipient_rules.h"
 
 #include "lib/mail/domain.h"
+#include "lib/policy/regex_rules.h"
 #include "lib/policy/ruleset.h"
 
 #include <string.h>
@@ -48,6 +49,12 @@ struct rules_result recipient_rules_check(struct session *session, const char *t
     }
     if (!canonical_recipient(session, typed, recipient_out, &error)) {
         return (struct rules_result){.verdict = verdict_refuse(error, "syntax")};
+    }
+    struct rules_result pattern = regex_rules_check_recipient(session, recipient_out);
+
+    if (rules_decided(&pattern)) {
+        pattern.accepted = false; /* likewise */
+        return pattern;
     }
     return session_has(session, FEATURE_BLOCKLIST_RECIPIENTS)
                ? check_blocklist(session, recipient_out)

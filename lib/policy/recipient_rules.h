@@ -10,7 +10,7 @@
 #include "lib/policy/rules.h"
 
 /*
- * What cannot be an address, and blocked recipients. *recipient_out is the canonical recipient; it is set unless the result is
+ * What cannot be an address, To: patterns, and blocked recipients. *recipient_out is the canonical recipient; it is set unless the result is
  * a refusal.
  */
 struct rules_result recipient_rules_check(struct session *session, const char *typed,

@@ -4,6 +4,7 @@
 #include "lib/mail/address.h"
 #include "lib/mail/domain.h"
 #include "lib/policy/classes.h"
+#include "lib/policy/regex_rules.h"
 #include "lib/policy/ruleset.h"
 
 #include <string.h>
@@ -211,10 +212,14 @@ static enum answer ask_map_to(struct session *session, const struct canonical *r
     return answer_of(&match);
 }
 
-static enum answer ask_recipient(struct session *session, const struct canonical *recipient)
+static enum answer ask_recipient(struct session *session, const struct canonical *recipient,
+                                 bool permitted)
 {
     const char *domain = recipient->domain;
 
+    if (permitted) {
+        return yes(session, "relaying: a To: pattern says RELAY");
+    }
     if (has(session, FEATURE_RELAY_ENTIRE_DOMAIN) && classes_is_own_domain(session, domain)) {
         return yes(session, "relaying: the recipient's domain is in local_domains");
     }
@@ -235,6 +240,16 @@ static bool is_loopback(const struct session *session)
 
     return *addr == '\0' || strcmp(addr, "127.0.0.1") == 0 ||
            strcmp(addr, "IPv6:0:0:0:0:0:0:0:1") == 0;
+}
+
+static enum answer ask_pattern(struct session *session)
+{
+    bool relays;
+
+    if (regex_rules_client_relays(session, &relays) != STATUS_OK) {
+        return ANSWER_UNKNOWN;
+    }
+    return relays ? yes(session, "relaying: a Connect: pattern says RELAY") : ANSWER_NO;
 }
 
 static enum answer ask_address(struct session *session)
@@ -265,7 +280,7 @@ static enum answer ask_sender(struct session *session)
     struct reply error;
 
     if ((!has(session, FEATURE_RELAY_LOCAL_FROM) && !has(session, FEATURE_RELAY_MAIL_FROM)) ||
-        canonical_is_empty(session->sender) ||
+        session->sender == NULL || canonical_is_empty(session->sender) ||
         !canonical_sender(session, session->sender, &typed, &error) ||
         !canonical_sender(session, canonical_typed(session, &typed), &sender, &error) ||
         sender.domain == NULL) {
@@ -344,11 +359,40 @@ static struct rules_result relay_denied(struct session *session)
     return (struct rules_result){.verdict = verdict_refuse(config->relay, "relay")};
 }
 
+enum status relay_rules_client_relays(struct session *session, bool *relays_out)
+{
+    enum status status = relay_rules_client_trusted(session, relays_out);
+
+    if (status != STATUS_OK || *relays_out) {
+        return status;
+    }
+    enum answer answer = ask_pattern(session);
+    bool unknown = answer == ANSWER_UNKNOWN;
+
+    if (answer != ANSWER_YES) {
+        answer = ask_address(session);
+    }
+    if (answer == ANSWER_NO) {
+        answer = ask_sender(session);
+    }
+    if (answer == ANSWER_NO && session->resolve == RESOLVE_OK) {
+        answer = ask_name(session);
+    }
+    *relays_out = answer == ANSWER_YES;
+    return answer == ANSWER_UNKNOWN || (unknown && !*relays_out) ? STATUS_TEMPFAIL : STATUS_OK;
+}
+
 /* What the client is says whether it may relay. `unknown`: the recipient could not be judged. */
 static struct rules_result check_client(struct session *session, bool unknown)
 {
-    enum answer answer = ask_address(session);
+    enum answer answer = ask_pattern(session);
 
+    if (answer == ANSWER_UNKNOWN) {
+        unknown = true;
+    }
+    if (answer != ANSWER_YES) {
+        answer = ask_address(session);
+    }
     if (answer == ANSWER_NO) {
         answer = ask_sender(session);
     }
@@ -368,7 +412,7 @@ static struct rules_result check_client(struct session *session, bool unknown)
 
 /* `unknown`: who the client proved to be could not be judged. */
 static struct rules_result check(struct session *session, const struct canonical *recipient,
-                                 const char *mailer, bool unknown)
+                                 bool permitted, const char *mailer, bool unknown)
 {
     bool refused_form = is_refused_form(session, recipient) || hides_host(session, recipient);
     enum answer answer = ANSWER_NO;
@@ -378,7 +422,7 @@ static struct rules_result check(struct session *session, const struct canonical
             rules_note(session, "relaying: the recipient has no domain and is local");
             return rules_nothing();
         }
-        answer = ask_recipient(session, recipient);
+        answer = ask_recipient(session, recipient, permitted);
     }
     if (answer == ANSWER_NO && !refused_form && mailer_proves_local(session, mailer)) {
         answer = yes(session, "relaying: the MTA delivers the recipient locally ({rcpt_mailer})");
@@ -388,7 +432,7 @@ static struct rules_result check(struct session *session, const struct canonical
 }
 
 struct relay_result relay_rules_check(struct session *session, const struct canonical *recipient,
-                                      const char *mailer)
+                                      bool permitted, const char *mailer)
 {
     struct relay_result relay = {.result = rules_nothing()};
 
@@ -399,7 +443,7 @@ struct relay_result relay_rules_check(struct session *session, const struct cano
     bool unknown = relay_rules_client_trusted(session, &relay.trusted) != STATUS_OK;
 
     if (!relay.trusted) {
-        relay.result = check(session, recipient, mailer, unknown);
+        relay.result = check(session, recipient, permitted, mailer, unknown);
     }
     return relay;
 }

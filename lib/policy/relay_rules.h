@@ -20,16 +20,23 @@ struct relay_result {
 };
 
 /*
- * The relay decision of postern-access(5). `mailer` is the MTA's {rcpt_mailer}, or NULL: it can prove the
+ * The relay decision of postern-access(5). `permitted`: a To: pattern says RELAY, which is worth as much as RELAY for its
+ * domain. `mailer` is the MTA's {rcpt_mailer}, or NULL: it can prove the
  * recipient local, never the contrary.
  */
 struct relay_result relay_rules_check(struct session *session, const struct canonical *recipient,
-                                      const char *mailer);
+                                      bool permitted, const char *mailer);
 
 /*
  * Did the client log in with a mechanism that the configuration trusts, or show a certificate that may relay? Not STATUS_OK:
  * it cannot be known, and it is not trusted.
  */
 enum status relay_rules_client_trusted(struct session *session, bool *trusted_out);
+
+/*
+ * May this client relay, whoever the recipient is: by its address, its name, its sender (relay_local_from, relay_mail_from),
+ * its login or certificate? What everybody may (promiscuous_relay) does not count. STATUS_OK, or STATUS_TEMPFAIL: it cannot be known.
+ */
+enum status relay_rules_client_relays(struct session *session, bool *relays_out);
 
 #endif

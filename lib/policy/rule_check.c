@@ -7,7 +7,9 @@
 #include "lib/policy/access_map.h"
 #include "lib/policy/action.h"
 #include "lib/policy/classes.h"
+#include "lib/policy/header_rules.h"
 #include "lib/policy/keyindex.h"
+#include "lib/policy/regex_check.h"
 #include "lib/policy/relay_check.h"
 #include "lib/table/linereader.h"
 #include "lib/table/mapline.h"
@@ -332,6 +334,16 @@ static void check_maps(struct check *check)
     }
 }
 
+static void check_headers(const struct config *config, struct diag *diag)
+{
+    struct header_rules *rules = header_rules_load(config, diag);
+
+    if (rules != NULL) {
+        header_rules_lint(rules, diag);
+    }
+    header_rules_free(&rules);
+}
+
 void rule_check_all(const struct config *config, struct diag *diag)
 {
     struct classes *classes = classes_load(config, diag);
@@ -342,6 +354,8 @@ void rule_check_all(const struct config *config, struct diag *diag)
     keyindex_init(&index);
     check_maps(&check);
     keyindex_fini(&index);
+    regex_check(config, diag);
+    check_headers(config, diag);
     relay_check_config(config, diag);
     if (!config_has_anywhere(config, FEATURE_ACCEPT_UNRESOLVABLE_DOMAINS)) {
         diag_report(

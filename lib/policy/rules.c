@@ -56,16 +56,18 @@ struct rules_result rules_apply(const struct access_match *match, const struct r
         result.verdict.kind = VERDICT_QUARANTINE;
         result.verdict.quarantine = match->action.quarantine;
         break;
-    case ACTION_FRIEND:
-    case ACTION_HATER:
-    case ACTION_SUBJECT:
-    case ACTION_TEMP:
+    default:
         result = rules_tempfail(reason);
         break;
     }
     result.verdict.rule = match->rule;
     result.verdict.reason = reason;
     return result;
+}
+
+bool rules_decided(const struct rules_result *result)
+{
+    return result->accepted || result->verdict.kind != VERDICT_CONTINUE;
 }
 
 void rules_note(const struct session *session, const char *text)

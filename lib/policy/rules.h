@@ -14,6 +14,7 @@
 struct rules_result {
     struct verdict verdict;
     bool accepted; /* a rule said OK or RELAY: what comes later at this stage is not asked */
+    bool relays;   /* a pattern said RELAY where that permits relaying */
 };
 
 /* No rule spoke. */
@@ -34,6 +35,9 @@ struct rules_result rules_tempfail(const char *reason);
  */
 struct rules_result rules_apply(const struct access_match *match, const struct reply *reject,
                                 const char *reason);
+
+/* Has it decided, so that nothing further is asked at this stage? */
+bool rules_decided(const struct rules_result *result);
 
 /* Tells the trace, if there is one, what decided without a lookup. */
 void rules_note(const struct session *session, const char *text);

@@ -3,6 +3,9 @@
 
 #include "lib/base/xalloc.h"
 #include "lib/policy/classes.h"
+#include "lib/policy/client_facts.h"
+#include "lib/policy/header_rules.h"
+#include "lib/policy/regex_patterns.h"
 #include "lib/table/table_fail.h"
 #include "lib/table/table_gdbm.h"
 
@@ -17,6 +20,8 @@ struct base {
     atomic_uint references;
     struct config *config;
     struct classes *classes;
+    struct regex_patterns *regex;
+    struct header_rules *headers;
 };
 
 /* A compiled map, and which file it was when it was opened. */
@@ -42,9 +47,29 @@ static void base_unref(struct base *base)
     if (base == NULL || atomic_fetch_sub(&base->references, 1) != 1) {
         return;
     }
+    regex_patterns_free(&base->regex);
+    header_rules_free(&base->headers);
     classes_free(&base->classes);
     config_free(&base->config);
     free(base);
+}
+
+/* One line, however many tables there are: the whole process may do it or not. */
+static void report_notice(const struct base *base, struct diag *diag)
+{
+    struct table_regex *tables[3] = {base->regex->table};
+    size_t count = 1 + header_rules_tables(base->headers, tables + 1);
+
+    for (size_t i = 0; i < count; i++) {
+        const char *notice = tables[i] == NULL ? NULL : table_regex_notice(tables[i]);
+
+        if (notice != NULL) {
+            diag_report(diag, DIAG_WARNING, table_regex_file(tables[i]), 0,
+                        "they match the same, but slower; see postern-regex(5)",
+                        "patterns are not compiled to machine code: %s", notice);
+            return;
+        }
+    }
 }
 
 static struct base *base_load(const char *path, struct diag *diag)
@@ -55,11 +80,14 @@ static struct base *base_load(const char *path, struct diag *diag)
     base->config = config_load(path, diag);
     if (base->config != NULL) {
         base->classes = classes_load(base->config, diag);
+        base->regex = regex_patterns_load(base->config->regex, diag);
+        base->headers = header_rules_load(base->config, diag);
     }
-    if (base->classes == NULL) {
+    if (base->classes == NULL || base->regex == NULL || base->headers == NULL) {
         base_unref(base);
         return NULL;
     }
+    report_notice(base, diag);
     return base;
 }
 
@@ -208,9 +236,19 @@ const struct table *ruleset_spammers(const struct ruleset *ruleset)
     return ruleset->spammers.table;
 }
 
+const struct regex_patterns *ruleset_regex(const struct ruleset *ruleset)
+{
+    return ruleset->base->regex;
+}
+
 const struct classes *ruleset_classes(const struct ruleset *ruleset)
 {
     return ruleset->base->classes;
+}
+
+const struct header_rules *ruleset_headers(const struct ruleset *ruleset)
+{
+    return ruleset->base->headers;
 }
 
 static bool any_daemon_requires_auth(const struct config *config)
@@ -226,10 +264,11 @@ static bool any_daemon_requires_auth(const struct config *config)
 struct ruleset_needs ruleset_needs(const struct ruleset *ruleset)
 {
     const struct config *config = ruleset_config(ruleset);
+    const struct regex_patterns *regex = ruleset_regex(ruleset);
     bool relaying = config_controls_relaying(config);
     bool delayed = config_has_anywhere(config, FEATURE_DELAY_CHECKS);
 
-    return (struct ruleset_needs){
+    struct ruleset_needs needs = {
         .client_resolve = true, /* whether the client's name counts at all */
         /* Beside its own feature it tells a forged name from none, on an MTA without {client_resolve}. */
         .client_ptr = relaying || config_has_anywhere(config, FEATURE_USE_CLIENT_PTR) ||
@@ -237,10 +276,14 @@ struct ruleset_needs ruleset_needs(const struct ruleset *ruleset)
         .daemon_addr = true, /* the own literal is a local domain */
         .login = relaying || any_daemon_requires_auth(config) ||
                  config_has_anywhere(config, FEATURE_BLOCK_BAD_HELO) ||
-                 (delayed && config->trust_auth_mech.count > 0),
-        .certificate = relaying || delayed,
+                 (delayed && config->trust_auth_mech.count > 0) || regex->client != 0,
+        .certificate = relaying || delayed || (regex->client & CLIENT_RELAY) != 0,
         .mailer = relaying && config->local_mailers.count > 0,
-        .quarantine = *config->access != '\0' || *config->spammers != '\0',
-        .drop_recipients = config_has_anywhere(config, FEATURE_COMPAT_CHECK),
+        .quarantine = regex->quarantines || *config->access != '\0' || *config->spammers != '\0',
+        .drop_recipients = regex->drops || config_has_anywhere(config, FEATURE_COMPAT_CHECK),
+        .edit_headers = regex->edits,
+        .add_recipients = regex->adds_recipients,
     };
+    header_rules_needs(ruleset_headers(ruleset), &needs);
+    return needs;
 }

@@ -15,6 +15,8 @@
 
 struct ruleset;
 struct table;
+struct header_rules;
+struct regex_patterns;
 struct classes;
 
 /*
@@ -37,6 +39,8 @@ void ruleset_unref(struct ruleset **ruleset);
 const struct config *ruleset_config(const struct ruleset *ruleset);
 const struct table *ruleset_access(const struct ruleset *ruleset);   /* NULL: none configured */
 const struct table *ruleset_spammers(const struct ruleset *ruleset); /* NULL: none configured */
+const struct regex_patterns *ruleset_regex(const struct ruleset *ruleset); /* never NULL */
+const struct header_rules *ruleset_headers(const struct ruleset *ruleset); /* never NULL */
 const struct classes *ruleset_classes(const struct ruleset *ruleset);
 
 /* What the MTA must tell for this ruleset's decisions, beyond arguments, {j} and the queue id. */
@@ -49,6 +53,10 @@ struct ruleset_needs {
     bool mailer;          /* {rcpt_mailer} */
     bool quarantine;      /* the right to quarantine */
     bool drop_recipients; /* the right to take recipients out */
+    bool headers;         /* the fields of the message's header */
+    bool body;            /* the body, for the headers of its parts */
+    bool edit_headers;    /* the right to change, take out and insert fields */
+    bool add_recipients;  /* the right to add recipients; all of a message are kept */
 };
 struct ruleset_needs ruleset_needs(const struct ruleset *ruleset);
 

@@ -5,6 +5,7 @@
 #include "lib/mail/domain.h"
 #include "lib/policy/canonical.h"
 #include "lib/policy/classes.h"
+#include "lib/policy/regex_rules.h"
 #include "lib/policy/ruleset.h"
 
 #include <string.h>
@@ -84,15 +85,35 @@ static struct rules_result check_unqualified(struct session *session,
     return rules_refuse(553, "5.5.4", reply_clean(session->scratch, text), "unqualified_sender");
 }
 
-struct rules_result sender_rules_check(struct session *session, const char *typed)
+static struct rules_result check_access(struct session *session, const struct canonical *sender)
 {
     const struct config *config = ruleset_config(session->ruleset);
     struct access_search search = access_search_init(session, "from:", false);
+    struct access_match match = access_find(&search, sender->domain == NULL ? "U" : "FUD",
+                                            sender->local, sender->domain);
+
+    if (match.status != STATUS_NOTFOUND &&
+        !(match.status == STATUS_OK && match.action.kind == ACTION_SKIP)) {
+        return rules_apply(&match, &config->reject, "access");
+    }
+    return rules_nothing();
+}
+
+struct rules_result sender_rules_check(struct session *session, const char *typed)
+{
     struct canonical sender;
     struct reply error;
 
     if (canonical_is_empty(typed)) {
-        return rules_nothing(); /* RFC 5321, 4.5.5: bounces must get through */
+        return regex_rules_check_sender(session,
+                                        NULL); /* RFC 5321, 4.5.5: bounces must get through */
+    }
+    bool is_address = canonical_sender(session, typed, &sender, &error);
+    struct rules_result result = is_address ? regex_rules_check_sender(session, &sender)
+                                            : rules_nothing();
+
+    if (rules_decided(&result)) {
+        return result;
     }
     if (!session_has(session, FEATURE_ACCEPT_UNQUALIFIED_SENDERS) &&
         claims_localhost(session, typed) && *session->client_name != '\0' &&
@@ -100,20 +121,12 @@ struct rules_result sender_rules_check(struct session *session, const char *type
         return rules_refuse(553, "5.5.4", "Real domain name required for sender address",
                             "unqualified_sender");
     }
-    if (!canonical_sender(session, typed, &sender, &error)) {
+    if (!is_address) {
         return (struct rules_result){.verdict = verdict_refuse(error, "syntax")};
     }
-    struct access_match match = access_find(&search, sender.domain == NULL ? "U" : "FUD",
-                                            sender.local, sender.domain);
-
-    if (match.status != STATUS_NOTFOUND &&
-        !(match.status == STATUS_OK && match.action.kind == ACTION_SKIP)) {
-        return rules_apply(&match, &config->reject, "access");
+    result = check_access(session, &sender);
+    if (!rules_decided(&result)) {
+        result = check_spammers(session, &sender);
     }
-    struct rules_result result = check_spammers(session, &sender);
-
-    if (result.accepted || result.verdict.kind != VERDICT_CONTINUE) {
-        return result;
-    }
-    return check_unqualified(session, &sender);
+    return rules_decided(&result) ? result : check_unqualified(session, &sender);
 }

@@ -2,6 +2,7 @@
 #include "lib/policy/session.h"
 
 #include "lib/mail/domain.h"
+#include "lib/policy/header_state.h"
 #include "lib/policy/ruleset.h"
 
 #include <string.h>
@@ -51,6 +52,7 @@ void session_init(struct session *session, struct ruleset *ruleset, struct trace
 
 void session_fini(struct session *session)
 {
+    header_state_free(&session->headers);
     ruleset_unref(&session->ruleset);
     arena_free(&session->arena);
     arena_free(&session->message);
@@ -176,6 +178,7 @@ void session_connect(struct session *session, const struct session_client *clien
 
 void session_reset_message(struct session *session)
 {
+    header_state_free(&session->headers);
     arena_reset(session->message);
     arena_reset(session->scratch);
     session->login = no_login;
@@ -184,4 +187,13 @@ void session_reset_message(struct session *session)
     session->discard = verdict_continue();
     session->quarantine = verdict_continue();
     session->dropped = 0;
+    session->refusal = verdict_continue();
+    session->edits = (struct header_edits){0};
+    session->effects = effects_none();
+    session->message_effects = effects_none();
+}
+
+const struct header_edit *session_header_edits(const struct session *session)
+{
+    return session->edits.first;
 }

@@ -12,11 +12,14 @@
 #include "lib/base/arena.h"
 #include "lib/mail/netaddr.h"
 #include "lib/policy/config.h"
+#include "lib/policy/effects.h"
+#include "lib/policy/header_edit.h"
 #include "lib/policy/verdict.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
+struct header_state;
 struct ruleset;
 struct trace;
 
@@ -81,6 +84,12 @@ struct session {
     struct verdict discard;    /* VERDICT_DISCARD if this message goes */
     struct verdict quarantine; /* VERDICT_QUARANTINE if this message is held; the last one wins */
     unsigned dropped;          /* recipients with VERDICT_DROP */
+    struct verdict refusal;    /* REJECT or TEMPFAIL by its headers; CONTINUE: none */
+    struct header_edits edits;
+    struct header_state *headers;   /* NULL: none seen yet */
+    struct effects effects;         /* of the stage that runs now; scratch */
+    struct effects connect_effects; /* of the connection */
+    struct effects message_effects; /* of connection and MAIL; no edits: these are in `edits` */
 };
 
 /* Is a feature in force for this session's listener? */
@@ -100,6 +109,9 @@ void session_connect(struct session *session, const struct session_client *clien
 
 /* Forgets the message: at MAIL, after the end of a message, at RSET (milter: abort). */
 void session_reset_message(struct session *session);
+
+/* What the header rules change or log, in the order of the headers; NULL: nothing. Lives as long as the message. */
+const struct header_edit *session_header_edits(const struct session *session);
 
 /* "OK", "FAIL", "TEMP", "FORGED". */
 const char *session_resolve_name(enum session_resolve resolve);

@@ -6,6 +6,7 @@
 #include "lib/policy/canonical.h"
 #include "lib/policy/client_rules.h"
 #include "lib/policy/compat_rules.h"
+#include "lib/policy/message_headers.h"
 #include "lib/policy/msa_rules.h"
 #include "lib/policy/recipient_rules.h"
 #include "lib/policy/relay_rules.h"
@@ -31,6 +32,9 @@ static struct verdict copy_to(struct arena *arena, struct verdict verdict)
     if (verdict.rule.key != NULL) {
         verdict.rule.key = arena_strdup(arena, verdict.rule.key);
     }
+    if (verdict.why != NULL) {
+        verdict.why = arena_strdup(arena, verdict.why);
+    }
     return verdict;
 }
 
@@ -55,19 +59,64 @@ static struct verdict keep(struct session *session, struct verdict verdict)
     return verdict;
 }
 
-/* Has this result decided the stage, so that nothing further is asked? */
-static bool decides(const struct rules_result *result)
+/* Begins a stage that asks patterns. */
+static void begin(struct session *session)
 {
-    return result->accepted || result->verdict.kind != VERDICT_CONTINUE;
+    arena_reset(session->scratch);
+    session->effects = effects_none();
+}
+
+/* What patterns have asked for lives on, in `arena`. */
+static void keep_effects(struct effects *kept, struct arena *arena, const struct effects *effects)
+{
+    if (effects->hold.kind != VERDICT_CONTINUE) {
+        kept->hold = copy_to(arena, effects->hold);
+    }
+    if (effects->if_permit.kind != VERDICT_CONTINUE) {
+        kept->if_permit = copy_to(arena, effects->if_permit);
+    }
+    if (effects->if_reject.kind != VERDICT_CONTINUE) {
+        kept->if_reject = copy_to(arena, effects->if_reject);
+    }
+}
+
+/* The verdict of a stage that is done; `final`: nothing more will be asked of this recipient. */
+static struct verdict settle(struct session *session, struct verdict verdict, bool final)
+{
+    const struct effects *effects = &session->effects;
+
+    verdict = effects_defer(effects, &session->message_effects, verdict, final);
+    if (verdict_is_refusal(&verdict)) {
+        return verdict;
+    }
+    if (!effects_add_edits(&session->edits, session->message, &effects->edits)) {
+        return rules_tempfail("too_many_changes").verdict;
+    }
+    (void)keep(session, effects->hold);
+    if (verdict.kind == VERDICT_CONTINUE && effects->hold.kind == VERDICT_QUARANTINE) {
+        return effects->hold;
+    }
+    return keep(session, verdict);
 }
 
 struct verdict stage_connect(struct session *session)
 {
-    arena_reset(session->scratch);
+    begin(session);
     session->connect = verdict_continue();
-    if (!has(session, FEATURE_DELAY_CHECKS)) {
-        session->connect = copy_to(session->arena, client_rules_check(session).verdict);
+    session->connect_effects = effects_none();
+    if (has(session, FEATURE_DELAY_CHECKS)) {
+        return session->connect;
     }
+    struct verdict verdict = effects_defer(&session->effects, &session->connect_effects,
+                                           client_rules_check(session).verdict, false);
+
+    if (verdict.kind == VERDICT_CONTINUE && session->effects.hold.kind != VERDICT_CONTINUE) {
+        verdict = session->effects.hold;
+    }
+    session->connect = copy_to(session->arena, verdict);
+    keep_effects(&session->connect_effects, session->arena, &session->effects);
+    (void)effects_add_edits(&session->connect_effects.edits, session->arena,
+                            &session->effects.edits);
     return session->connect;
 }
 
@@ -102,6 +151,21 @@ static void set_message_facts(struct session *session, const struct session_logi
     session->sender = arena_strdup(arena, sender);
 }
 
+/* The sender, then HELO unless a rule accepts the sender. */
+static struct verdict check_sender(struct session *session)
+{
+    struct rules_result result = sender_rules_check(session, session->sender);
+
+    if (verdict_is_refusal(&result.verdict) || result.accepted) {
+        return result.verdict;
+    }
+    (void)keep(session, result.verdict);
+
+    struct verdict helo = client_rules_check_helo(session).verdict;
+
+    return helo.kind == VERDICT_CONTINUE ? result.verdict : helo;
+}
+
 struct verdict stage_mail(struct session *session, const struct session_login *login,
                           const char *sender)
 {
@@ -111,6 +175,8 @@ struct verdict stage_mail(struct session *session, const struct session_login *l
         return session->connect;
     }
     (void)keep(session, session->connect);
+    keep_effects(&session->message_effects, session->message, &session->connect_effects);
+    (void)effects_add_edits(&session->edits, session->message, &session->connect_effects.edits);
 
     struct verdict msa = msa_rules_check_login(session).verdict;
 
@@ -123,15 +189,10 @@ struct verdict stage_mail(struct session *session, const struct session_login *l
     if (has(session, FEATURE_DELAY_CHECKS)) {
         return verdict_continue();
     }
-    struct rules_result result = sender_rules_check(session, session->sender);
-    struct verdict verdict = keep(session, result.verdict);
+    struct verdict verdict = settle(session, check_sender(session), false);
 
-    if (verdict_is_refusal(&verdict) || result.accepted) {
-        return verdict;
-    }
-    struct verdict helo = client_rules_check_helo(session).verdict;
-
-    return verdict_is_refusal(&helo) ? helo : verdict;
+    keep_effects(&session->message_effects, session->message, &session->effects);
+    return verdict;
 }
 
 /* With delay_checks check_mail is asked for Sendmail's $f, in brackets. */
@@ -152,29 +213,29 @@ static struct verdict delayed_checks(struct session *session, const char *recipi
 {
     struct rules_result result = recipient_rules_check_spared(session, recipient);
 
-    if (!decides(&result)) {
+    if (!rules_decided(&result)) {
         result = sender_rules_check(session, sender_for_delayed_check(session));
     }
-    if (!decides(&result)) {
+    if (!rules_decided(&result)) {
         result = client_rules_check(session);
         result.accepted = false; /* block_bad_helo is asked even so */
     }
-    if (!decides(&result)) {
+    if (!rules_decided(&result)) {
         struct rules_result helo = client_rules_check_helo(session);
 
-        result = decides(&helo) ? helo : result;
+        result = rules_decided(&helo) ? helo : result;
     }
     return result.verdict;
 }
 
 /* May it be relayed, where postern decides that; and did the client prove who it is? */
 static struct relay_result relay_check(struct session *session, const struct canonical *recipient,
-                                       const char *mailer)
+                                       bool permitted, const char *mailer)
 {
     struct relay_result relay = {.result = rules_nothing()};
 
     if (session->relay_control == RELAY_CONTROL_MILTER) {
-        return relay_rules_check(session, recipient, mailer);
+        return relay_rules_check(session, recipient, permitted, mailer);
     }
     if (has(session, FEATURE_DELAY_CHECKS) && !has(session, FEATURE_PROMISCUOUS_RELAY)) {
         /* If that cannot be known, the checks that it would spare ask the same map. */
@@ -197,7 +258,7 @@ static struct verdict check_recipient(struct session *session, const char *typed
     if (verdict_is_refusal(&result.verdict) || result.verdict.kind == VERDICT_DISCARD) {
         return result.verdict;
     }
-    struct relay_result relay = relay_check(session, &recipient, mailer);
+    struct relay_result relay = relay_check(session, &recipient, result.relays, mailer);
 
     if (verdict_is_refusal(&relay.result.verdict)) {
         return relay.result.verdict;
@@ -214,30 +275,54 @@ static struct verdict check_recipient(struct session *session, const char *typed
 
 struct verdict stage_rcpt(struct session *session, const char *recipient, const char *mailer)
 {
-    arena_reset(session->scratch);
+    begin(session);
 
     struct verdict verdict = check_recipient(session, recipient, mailer);
 
-    if (verdict_is_refusal(&verdict)) {
-        return verdict;
-    }
-    (void)keep(session, verdict);
+    if (!verdict_is_refusal(&verdict)) {
+        (void)keep(session, verdict);
 
-    struct verdict compat = compat_rules_check(session, recipient).verdict;
+        struct verdict compat = compat_rules_check(session, recipient).verdict;
 
-    if (verdict_is_refusal(&compat)) {
-        return compat;
+        verdict = compat.kind == VERDICT_CONTINUE ? verdict : compat;
     }
-    session->recipients++;
-    if (compat.kind == VERDICT_DROP) {
-        session->dropped++;
-        return compat;
+    verdict = settle(session, verdict, true);
+    if (!verdict_is_refusal(&verdict)) {
+        session->recipients++;
+        session->dropped += verdict.kind == VERDICT_DROP;
     }
     return verdict;
 }
 
+/* ---- the message ---- */
+
+struct verdict stage_header(struct session *session, const char *name, const char *value)
+{
+    arena_reset(session->scratch);
+    return message_headers_field(session, name, value);
+}
+
+struct verdict stage_eoh(struct session *session)
+{
+    arena_reset(session->scratch);
+    message_headers_end(session);
+    return session->refusal;
+}
+
+struct verdict stage_body(struct session *session, const void *chunk, size_t len)
+{
+    arena_reset(session->scratch);
+    message_headers_body(session, chunk, len);
+    return session->refusal;
+}
+
 struct verdict stage_eom(struct session *session)
 {
+    arena_reset(session->scratch);
+    message_headers_finish(session);
+    if (verdict_is_refusal(&session->refusal)) {
+        return session->refusal;
+    }
     if (session->dropped > 0 && session->dropped == session->recipients) {
         return (struct verdict){.kind = VERDICT_DISCARD, .reason = "compat_check"};
     }

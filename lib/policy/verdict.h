@@ -28,6 +28,7 @@ struct verdict {
     struct reply reply;       /* with REJECT and TEMPFAIL */
     const char *quarantine;   /* with QUARANTINE: the text */
     struct verdict_rule rule; /* what decided, where a rule did */
+    const char *why;          /* with TEMPFAIL: what failed here, for the log; NULL: nothing did */
     const char
         *reason; /* one word: "access", "require_rdns", ...; NULL with CONTINUE if nothing spoke */
 };

@@ -195,7 +195,14 @@ void facts_message(struct facts_source *source, struct facts_message *message_ou
     *message_out = (struct facts_message){0};
     snprintf(message_out->queue_id, sizeof message_out->queue_id, "4%07llX%03X",
              (unsigned long long)(source->session & 0xfffffff), source->message++ & 0xfff);
-    message_out->size = (unsigned)source->options->body_size + 40 * source->options->header_count;
+    message_out->header_count = source->options->header_count;
+    if (source->options->headers.message_count > 0) {
+        const struct header_file *file = &source->options->headers;
+        const struct header_file_message *one = &file->message[below(source, file->message_count)];
+        message_out->first_header = one->first;
+        message_out->header_count = (unsigned)one->count;
+    }
+    message_out->size = (unsigned)source->options->body_size + 40 * message_out->header_count;
     if (hits(source, &source->options->senders)) {
         const struct facts_key *key = pick(source, &source->options->senders);
         snprintf(message_out->sender, sizeof message_out->sender, "%s", key->value);
@@ -229,12 +236,20 @@ void facts_rcpt(struct facts_source *source, struct facts_message *message)
 }
 
 void facts_header(struct facts_source *source, const struct facts_message *message, unsigned index,
-                  const char **name_out, char value_out[FACTS_ADDRESS_SIZE])
+                  const char **name_out, const char **value_out, char room[FACTS_ADDRESS_SIZE])
 {
+    if (source->options->headers.message_count > 0) {
+        const struct header_file_field *field =
+            &source->options->headers.field[message->first_header + index];
+        *name_out = field->name;
+        *value_out = field->value;
+        return;
+    }
+    *value_out = room;
     *name_out = header_names[index % COUNT(header_names)];
     if (index % COUNT(header_names) == 3)
-        snprintf(value_out, FACTS_ADDRESS_SIZE, "Some Body <%.400s>", message->sender);
+        snprintf(room, FACTS_ADDRESS_SIZE, " Some Body <%.400s>", message->sender);
     else
-        snprintf(value_out, FACTS_ADDRESS_SIZE, "%s %016llx text of usual length for a header line",
+        snprintf(room, FACTS_ADDRESS_SIZE, " %s %016llx text of usual length for a header line",
                  *name_out, (unsigned long long)next(source));
 }

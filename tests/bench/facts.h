@@ -9,6 +9,8 @@
 #ifndef TESTS_BENCH_FACTS_H
 #define TESTS_BENCH_FACTS_H
 
+#include "tests/bench/header_file.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,6 +41,7 @@ struct facts_options {
     const char *local_domain; /* of the recipients that are not from a list */
     unsigned rcpt_count;
     unsigned header_count;
+    struct header_file headers; /* if it holds messages: one of their headers in place of those */
     size_t body_size;
 };
 
@@ -62,6 +65,8 @@ struct facts_message {
     char rcpt[FACTS_ADDRESS_SIZE]; /* the present recipient */
     const char *rcpt_expect;
     bool rcpt_local;
+    unsigned header_count;
+    size_t first_header; /* in headers.field, if there is any */
     unsigned size;
 };
 
@@ -79,8 +84,8 @@ void facts_message(struct facts_source *source, struct facts_message *message_ou
 void facts_rcpt(struct facts_source *source,
                 struct facts_message *message); /* the next recipient */
 
-/* Name and value of header number index. */
+/* Name of header number index, and all behind its colon, the blank included, in `room` or elsewhere. */
 void facts_header(struct facts_source *source, const struct facts_message *message, unsigned index,
-                  const char **name_out, char value_out[FACTS_ADDRESS_SIZE]);
+                  const char **name_out, const char **value_out, char room[FACTS_ADDRESS_SIZE]);
 
 #endif

@@ -18,6 +18,7 @@ static const char usage_text[] =
     "  --messages N           to measure (10000)   --seconds S           or: for so long\n"
     "  --warmup N             messages before that (0)\n"
     "  --recipients N         of a message (2)     --headers N           of a message (12)\n"
+    "  --header-file FILE     headers of messages as they are in mail, an empty line behind each: one of them by chance\n"
     "  --body BYTES           of a message (2000)\n"
     "  --ramp-ms MS           between the openings of the first connections (1)\n"
     "  --rate N               messages a second, all in all (as fast as answers come)\n"
@@ -44,6 +45,7 @@ enum {
     OPT_WARMUP,
     OPT_RECIPIENTS,
     OPT_HEADERS,
+    OPT_HEADER_FILE,
     OPT_BODY,
     OPT_RAMP,
     OPT_RATE,
@@ -72,6 +74,7 @@ static const struct option long_options[] = {
     {"warmup", required_argument, NULL, OPT_WARMUP},
     {"recipients", required_argument, NULL, OPT_RECIPIENTS},
     {"headers", required_argument, NULL, OPT_HEADERS},
+    {"header-file", required_argument, NULL, OPT_HEADER_FILE},
     {"body", required_argument, NULL, OPT_BODY},
     {"ramp-ms", required_argument, NULL, OPT_RAMP},
     {"rate", required_argument, NULL, OPT_RATE},
@@ -119,6 +122,14 @@ static unsigned whole(const char *text, unsigned least, unsigned most)
 static void read_keys(struct facts_keys *keys, const char *path)
 {
     if (!facts_keys_read(keys, path)) {
+        fprintf(stderr, "milterload: %s: %s\n", path, strerror(errno));
+        exit(2);
+    }
+}
+
+static void read_headers(struct header_file *headers, const char *path)
+{
+    if (!header_file_read(headers, path)) {
         fprintf(stderr, "milterload: %s: %s\n", path, strerror(errno));
         exit(2);
     }
@@ -190,6 +201,9 @@ static void set_facts(struct facts_options *options, int option, const char *val
     case OPT_HEADERS:
         options->header_count = whole(value, 0, 10000);
         break;
+    case OPT_HEADER_FILE:
+        read_headers(&options->headers, value);
+        break;
     case OPT_BODY:
         options->body_size = whole(value, 0, 1000000000);
         break;
@@ -231,6 +245,7 @@ static void set_option(struct load_options *options, int option, const char *val
         break;
     case OPT_RECIPIENTS:
     case OPT_HEADERS:
+    case OPT_HEADER_FILE:
     case OPT_BODY:
     case OPT_SEED:
     case OPT_HIT_SHARE:
@@ -302,5 +317,6 @@ int main(int argc, char **argv)
     facts_keys_free(&options.session.facts.clients);
     facts_keys_free(&options.session.facts.senders);
     facts_keys_free(&options.session.facts.rcpts);
+    header_file_free(&options.session.facts.headers);
     return stats.errors == 0 ? 0 : 1;
 }

@@ -21,6 +21,8 @@ static const char usage_text[] =
     "  --steps LIST       of connect,helo,mail,rcpt,data,unknown,header,eoh,body,eom (eom always)\n"
     "  --no-reply LIST    of the same\n"
     "  --macros STAGE=NAMES  of connect,helo,mail,rcpt,data,eom,eoh; can be given again\n"
+    "  --leading-blank        values of headers with the blank behind the colon\n"
+    "  --actions BITS         rights to ask for, as SMFIF_* (0x120: quarantine, choice of macros)\n"
     "  --private BYTES    size of the structure of a connection (256)\n"
     "Later options change what --like has set.\n";
 
@@ -56,7 +58,9 @@ static struct {
     unsigned long no_reply;
     char *macros[MACRO_STAGES]; /* by SMFIM_*; NULL: the MTA's own */
     size_t private_size;
-} config = {.private_size = 256};
+    unsigned long actions;
+    unsigned long blank;
+} config = {.private_size = 256, .actions = SMFIF_QUARANTINE | SMFIF_SETSYMLIST};
 
 static void wrong_usage(const char *what, const char *value)
 {
@@ -143,8 +147,8 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long offered_actions,
     for (int stage = 0; stage < MACRO_STAGES; stage++)
         if (config.macros[stage] != NULL && (offered_actions & SMFIF_SETSYMLIST) != 0)
             (void)smfi_setsymlist(ctx, stage, config.macros[stage]);
-    *actions_out = offered_actions & (SMFIF_QUARANTINE | SMFIF_SETSYMLIST);
-    *steps_out = offered_steps & (config.off | config.no_reply);
+    *actions_out = offered_actions & config.actions;
+    *steps_out = offered_steps & (config.off | config.no_reply | config.blank);
     *f2_out = 0;
     *f3_out = 0;
     return SMFIS_CONTINUE;
@@ -227,10 +231,11 @@ static sfsistat on_close(SMFICTX *ctx)
 static void read_options(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"socket", required_argument, NULL, 's'}, {"like", required_argument, NULL, 'l'},
-        {"steps", required_argument, NULL, 't'},  {"no-reply", required_argument, NULL, 'n'},
-        {"macros", required_argument, NULL, 'm'}, {"private", required_argument, NULL, 'p'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        {"socket", required_argument, NULL, 's'},  {"like", required_argument, NULL, 'l'},
+        {"steps", required_argument, NULL, 't'},   {"no-reply", required_argument, NULL, 'n'},
+        {"macros", required_argument, NULL, 'm'},  {"private", required_argument, NULL, 'p'},
+        {"leading-blank", no_argument, NULL, 'b'}, {"actions", required_argument, NULL, 'a'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
     int option;
     set_like("envelope");
@@ -247,6 +252,10 @@ static void read_options(int argc, char **argv)
             set_macros(optarg);
         } else if (option == 'p') {
             config.private_size = strtoul(optarg, NULL, 10) + 1;
+        } else if (option == 'b') {
+            config.blank = SMFIP_HDR_LEADSPC;
+        } else if (option == 'a') {
+            config.actions = strtoul(optarg, NULL, 0);
         } else {
             fputs(usage_text, option == 'h' ? stdout : stderr);
             exit(option == 'h' ? 0 : 2);
@@ -264,7 +273,7 @@ int main(int argc, char **argv)
     struct smfiDesc filter = {
         .xxfi_name = name,
         .xxfi_version = SMFI_VERSION,
-        .xxfi_flags = SMFIF_QUARANTINE | SMFIF_SETSYMLIST,
+        .xxfi_flags = SMFI_CURR_ACTS,
         .xxfi_connect = on_connect,
         .xxfi_helo = on_helo,
         .xxfi_envfrom = on_mail,

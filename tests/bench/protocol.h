@@ -14,6 +14,7 @@ enum {
     PROTOCOL_ACTIONS = 0x1ff,  /* all of SMFIF_* */
     PROTOCOL_STEPS = 0x1fffff, /* all of SMFIP_* */
     PROTOCOL_SKIP = 0x400,     /* SMFIP_SKIP */
+    PROTOCOL_BLANK = 0x100000, /* SMFIP_HDR_LEADSPC */
     PROTOCOL_BODY_CHUNK = 65535
 };
 

@@ -165,11 +165,13 @@ static void data_rcpt(const struct session_world *world, struct session *session
 static void data_header(const struct session_world *world, struct session *session)
 {
     const char *name;
-    char value[FACTS_ADDRESS_SIZE];
+    const char *value;
+    char room[FACTS_ADDRESS_SIZE];
     (void)world;
-    facts_header(&session->source, &session->message, session->index, &name, value);
+    facts_header(&session->source, &session->message, session->index, &name, &value, room);
     wire_text(&session->out, name);
-    wire_text(&session->out, value);
+    wire_text(&session->out,
+              (session->steps & PROTOCOL_BLANK) == 0 && value[0] == ' ' ? value + 1 : value);
 }
 
 static void data_body(const struct session_world *world, struct session *session)
@@ -265,7 +267,7 @@ static bool step_rcpt(struct session_world *world, struct session *session)
 
 static bool step_headers(struct session_world *world, struct session *session)
 {
-    while (session->index < world->options->facts.header_count && !session->skipping) {
+    while (session->index < session->message.header_count && !session->skipping) {
         bool wait = send_step(world, session, STAGE_HEADER, data_header);
         session->index++;
         if (wait)
@@ -316,7 +318,7 @@ static bool take_step(struct session_world *world, struct session *session)
         enter(session, STAGE_HEADER);
         return step_headers(world, session);
     case STAGE_HEADER:
-        if (session->index < world->options->facts.header_count && !session->skipping)
+        if (session->index < session->message.header_count && !session->skipping)
             return step_headers(world, session);
         return send_step(world, session, STAGE_EOH, NULL);
     case STAGE_EOH:

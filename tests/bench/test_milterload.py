@@ -20,6 +20,7 @@ NULLMILTER = os.path.join(BUILD, "tests/bench/nullmilter")
 
 NOCONNECT, NOHELO, NOBODY, NOHDRS, NOEOH, NR_HDR = 0x1, 0x2, 0x10, 0x20, 0x40, 0x80
 NOUNKNOWN, NODATA, NR_CONN, NR_HELO, NR_BODY = 0x100, 0x200, 0x1000, 0x2000, 0x80000
+LEADING_BLANK = 0x100000
 QUARANTINE, SETSYMLIST = 0x20, 0x100
 NO_REPLY = {b"C": NR_CONN, b"H": NR_HELO, b"L": NR_HDR, b"B": NR_BODY}
 
@@ -146,6 +147,31 @@ class MilterloadTest(unittest.TestCase):
         self.filter(steps=NODATA | NOHDRS | NOEOH | NOBODY | NOUNKNOWN | NR_CONN | NR_HELO)
         self.assert_fine("--headers", "5", "--recipients", "1")
         self.assertTrue(self.commands().startswith(b"ODCDHDMDRDEDM"), self.commands())
+
+    def headers_sent(self):
+        """The data of all headers of all connections."""
+        return {data for session in self.fake.sessions for command, data in session if command == b"L"}
+
+    def test_headers_of_a_file_as_they_stand_there(self):
+        self.filter(steps=LEADING_BLANK | NR_HDR)
+        self.assert_fine("--header-file", self.keys("headers", "A: one\nB:none\n\nC:\tx\n\tfold\n  end\n"), messages=60)
+        self.assertEqual(self.headers_sent(), {b"A\0 one\0", b"B\0none\0", b"C\0\tx\n\tfold\n  end\0"})
+
+    def test_blank_behind_the_colon_is_the_filters_choice(self):
+        self.filter()
+        self.assert_fine("--header-file", self.keys("headers", "A: one\nB:  two\nC:none\n"))
+        self.assertEqual(self.headers_sent(), {b"A\0one\0", b"B\0 two\0", b"C\0none\0"})
+        self.fake.sessions.clear()
+        self.assert_fine("--headers", "16")
+        self.assertEqual({data.partition(b"\0")[2][:1] for data in self.headers_sent()} & {b" "}, set())
+
+    def test_header_file_that_is_none(self):
+        self.filter()
+        for text in ("", "\n\n", "no colon\n", " fold first\n", ": no name\n"):
+            with self.subTest(text=text):
+                done = subprocess.run([MILTERLOAD, "--socket", "unix:" + self.fake.path, "--header-file", self.keys("headers", text)],
+                                      capture_output=True, text=True, timeout=60)
+                self.assertEqual(done.returncode, 2)
 
     def test_postfix_sends_macros_of_steps_turned_off(self):
         self.filter(steps=NODATA | NOHDRS | NOEOH | NOBODY | NOHELO)

@@ -31,6 +31,9 @@ struct parts {
     struct strbuf spammers;
     struct strbuf local_host_names;
     struct strbuf relay_domains;
+    struct strbuf regex;
+    struct strbuf header_checks;
+    struct strbuf mime_header_checks;
     struct strbuf session;
     bool access_missing; /* [access missing]: was never compiled */
     bool access_broken;  /* [access broken]: the map is no map */
@@ -47,6 +50,9 @@ static void parts_init(struct parts *parts)
     strbuf_init(&parts->spammers);
     strbuf_init(&parts->local_host_names);
     strbuf_init(&parts->relay_domains);
+    strbuf_init(&parts->regex);
+    strbuf_init(&parts->header_checks);
+    strbuf_init(&parts->mime_header_checks);
     strbuf_init(&parts->session);
 }
 
@@ -57,6 +63,9 @@ static void parts_fini(struct parts *parts)
     strbuf_fini(&parts->spammers);
     strbuf_fini(&parts->local_host_names);
     strbuf_fini(&parts->relay_domains);
+    strbuf_fini(&parts->regex);
+    strbuf_fini(&parts->header_checks);
+    strbuf_fini(&parts->mime_header_checks);
     strbuf_fini(&parts->session);
 }
 
@@ -75,6 +84,9 @@ static struct strbuf *find_heading(struct parts *parts, const char *line)
         {"[spammers]", &parts->spammers, &parts->has_spammers},
         {"[local_host_names]", &parts->local_host_names, &parts->has_names},
         {"[relay_domains]", &parts->relay_domains, &parts->has_relays},
+        {"[regex]", &parts->regex, NULL},
+        {"[header_checks]", &parts->header_checks, NULL},
+        {"[mime_header_checks]", &parts->mime_header_checks, NULL},
         {"[session]", &parts->session, NULL},
     };
 
@@ -160,6 +172,24 @@ static bool make_maps(struct site *site, const struct parts *parts, struct strbu
     return good;
 }
 
+static void write_patterns(struct site *site, const struct parts *parts)
+{
+    const struct {
+        const char *name;
+        const struct strbuf *text;
+    } files[] = {
+        {"regex", &parts->regex},
+        {"header_checks", &parts->header_checks},
+        {"mime_header_checks", &parts->mime_header_checks},
+    };
+
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        if (files[i].text->len > 0) {
+            site_write(site, files[i].name, files[i].text->data);
+        }
+    }
+}
+
 static struct ruleset *make_ruleset(struct site *site, const struct parts *parts,
                                     struct strbuf *out)
 {
@@ -171,6 +201,7 @@ static struct ruleset *make_ruleset(struct site *site, const struct parts *parts
     if (parts->has_relays) {
         site_write(site, "relay-domains", parts->relay_domains.data);
     }
+    write_patterns(site, parts);
     strbuf_init(&conf);
     strbuf_appendf(&conf, "%sfeatures = { \"accept_unresolvable_domains\" }\n%s",
                    parts->has_spammers ? "" : "spammers = \"\"\n", parts->conf.data);

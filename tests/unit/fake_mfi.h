@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define FAKE_MACROS 16
+#define FAKE_CALLS 64
 
 struct fake_mfi {
     struct mfi mfi; /* first */
@@ -32,6 +33,13 @@ struct fake_mfi {
     int drops;
     char dropped[128]; /* the last one */
     char reason[2048];
+    bool refuse_add;
+    bool refuse_change;
+    bool refuse_insert;
+    int calls; /* of the functions that change a message */
+    char call
+        [FAKE_CALLS]
+        [160]; /* "change NAME 1: VALUE", "delete NAME 1", "insert 3 NAME: VALUE", "add ADDRESS" */
     struct mfi_request request;
 };
 
@@ -82,7 +90,50 @@ static bool fake_drop(struct mfi *mfi, const char *recipient)
     return !fake->refuse_drop;
 }
 
-static const struct mfi_ops fake_ops = {fake_macro, fake_set_reply, fake_quarantine, fake_drop};
+static char *fake_next_call(struct mfi *mfi)
+{
+    struct fake_mfi *fake = (struct fake_mfi *)mfi;
+
+    return fake->call[fake->calls++ % FAKE_CALLS];
+}
+
+static bool fake_add_recipient(struct mfi *mfi, const char *recipient)
+{
+    (void)snprintf(fake_next_call(mfi), sizeof(((struct fake_mfi *)mfi)->call[0]), "add %s",
+                   recipient);
+    return !((struct fake_mfi *)mfi)->refuse_add;
+}
+
+static bool fake_change_header(struct mfi *mfi, const char *name, unsigned occurrence,
+                               const char *value)
+{
+    char *call = fake_next_call(mfi);
+    size_t size = sizeof(((struct fake_mfi *)mfi)->call[0]);
+
+    if (value == NULL) {
+        (void)snprintf(call, size, "delete %s %u", name, occurrence);
+    } else {
+        (void)snprintf(call, size, "change %s %u:%s", name, occurrence, value);
+    }
+    return !((struct fake_mfi *)mfi)->refuse_change;
+}
+
+static bool fake_insert_header(struct mfi *mfi, unsigned index, const char *name, const char *value)
+{
+    (void)snprintf(fake_next_call(mfi), sizeof(((struct fake_mfi *)mfi)->call[0]),
+                   "insert %u %s:%s", index, name, value);
+    return !((struct fake_mfi *)mfi)->refuse_insert;
+}
+
+static const struct mfi_ops fake_ops = {
+    .macro = fake_macro,
+    .set_reply = fake_set_reply,
+    .quarantine = fake_quarantine,
+    .drop = fake_drop,
+    .add_recipient = fake_add_recipient,
+    .change_header = fake_change_header,
+    .insert_header = fake_insert_header,
+};
 
 static inline void fake_init(struct fake_mfi *fake, void *owner)
 {
@@ -118,6 +169,22 @@ static inline enum mfi_answer fake_rcpt(struct fake_mfi *fake, const char *recip
     char *args[] = {(char *)(size_t)recipient, NULL};
 
     return fake->filter->rcpt(fake->owner, &fake->mfi, args);
+}
+
+static inline enum mfi_answer fake_header(struct fake_mfi *fake, const char *name,
+                                          const char *value)
+{
+    return fake->filter->header(fake->owner, &fake->mfi, name, value);
+}
+
+static inline enum mfi_answer fake_eoh(struct fake_mfi *fake)
+{
+    return fake->filter->eoh(fake->owner, &fake->mfi);
+}
+
+static inline enum mfi_answer fake_body(struct fake_mfi *fake, const char *chunk)
+{
+    return fake->filter->body(fake->owner, &fake->mfi, chunk, strlen(chunk));
 }
 
 static inline enum mfi_answer fake_eom(struct fake_mfi *fake)

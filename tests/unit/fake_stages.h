@@ -56,8 +56,12 @@ struct ruleset_needs ruleset_needs(const struct ruleset *ruleset)
 /* ---- stages that return what is set ---- */
 
 static struct {
-    struct verdict connect, helo, mail, rcpt, eom;
+    struct verdict connect, helo, mail, rcpt, eoh, eom;
+    const struct header_edit *edits; /* what the header rules say of the message */
     int calls;
+    int headers; /* fields seen */
+    char header[8192];
+    char body[8192];
     char client[256], address[256], resolve[16], helo_name[2048], sender[8192], recipient[8192];
     char user[256];
 } stage;
@@ -102,9 +106,36 @@ struct verdict stage_rcpt(struct session *session, const char *recipient, const 
     return stage.rcpt;
 }
 
-struct verdict stage_eom(struct session *session)
+struct verdict stage_header(struct session *session, const char *name, const char *value)
 {
     (void)session;
+    stage.calls++;
+    stage.headers++;
+    (void)snprintf(stage.header, sizeof(stage.header), "%s:%s", name, value);
+    return verdict_continue();
+}
+
+struct verdict stage_eoh(struct session *session)
+{
+    (void)session;
+    stage.calls++;
+    return stage.eoh;
+}
+
+struct verdict stage_body(struct session *session, const void *chunk, size_t len)
+{
+    size_t used = strlen(stage.body);
+
+    (void)session;
+    stage.calls++;
+    (void)snprintf(stage.body + used, sizeof(stage.body) - used, "%.*s", (int)len,
+                   (const char *)chunk);
+    return verdict_continue();
+}
+
+struct verdict stage_eom(struct session *session)
+{
+    session->edits.first = stage.edits;
     stage.calls++;
     return stage.eom;
 }
@@ -121,8 +152,11 @@ struct fixture {
 
 static const struct mfi_offer full_offer = {.quarantine = true,
                                             .drop = true,
+                                            .add_recipients = true,
+                                            .edit_headers = true,
+                                            .leading_blank = true,
                                             .choose_macros = true,
-                                            .silent = MFI_STEP_CONNECT | MFI_STEP_HELO};
+                                            .silent = ~0u};
 
 static int setup(void **state)
 {

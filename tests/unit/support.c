@@ -117,11 +117,19 @@ void site_conf_exactly(const struct site *site, const char *text)
 
 void site_conf(const struct site *site, const char *more)
 {
+    static const char *const patterns[] = {"regex", "header_checks", "mime_header_checks"};
     const char *folder = site->folder;
     struct strbuf text;
 
     strbuf_init(&text);
     strbuf_appendf(&text, "access = \"%s/access\"\nspammers = \"%s/spammers\"\n", folder, folder);
+    for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
+        bool there = site_has(site, patterns[i]);
+
+        /* Whether the machine that tests has files of its own must not matter. */
+        strbuf_appendf(&text, "%s = \"%s%s%s\"\n", patterns[i], there ? folder : "",
+                       there ? "/" : "", there ? patterns[i] : "");
+    }
     strbuf_appendf(&text, "local_host_names = \"%s/local-host-names\"\n", folder);
     strbuf_appendf(&text, "relay_domains = \"%s/relay-domains\"\n", folder);
     strbuf_append(&text, "hostname = \"mx.home.example\"\nlocal_domains = { \"home.example\" }\n");

@@ -60,7 +60,7 @@ void site_conf_exactly(const struct site *site, const char *text);
 /*
  * Writes a postern.conf of the world of the golden sessions: own name mx.home.example, class w
  * local.example and [192.0.2.1], class R partner.test and 203.0.113, class m home.example; access and spammers
- * are files of the site. `more` comes behind, so it overrides.
+ * are files of the site, and so are regex, header_checks and mime_header_checks if they were written before. `more` comes behind, so it overrides.
  */
 void site_conf(const struct site *site, const char *more);
 
@@ -87,7 +87,10 @@ struct trace_log {
     struct strbuf text;
 };
 
-/* Lines "  TABLE KEY", "  TABLE KEY = VALUE (FILE:LINE)", "  TABLE KEY cannot be read", "  note: TEXT". */
+/*
+ * Lines "  TABLE KEY", "  TABLE KEY = VALUE (FILE:LINE)", "  TABLE KEY cannot be read", "  note: TEXT"; of patterns "  TABLE KEY = VALUE (FILE:LINE)
+ * PATTERN 0=CAPTURE 1=CAPTURE" and "  TABLE KEY cannot be known: WHY (FILE:LINE) PATTERN".
+ */
 void trace_log_init(struct trace_log *log);
 void trace_log_fini(struct trace_log *log);
 
@@ -128,8 +131,9 @@ const char *scene_keys(struct scene *scene);
  *   connect NAME [ADDRESS] RESOLVE ptr=PTR      (all but the address may be missing; a second one is another session)
  *   helo NAME            auth MECHANISM USER    (who is logged in at the next mail)
  *   mail <a@b>           rcpt <c@d>             eom            reset
+ *   header Name: value   eoh                    body TEXT      ("\n", "\t", "\\" as in C)
  *
- * As in real life no rcpt reaches the filter without an accepted mail, and no eom without an accepted rcpt: "-> not reached".
+ * Behind eom stand the edits of header rules. As in real life no rcpt reaches the filter without an accepted mail, and no header and no eom without an accepted rcpt: "-> not reached".
  */
 void scene_play(struct scene *scene, const char *lines, bool with_lookups, struct strbuf *out);
 

@@ -21,15 +21,42 @@ static const char *base_name(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
+/* Headers have more than one line. */
+static void append_escaped(struct strbuf *out, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '\n') {
+            strbuf_append(out, "\\n");
+        } else {
+            strbuf_append_char(out, *text);
+        }
+    }
+}
+
 static void trace_lookup_line(struct trace *trace, const struct trace_lookup *lookup)
 {
     struct strbuf *text = &((struct trace_log *)trace)->text;
 
-    strbuf_appendf(text, "  %s %s", lookup->table, lookup->key);
+    strbuf_appendf(text, "  %s ", lookup->table);
+    append_escaped(text, lookup->key);
     if (lookup->result == STATUS_OK) {
-        strbuf_appendf(text, " = %s (%s:%u)", lookup->value, base_name(lookup->file), lookup->line);
+        strbuf_append(text, " = ");
+        append_escaped(text, lookup->value);
+        strbuf_appendf(text, " (%s:%u)", base_name(lookup->file), lookup->line);
+    } else if (lookup->result == STATUS_TEMPFAIL && lookup->pattern != NULL) {
+        strbuf_appendf(text, " cannot be known: %s (%s:%u)", lookup->value, base_name(lookup->file),
+                       lookup->line);
     } else if (lookup->result == STATUS_TEMPFAIL) {
         strbuf_append(text, " cannot be read");
+    }
+    if (lookup->pattern != NULL) {
+        strbuf_appendf(text, " %s", lookup->pattern);
+    }
+    for (size_t i = 0; i < lookup->capture_count; i++) {
+        const struct regex_capture *capture = &lookup->captures[i];
+
+        strbuf_appendf(text, " %zu=", i);
+        append_escaped(text, capture->text == NULL ? "" : capture->text);
     }
     strbuf_append(text, "\n");
 }
@@ -212,6 +239,83 @@ static struct verdict play_mail(struct scene *scene, const char *sender)
     return verdict;
 }
 
+/* "\\n", "\\t", "\\\\" as C has them, in place. */
+static void unescape(char *text)
+{
+    char *to = text;
+
+    for (; *text != '\0'; text++) {
+        if (*text == '\\' && text[1] != '\0') {
+            text++;
+            *to++ = *text == 'n' ? '\n' : *text == 't' ? '\t' : *text;
+        } else {
+            *to++ = *text;
+        }
+    }
+    *to = '\0';
+}
+
+/* "Name: value" */
+static struct verdict play_header(struct session *session, char *argument)
+{
+    char *colon = strchr(argument, ':');
+
+    assert_non_null(colon);
+    unescape(colon);
+    *colon = '\0';
+    return stage_header(session, argument, colon + 1);
+}
+
+static struct verdict play_body(struct session *session, char *argument)
+{
+    unescape(argument);
+    return stage_body(session, argument, strlen(argument));
+}
+
+/* A stage between RCPT and the end of the message. */
+static bool play_content(struct session *session, const char *word, char *argument,
+                         struct verdict *out)
+{
+    if (strcmp(word, "header") == 0) {
+        *out = play_header(session, argument);
+    } else if (strcmp(word, "eoh") == 0) {
+        *out = stage_eoh(session);
+    } else if (strcmp(word, "body") == 0) {
+        *out = play_body(session, argument);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool is_content(const char *word)
+{
+    return strcmp(word, "header") == 0 || strcmp(word, "eoh") == 0 || strcmp(word, "body") == 0;
+}
+
+/* What header rules change: "  edit: replace Subject 1 @2 Subject: new [header_checks:3 /^Subject/]". */
+static void write_edits(const struct session *session, struct strbuf *out)
+{
+    const struct header_edit *edit = session_header_edits(session);
+
+    for (; edit != NULL; edit = edit->next) {
+        strbuf_appendf(out, "  edit: %s", header_edit_kind_name(edit->kind));
+        if (edit->name != NULL) {
+            strbuf_appendf(out, " %s %u", edit->name, edit->occurrence);
+        }
+        strbuf_appendf(out, " @%u", edit->position);
+        if (edit->new_name != NULL) {
+            strbuf_appendf(out, " %s:", edit->new_name);
+            append_escaped(out, edit->value);
+        } else if (edit->value != NULL) {
+            strbuf_append_char(out, ' ');
+            append_escaped(out, edit->value);
+        }
+        strbuf_appendf(out, "  [%s:%u %s]\n", base_name(edit->rule.file), edit->rule.line,
+                       edit->rule.key);
+    }
+}
+
 /* One line; false if it does not reach the filter or is no stage. */
 static bool play_stage(struct scene *scene, const char *word, char *argument, struct verdict *out)
 {
@@ -232,6 +336,8 @@ static bool play_stage(struct scene *scene, const char *word, char *argument, st
         *out = play_mail(scene, argument);
     } else if (strcmp(word, "rcpt") == 0 && scene->in_mail) {
         *out = stage_rcpt(session, argument, NULL);
+    } else if (is_content(word) && scene->in_mail && session->recipients > 0) {
+        return play_content(session, word, argument, out);
     } else if (strcmp(word, "eom") == 0 && scene->in_mail && session->recipients > 0) {
         *out = stage_eom(session);
         scene->in_mail = false;
@@ -264,7 +370,7 @@ static void play_line(struct scene *scene, char *line, bool with_lookups, struct
 
     bool reached = play_stage(scene, word, argument, &verdict);
 
-    if (!reached && strcmp(word, "rcpt") != 0 && strcmp(word, "eom") != 0) {
+    if (!reached && strcmp(word, "rcpt") != 0 && strcmp(word, "eom") != 0 && !is_content(word)) {
         fail_msg("no line of a session: %s", word);
     }
     strbuf_reset(&scene->verdict);
@@ -277,6 +383,9 @@ static void play_line(struct scene *scene, char *line, bool with_lookups, struct
         write_rule(&verdict, out);
     }
     strbuf_append(out, "\n");
+    if (reached && strcmp(word, "eom") == 0) {
+        write_edits(&scene->session, out);
+    }
 }
 
 void scene_play(struct scene *scene, const char *lines, bool with_lookups, struct strbuf *out)

@@ -317,34 +317,18 @@ static void test_load_refuses_a_title_that_is_there_twice(void **state)
     assert_int_not_equal(site->log.diag.errors, 0);
 }
 
-static void test_load_refuses_rules_that_it_would_not_apply(void **state)
+static void test_load_keeps_the_paths_of_patterns(void **state)
 {
-    static const char *const keys[] = {"regex", "header_checks", "mime_header_checks"};
     struct site *site = *state;
-    char text[SITE_PATH_SIZE + 64];
-    char expected[256];
-    char path[SITE_PATH_SIZE];
+    struct config *config = load_text(site, "regex = \"/x/regex\"\nheader_checks = \"/x/headers\"\n"
+                                            "mime_header_checks = \"/x/mime\"\n");
 
-    (void)site_path(site, "rules", path);
-    for (size_t i = 0; i < COUNT(keys); i++) {
-        (void)snprintf(text, sizeof(text), "\n%s = \"%s\"\n", keys[i], path);
-        site_write(site, "rules", "# a comment\n  \n/x/ REJECT\n");
-        assert_null(load_text(site, text));
-        (void)snprintf(
-            expected, sizeof(expected),
-            "postern.conf:2: error: %s: rules has rules, and this version does not apply "
-            "them; write %s = \"\"\n",
-            keys[i], keys[i]);
-        assert_string_equal(site->log.text.data, expected);
-        strbuf_reset(&site->log.text);
-
-        site_write(site, "rules", "# a comment\n  \n# another\n");
-        struct config *config = load_text(site, text);
-
-        assert_non_null(config);
-        config_free(&config);
-        assert_string_equal(site->log.text.data, "");
-    }
+    assert_non_null(config);
+    assert_string_equal(config->regex, "/x/regex");
+    assert_string_equal(config->header_checks, "/x/headers");
+    assert_string_equal(config->mime_header_checks, "/x/mime");
+    assert_string_equal(site->log.text.data, "");
+    config_free(&config);
 }
 
 static void test_load_takes_rule_keys_that_are_empty(void **state)
@@ -355,6 +339,9 @@ static void test_load_takes_rule_keys_that_are_empty(void **state)
 
     assert_non_null(config);
     assert_string_equal(site->log.text.data, "");
+    assert_string_equal(config->regex, "");
+    assert_string_equal(config->header_checks, "");
+    assert_string_equal(config->mime_header_checks, "");
     config_free(&config);
 }
 
@@ -449,7 +436,7 @@ int main(void)
         WITH_SITE(test_load_adds_up_features),
         WITH_SITE(test_load_refuses_with_file_and_line),
         WITH_SITE(test_load_refuses_a_title_that_is_there_twice),
-        WITH_SITE(test_load_refuses_rules_that_it_would_not_apply),
+        WITH_SITE(test_load_keeps_the_paths_of_patterns),
         WITH_SITE(test_load_takes_rule_keys_that_are_empty),
         WITH_SITE(test_load_warns_of_what_has_no_effect_yet),
         WITH_SITE(test_load_of_a_file_that_is_not_there),

@@ -15,6 +15,7 @@ STEPS = [  # name, bit "do not send", bit "no reply"
     ("data", 0x200, 0x10000), ("unknown", 0x100, 0x20000), ("header", 0x20, 0x80), ("eoh", 0x40, 0x40000),
     ("body", 0x10, 0x80000), ("eom", 0, 0),
 ]
+LEADING_BLANK = 0x100000
 MACRO_STAGES = ["connect", "helo", "mail", "rcpt", "data", "eom", "eoh"]
 START_SECONDS = 60
 
@@ -63,6 +64,8 @@ class Filter:
         steps = struct.unpack("!I", data[8:12])[0]
         options = ["--steps", ",".join(name for name, off, _ in STEPS if not steps & off),
                    "--no-reply", ",".join(name for name, _, bit in STEPS if steps & bit)]
+        options += ["--leading-blank"] if steps & LEADING_BLANK else []
+        options += ["--actions", hex(struct.unpack("!I", data[4:8])[0])]
         rest = data[12:]
         while len(rest) > 4:
             stage = MACRO_STAGES[struct.unpack("!I", rest[:4])[0]]

@@ -68,6 +68,10 @@ def parse_logfmt(line):
     return {key: _unquote(value) for key, value in fields}
 
 
+# Keys of postern.conf whose value, in a test, is the text of the file that they name.
+PATTERN_FILES = ("regex", "header_checks", "mime_header_checks")
+
+
 class Postern:
     def __init__(self, folder, listen, access="", spammers=None, features=(), log_level="info", **keys):
         self.folder = folder
@@ -93,10 +97,10 @@ class Postern:
             "spammers": str(self.spammers) if spammers is not None else "",
             "local_host_names": str(folder / "local-host-names"),
             "features": ["accept_unresolvable_domains", "accept_unqualified_senders", *features],
-            "regex": "",
-            "header_checks": "",
             "relay_domains": "",
         }
+        for name in PATTERN_FILES:
+            self._keys[name] = self.write_patterns(name, keys.pop(name, None))
         self._keys.update(keys)
         (folder / "local-host-names").write_text(f"{LOCAL_DOMAIN}\n")
         self.write_access(access)
@@ -108,6 +112,14 @@ class Postern:
 
     def write_access(self, text):
         self.access.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    def write_patterns(self, name, text):
+        """Writes a file of patterns (None: there is none); its path."""
+        path = self.folder / name
+        if text is None:
+            return ""
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return str(path)
 
     def write_config(self, extra="", log_level=None, **changes):
         """Writes postern.conf anew with changed keys; extra is appended as it is."""

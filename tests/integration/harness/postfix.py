@@ -103,6 +103,7 @@ def with_settings(main, settings):
 
 class Postfix(Mta):
     name = "postfix"
+    services = MASTER_CF
 
     def __init__(self, folder, sink):
         super().__init__(folder, sink)
@@ -129,7 +130,7 @@ class Postfix(Mta):
             milter=self.milter_socket,
         )
         (self._config / "main.cf").write_text(with_settings(main, self.more_settings()))
-        (self._config / "master.cf").write_text(MASTER_CF.format(port=self.port) + self.more_services())
+        (self._config / "master.cf").write_text(self.services.format(port=self.port) + self.more_services())
 
     # What servers with other configurations have more.
 

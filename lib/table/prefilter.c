@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "lib/table/prefilter.h"
+
+#include "lib/base/arena.h"
+#include "lib/base/xalloc.h"
+#include "lib/table/literal_groups.h"
+#include "lib/table/prefilter_database.h"
+#include "lib/table/regex_needs.h"
+#include "lib/table/regex_tree.h"
+#include "lib/table/regex_widen.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* A pattern by itself costs some 40 ns, a scan as much as three of them. */
+#define LEAST_BY_WORDS 4u
+/* A scan of the database costs as much as some ten patterns. */
+#define LEAST_BY_DATABASE 16u
+/* So many patterns behind one word are worth a place in the database. */
+#define LEAST_CROWD 8u
+/* Leases that are kept for the next scan; as many threads scan at once without any allocation. */
+#define POOL 32u
+/* A subject this long is rare: its memory is given back. */
+#define MAX_KEPT_SUBJECT ((size_t)64 << 10)
+
+/* What one scan needs, and what it found. */
+struct lease {
+    struct literal_scratch literals;
+    struct prefilter_database_scratch *database; /* NULL: to be made */
+    char *folded;
+    size_t size;
+    uint64_t words[];
+};
+
+struct prefilter {
+    size_t count;
+    size_t word_count;
+    struct prefilter_stats stats; /* those that do not change once it is made */
+    struct literal_groups *literals;
+    uint64_t *always; /* patterns that are in neither */
+    _Atomic(struct lease *) pool[POOL];
+
+    /* Patterns without words of their own, for the database; the thread alone has them while it runs. */
+    struct prefilter_expression *expressions;
+    size_t expression_count;
+    pthread_t thread;
+    bool started; /* and not joined yet */
+    struct strbuf why;
+    uint64_t *taken; /* patterns of the database */
+    atomic_bool stop;
+    atomic_bool compiling;
+    atomic_bool failed; /* `why` is set */
+    atomic_ulong compile_ms;
+    atomic_size_t taken_count;
+    _Atomic(struct prefilter_database *)
+        database; /* NULL: not ready; `taken` is valid once it is */
+};
+
+static void set_bit(uint64_t *words, size_t bit)
+{
+    words[bit / 64] |= UINT64_C(1) << bit % 64;
+}
+
+/* ---- taking note of patterns ---- */
+
+static void add_expression(struct prefilter *prefilter, const struct regex_node *tree,
+                           uint32_t pattern)
+{
+    struct strbuf text;
+
+    if (prefilter->stats.engine == NULL) {
+        return;
+    }
+    strbuf_init(&text);
+    if (regex_widen(tree, &text)) {
+        prefilter->expressions[prefilter->expression_count++] = (struct prefilter_expression){
+            .text = xstrdup(text.data), .pattern = pattern};
+    }
+    strbuf_fini(&text);
+}
+
+static void add_pattern(struct prefilter *prefilter, const struct prefilter_pattern *pattern,
+                        size_t number, struct arena *arena)
+{
+    const struct regex_node *tree = regex_tree_parse(pattern->text, pattern->len, pattern->flags,
+                                                     arena);
+    struct regex_needs needs = {.count = 0};
+
+    if (tree != NULL) {
+        regex_needs_find(tree, arena, &needs);
+    }
+    bool is_indexed = literal_groups_add(prefilter->literals, (uint32_t)number, &needs);
+
+    prefilter->stats.by_words += is_indexed;
+    if (!is_indexed) {
+        set_bit(prefilter->always, number);
+    }
+    /* A prefix alone may be seen too often ("subject:"): see leave_out_rare(). */
+    if (tree != NULL && needs.count == 0) {
+        add_expression(prefilter, tree, (uint32_t)number);
+    }
+}
+
+/* Leaves to their words the patterns whose prefix hardly any others have. */
+static void leave_out_rare(struct prefilter *prefilter)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < prefilter->expression_count; i++) {
+        struct prefilter_expression *expression = &prefilter->expressions[i];
+        size_t crowd = literal_groups_crowd(prefilter->literals, expression->pattern);
+
+        if (crowd > 0 && crowd < LEAST_CROWD) {
+            free(expression->text);
+        } else {
+            prefilter->expressions[kept++] = *expression;
+        }
+    }
+    prefilter->expression_count = kept;
+}
+
+struct prefilter *prefilter_new(const struct prefilter_pattern *patterns, size_t count)
+{
+    struct prefilter *prefilter = xcalloc(1, sizeof(*prefilter));
+    struct arena *arena = arena_new();
+
+    prefilter->count = count;
+    prefilter->word_count = PREFILTER_WORDS(count);
+    prefilter->stats.engine = prefilter_database_engine();
+    prefilter->literals = literal_groups_new();
+    prefilter->always = xcalloc(prefilter->word_count + 1, sizeof(*prefilter->always));
+    prefilter->taken = xcalloc(prefilter->word_count + 1, sizeof(*prefilter->taken));
+    prefilter->expressions = xcalloc(count + 1, sizeof(*prefilter->expressions));
+    strbuf_init(&prefilter->why);
+    for (size_t i = 0; i < count; i++) {
+        if (patterns[i].text != NULL) {
+            prefilter->stats.patterns++;
+            add_pattern(prefilter, &patterns[i], i, arena);
+            arena_reset(arena);
+        }
+    }
+    arena_free(&arena);
+    literal_groups_finish(prefilter->literals);
+    leave_out_rare(prefilter);
+    prefilter->stats.bytes = literal_groups_bytes(prefilter->literals);
+    return prefilter;
+}
+
+static void free_expressions(struct prefilter *prefilter)
+{
+    for (size_t i = 0; i < prefilter->expression_count; i++) {
+        free(prefilter->expressions[i].text);
+    }
+    free(prefilter->expressions);
+    prefilter->expressions = NULL;
+    prefilter->expression_count = 0;
+}
+
+static void lease_free(struct lease *lease)
+{
+    literal_scratch_fini(&lease->literals);
+    prefilter_database_scratch_free(&lease->database);
+    free(lease->folded);
+    free(lease);
+}
+
+void prefilter_free(struct prefilter **prefilter)
+{
+    struct prefilter *old = *prefilter;
+
+    if (old == NULL) {
+        return;
+    }
+    atomic_store(&old->stop, true);
+    prefilter_wait(old);
+    for (size_t i = 0; i < POOL; i++) {
+        struct lease *lease = atomic_load(&old->pool[i]);
+
+        if (lease != NULL) {
+            lease_free(lease);
+        }
+    }
+    struct prefilter_database *database = atomic_load(&old->database);
+
+    prefilter_database_free(&database);
+    literal_groups_free(&old->literals);
+    free_expressions(old);
+    strbuf_fini(&old->why);
+    free(old->always);
+    free(old->taken);
+    free(old);
+    *prefilter = NULL;
+}
+
+/* ---- the database ---- */
+
+static unsigned long now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (unsigned long)now.tv_sec * 1000 + (unsigned long)now.tv_nsec / 1000000;
+}
+
+static void *compile_thread(void *arg)
+{
+    struct prefilter *prefilter = arg;
+    unsigned long begun = now_ms();
+    struct prefilter_database *database = prefilter_database_compile(
+        prefilter->expressions, prefilter->expression_count, &prefilter->stop, &prefilter->why);
+
+    for (size_t i = 0; i < prefilter->expression_count; i++) {
+        if (prefilter->expressions[i].taken) {
+            set_bit(prefilter->taken, prefilter->expressions[i].pattern);
+            atomic_fetch_add(&prefilter->taken_count, database != NULL);
+        }
+    }
+    free_expressions(prefilter);
+    atomic_store(&prefilter->compile_ms, now_ms() - begun);
+    atomic_store(&prefilter->failed, prefilter->why.len > 0);
+    atomic_store(&prefilter->database, database);
+    atomic_store(&prefilter->compiling, false);
+    return NULL;
+}
+
+void prefilter_start(struct prefilter *prefilter)
+{
+    sigset_t all, before;
+
+    if (prefilter->expression_count < LEAST_BY_DATABASE) {
+        return;
+    }
+    /* Signals are for the threads that wait for them. */
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    atomic_store(&prefilter->compiling, true);
+    prefilter->started = pthread_create(&prefilter->thread, NULL, compile_thread, prefilter) == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!prefilter->started) {
+        strbuf_append(&prefilter->why, "no thread could be started");
+        atomic_store(&prefilter->compiling, false);
+        atomic_store(&prefilter->failed, true);
+    }
+}
+
+void prefilter_wait(struct prefilter *prefilter)
+{
+    if (prefilter->started) {
+        (void)pthread_join(prefilter->thread, NULL);
+        prefilter->started = false;
+    }
+}
+
+/* ---- scanning ---- */
+
+/* Threads begin at different places of the pool, so that they do not get into each other's way. */
+static size_t pool_start(void)
+{
+    return (size_t)((uintptr_t)pthread_self() >> 12) % POOL;
+}
+
+static struct lease *lease_take(struct prefilter *prefilter)
+{
+    size_t start = pool_start();
+
+    for (size_t i = 0; i < POOL; i++) {
+        _Atomic(struct lease *) *slot = &prefilter->pool[(start + i) % POOL];
+        struct lease *lease = atomic_load_explicit(slot, memory_order_relaxed);
+
+        if (lease != NULL && (lease = atomic_exchange(slot, NULL)) != NULL) {
+            return lease;
+        }
+    }
+    struct lease *lease = xcalloc(1, sizeof(*lease) +
+                                         (prefilter->word_count + 1) * sizeof(lease->words[0]));
+
+    literal_groups_scratch_init(&lease->literals, prefilter->literals);
+    return lease;
+}
+
+static void lease_give(struct prefilter *prefilter, struct lease *lease)
+{
+    size_t start = pool_start();
+
+    if (lease->size > MAX_KEPT_SUBJECT) {
+        free(lease->folded);
+        lease->folded = NULL;
+        lease->size = 0;
+    }
+    for (size_t i = 0; i < POOL; i++) {
+        struct lease *expected = NULL;
+
+        if (atomic_compare_exchange_strong(&prefilter->pool[(start + i) % POOL], &expected,
+                                           lease)) {
+            return;
+        }
+    }
+    lease_free(lease);
+}
+
+static void fold(struct lease *lease, const char *subject, size_t len)
+{
+    if (len > lease->size) {
+        free(lease->folded);
+        lease->size = len < 1024 ? 1024 : len;
+        lease->folded = xmalloc(lease->size);
+    }
+    regex_tree_fold(lease->folded, subject, len);
+}
+
+static void scan_database(const struct prefilter *prefilter,
+                          const struct prefilter_database *database, struct lease *lease,
+                          size_t len)
+{
+    if (lease->database == NULL) {
+        lease->database = prefilter_database_scratch_new(database);
+    }
+    /* What it knows better than the words do. */
+    for (size_t i = 0; i < prefilter->word_count; i++) {
+        lease->words[i] &= ~prefilter->taken[i];
+    }
+    if (lease->database == NULL ||
+        !prefilter_database_scan(database, lease->database, lease->folded, len, lease->words)) {
+        for (size_t i = 0; i < prefilter->word_count; i++) {
+            lease->words[i] |= prefilter->taken[i];
+        }
+    }
+}
+
+uint64_t *prefilter_scan(struct prefilter *prefilter, const char *subject, size_t len)
+{
+    const struct prefilter_database *database = atomic_load(&prefilter->database);
+
+    if (prefilter->stats.by_words < LEAST_BY_WORDS && database == NULL) {
+        return NULL;
+    }
+    struct lease *lease = lease_take(prefilter);
+
+    fold(lease, subject, len);
+    memcpy(lease->words, prefilter->always, prefilter->word_count * sizeof(lease->words[0]));
+    literal_groups_scan(prefilter->literals, lease->folded, len, &lease->literals, lease->words);
+    if (database != NULL) {
+        scan_database(prefilter, database, lease, len);
+    }
+    return lease->words;
+}
+
+void prefilter_give_back(struct prefilter *prefilter, uint64_t **words)
+{
+    if (*words != NULL) {
+        lease_give(prefilter, (struct lease *)((char *)*words - offsetof(struct lease, words)));
+        *words = NULL;
+    }
+}
+
+void prefilter_stats(const struct prefilter *prefilter, struct prefilter_stats *stats_out)
+{
+    const struct prefilter_database *database = atomic_load(&prefilter->database);
+
+    *stats_out = prefilter->stats;
+    stats_out->by_database = atomic_load(&prefilter->taken_count);
+    stats_out->compiling = atomic_load(&prefilter->compiling);
+    stats_out->failure = atomic_load(&prefilter->failed) ? prefilter->why.data : NULL;
+    stats_out->bytes += database != NULL ? prefilter_database_bytes(database) : 0;
+    stats_out->compile_ms = atomic_load(&prefilter->compile_ms);
+}
