@@ -45,6 +45,7 @@ struct check {
     const char *path;
     struct diag *diag;
     struct keyindex *access; /* keys of the access file */
+    struct keyindex *skips;  /* those of them that end a search without deciding: SKIP */
     unsigned first[FINDINGS];
     size_t count[FINDINGS];
 };
@@ -123,14 +124,19 @@ static void report_counts(const struct check *check)
     }
 }
 
-/* The line of "tag" + key in the access file, or 0. */
-static unsigned tagged_line(const struct check *check, const char *tag, const char *key)
+/* The line of "tag" + key in an index, or 0. */
+static unsigned line_in(const struct keyindex *index, const char *tag, const char *key)
 {
     char text[MAPFILE_MAX_LINE + 16];
     int len = snprintf(text, sizeof(text), "%s%s", tag, key);
 
-    return len > 0 && (size_t)len < sizeof(text) ? keyindex_line(check->access, text, (size_t)len)
-                                                 : 0;
+    return len > 0 && (size_t)len < sizeof(text) ? keyindex_line(index, text, (size_t)len) : 0;
+}
+
+/* ... in the access file. */
+static unsigned tagged_line(const struct check *check, const char *tag, const char *key)
+{
+    return line_in(check->access, tag, key);
 }
 
 static bool is_network_key(const char *key)
@@ -238,10 +244,23 @@ static bool has_tag(const char *key)
 
 /* ---- passes ---- */
 
+static bool is_skip(const char *value)
+{
+    struct arena *arena = arena_new();
+    struct action action;
+    bool skip = action_parse(value, arena, &action, NULL) && action.kind == ACTION_SKIP;
+
+    arena_free(&arena);
+    return skip;
+}
+
 static void index_key(struct check *check, const struct mapfile_line *line,
                       const struct strbuf *key)
 {
     keyindex_add(check->access, key->data, key->len, line->number);
+    if (is_skip(line->value)) {
+        keyindex_add(check->skips, key->data, key->len, line->number);
+    }
 }
 
 static void inspect_access(struct check *check, const struct mapfile_line *line,
@@ -255,23 +274,28 @@ static void inspect_access(struct check *check, const struct mapfile_line *line,
     }
 }
 
-/* The line of the access file that answers for `key` before the spammers map is asked, or 0. */
-static unsigned access_line_for(const struct check *check, const char *key)
+/*
+ * The line of the access file that answers for `key` before the spammers map is asked, or 0. A SKIP ends the search and
+ * leaves the answer to the spammers map.
+ */
+static unsigned access_line_for(const struct check *check, const char *key, bool *skips_out)
 {
-    unsigned line = tagged_line(check, "from:", key);
+    const char *tag = tagged_line(check, "from:", key) > 0 ? "from:" : "";
 
-    return line > 0 ? line : tagged_line(check, "", key);
+    *skips_out = line_in(check->skips, tag, key) > 0;
+    return *skips_out ? 0 : tagged_line(check, tag, key);
 }
 
 static void inspect_spammers(struct check *check, const struct mapfile_line *line,
                              const struct strbuf *key)
 {
     const char *at = strchr(key->data, '@');
-    unsigned other = at == NULL ? 0 : access_line_for(check, key->data);
+    bool skips = false;
+    unsigned other = at == NULL ? 0 : access_line_for(check, key->data, &skips);
     const char *domain = at == NULL ? key->data : at + 1;
 
-    for (; other == 0 && domain != NULL; domain = domain_parent(domain)) {
-        other = access_line_for(check, domain);
+    for (; other == 0 && !skips && domain != NULL; domain = domain_parent(domain)) {
+        other = access_line_for(check, domain, &skips);
     }
     if (other > 0) {
         diag_report(check->diag, DIAG_WARNING, line->file, line->number, "remove one of them",
@@ -321,6 +345,7 @@ static void check_maps(struct check *check)
         check->format = &access_map_format;
         if (pass(check, check->diag, index_key)) {
             keyindex_sort(check->access);
+            keyindex_sort(check->skips);
             (void)pass(check, &silent, inspect_access);
             report_counts(check);
         }
@@ -348,12 +373,15 @@ void rule_check_all(const struct config *config, struct diag *diag)
 {
     struct classes *classes = classes_load(config, diag);
     struct keyindex index;
-    struct check check = {.config = config, .diag = diag, .access = &index};
+    struct keyindex skips;
+    struct check check = {.config = config, .diag = diag, .access = &index, .skips = &skips};
 
     classes_free(&classes);
     keyindex_init(&index);
+    keyindex_init(&skips);
     check_maps(&check);
     keyindex_fini(&index);
+    keyindex_fini(&skips);
     regex_check(config, diag);
     check_headers(config, diag);
     relay_check_config(config, diag);

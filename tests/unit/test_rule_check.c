@@ -100,6 +100,10 @@ static const struct finding_case {
      "remove one of them\n"},
     {ALL, "From:joe@spam.test OK\n", "spam.test\n", ""},
     {ALL, "To:spam.test OK\nConnect:spam.test OK\n", "spam.test\n", ""},
+    {ALL, "From:spam.test SKIP\n", "spam.test\njoe@a.spam.test\n", ""},
+    {ALL, "From:a.spam.test SKIP\nFrom:spam.test OK\n", "x.a.spam.test\nb.spam.test\n",
+     "spammers:2: warning: \"b.spam.test\" can never decide: line 2 of access is asked first; remove "
+     "one of them\n"},
     /* keys that no feature asks for: the first, and how many more */
     {NONE, "To:joe@ REJECT\n", "",
      "access:1: warning: To: entries other than RELAY decide nothing; add blocklist_recipients to "
