@@ -41,12 +41,33 @@ static void print_map(const json_t *map)
            duration(control_client_number(map, "age_seconds"), age, sizeof(age)));
 }
 
+static void print_patterns(const json_t *table)
+{
+    long long by_words = (long long)control_client_number(table, "found_by_words");
+    long long by_database = (long long)control_client_number(table, "found_by_database");
+    long long patterns = (long long)control_client_number(table, "patterns");
+
+    printf(
+        "patterns       %s: %lld rules, %lld patterns: %lld found by words, %lld by the database, "
+        "%lld always asked",
+        control_client_text(table, "name"), (long long)control_client_number(table, "rules"),
+        patterns, by_words, by_database, patterns - by_words - by_database);
+    if (json_is_true(json_object_get(table, "compiling"))) {
+        printf("; the database is being compiled");
+    }
+    if (json_object_get(table, "failure") != NULL) {
+        printf("; %s", control_client_text(table, "failure"));
+    }
+    printf("\n");
+}
+
 static void print(const json_t *status)
 {
     const json_t *counters = json_object_get(status, "counters");
     char up[40];
     size_t index;
     json_t *map;
+    json_t *table;
 
     printf("postern %s   pid %lld, up %s\n", control_client_text(status, "program_version"),
            (long long)control_client_number(status, "pid"),
@@ -57,6 +78,14 @@ static void print(const json_t *status)
     json_array_foreach(json_object_get(status, "maps"), index, map)
     {
         print_map(map);
+    }
+    json_array_foreach(json_object_get(status, "patterns"), index, table)
+    {
+        print_patterns(table);
+    }
+    if (json_array_size(json_object_get(status, "patterns")) > 0) {
+        printf("               read in %lld ms\n",
+               (long long)control_client_number(status, "patterns_load_ms"));
     }
     printf("sessions       %lld open, %lld since start\n",
            (long long)control_client_number(counters, "sessions_open"),

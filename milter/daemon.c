@@ -296,6 +296,7 @@ static enum status load(struct daemon *daemon, const struct config *config, stru
                        diag.errors == 1 ? "" : "s");
         return STATUS_INVALID;
     }
+    ruleset_prepare(ruleset);
     daemon->snapshot = snapshot_new(ruleset);
     reload_init(&daemon->reload, config, daemon->snapshot, daemon->logger, &daemon->stats);
     (void)clock_gettime(CLOCK_MONOTONIC, &now);

@@ -95,6 +95,7 @@ static void put_in_force(struct reload *reload, struct ruleset *ruleset)
     const struct config *config = ruleset_config(ruleset);
 
     log_configure(reload->logger, config->log_facility, config->log_level);
+    ruleset_prepare(ruleset);
     snapshot_swap(reload->snapshot, ruleset);
     reload->loaded_at = time(NULL);
 }

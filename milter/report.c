@@ -2,7 +2,9 @@
 #include "milter/report.h"
 #include "lib/base/xalloc.h"
 #include "lib/policy/ruleset.h"
+#include "lib/table/prefilter.h"
 #include "lib/table/table.h"
+#include "lib/table/table_regex.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -134,6 +136,43 @@ static void add_map(json_t *maps, const struct table *table)
     (void)json_array_append_new(maps, map);
 }
 
+/* What is known of a table of patterns, so that few of them need to be asked. */
+static json_t *pattern_table(struct table_regex *table)
+{
+    struct prefilter_stats stats;
+    json_t *object = json_object();
+
+    prefilter_stats(table_regex_prefilter(table), &stats);
+    set(object, "name", text(table_regex_name(table)));
+    set(object, "source", text(table_regex_file(table)));
+    set(object, "rules", number(table_regex_count(table)));
+    set(object, "patterns", number(stats.patterns));
+    set(object, "found_by_words", number(stats.by_words));
+    set(object, "found_by_database", number(stats.by_database));
+    set(object, "bytes", number(stats.bytes));
+    set(object, "compiling", json_boolean(stats.compiling));
+    set(object, "compile_ms", number(stats.compile_ms));
+    if (stats.engine != NULL) {
+        set(object, "engine", text(stats.engine));
+    }
+    if (stats.failure != NULL) {
+        set(object, "failure", text(stats.failure));
+    }
+    return object;
+}
+
+static json_t *pattern_tables(const struct ruleset *ruleset)
+{
+    struct table_regex *tables[RULESET_PATTERNS];
+    size_t count = ruleset_patterns(ruleset, tables);
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < count; i++) {
+        (void)json_array_append_new(array, pattern_table(tables[i]));
+    }
+    return array;
+}
+
 static json_t *answer_status(struct report *report)
 {
     struct ruleset *ruleset = snapshot_get(report->snapshot);
@@ -144,11 +183,12 @@ static json_t *answer_status(struct report *report)
     add_map(maps, ruleset_access(ruleset));
     add_map(maps, ruleset_spammers(ruleset));
     json_t *status = json_pack(
-        "{sisssIsIsososososo}", "version", 1, "program_version", PACKAGE_VERSION, "pid",
+        "{sisssIsIsosososososIso}", "version", 1, "program_version", PACKAGE_VERSION, "pid",
         (json_int_t)getpid(), "uptime_seconds", (json_int_t)(now.tv_sec - report->started),
         "configuration", text(ruleset_config(ruleset)->path), "listen",
         text(report->reload->started->listen), "loaded_at", utc(reload_time(report->reload)),
-        "maps", maps, "counters", counters(report->stats));
+        "maps", maps, "patterns", pattern_tables(ruleset), "patterns_load_ms",
+        (json_int_t)ruleset_patterns_ms(ruleset), "counters", counters(report->stats));
 
     ruleset_unref(&ruleset);
     return status;
@@ -205,5 +245,7 @@ char *report_answer(void *ctx, const char *request)
     char *out = answer != NULL ? json_dumps(answer, JSON_COMPACT) : NULL;
 
     json_decref(answer);
+    /* Who has the answer finds in the log what came before it. */
+    log_flush(report->reload->logger);
     return out != NULL ? out : xstrdup("{\"version\":1,\"error\":\"no memory\"}");
 }

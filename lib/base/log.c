@@ -229,7 +229,7 @@ bool log_start_thread(struct logger *logger)
 
 void log_flush(struct logger *logger)
 {
-    if (logger->queue != NULL) {
+    if (logger != NULL && logger->queue != NULL) {
         (void)logqueue_flush(logger->queue, LOG_FLUSH_MS);
     }
 }

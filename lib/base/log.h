@@ -36,7 +36,7 @@ void log_free(struct logger **logger);
  */
 bool log_start_thread(struct logger *logger);
 
-/* Waits until all that was logged is written, two seconds at most. */
+/* Waits until all that was logged is written, two seconds at most; NULL is legal. */
 void log_flush(struct logger *logger);
 
 /*

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 /* What does not change when only a map does: shared by the rulesets that follow each other. */
 struct base {
@@ -22,6 +23,7 @@ struct base {
     struct classes *classes;
     struct regex_patterns *regex;
     struct header_rules *headers;
+    unsigned long patterns_ms;
 };
 
 /* A compiled map, and which file it was when it was opened. */
@@ -54,14 +56,24 @@ static void base_unref(struct base *base)
     free(base);
 }
 
+static size_t base_patterns(const struct base *base, struct table_regex *tables[RULESET_PATTERNS])
+{
+    size_t count = 0;
+
+    if (base->regex->table != NULL) {
+        tables[count++] = base->regex->table;
+    }
+    return count + header_rules_tables(base->headers, tables + count);
+}
+
 /* One line, however many tables there are: the whole process may do it or not. */
 static void report_notice(const struct base *base, struct diag *diag)
 {
-    struct table_regex *tables[3] = {base->regex->table};
-    size_t count = 1 + header_rules_tables(base->headers, tables + 1);
+    struct table_regex *tables[RULESET_PATTERNS];
+    size_t count = base_patterns(base, tables);
 
     for (size_t i = 0; i < count; i++) {
-        const char *notice = tables[i] == NULL ? NULL : table_regex_notice(tables[i]);
+        const char *notice = table_regex_notice(tables[i]);
 
         if (notice != NULL) {
             diag_report(diag, DIAG_WARNING, table_regex_file(tables[i]), 0,
@@ -72,6 +84,14 @@ static void report_notice(const struct base *base, struct diag *diag)
     }
 }
 
+static unsigned long milliseconds_now(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (unsigned long)now.tv_sec * 1000 + (unsigned long)now.tv_nsec / 1000000;
+}
+
 static struct base *base_load(const char *path, struct diag *diag)
 {
     struct base *base = xcalloc(1, sizeof(*base));
@@ -80,8 +100,12 @@ static struct base *base_load(const char *path, struct diag *diag)
     base->config = config_load(path, diag);
     if (base->config != NULL) {
         base->classes = classes_load(base->config, diag);
+
+        const unsigned long begin = milliseconds_now();
+
         base->regex = regex_patterns_load(base->config->regex, diag);
         base->headers = header_rules_load(base->config, diag);
+        base->patterns_ms = milliseconds_now() - begin;
     }
     if (base->classes == NULL || base->regex == NULL || base->headers == NULL) {
         base_unref(base);
@@ -249,6 +273,27 @@ const struct classes *ruleset_classes(const struct ruleset *ruleset)
 const struct header_rules *ruleset_headers(const struct ruleset *ruleset)
 {
     return ruleset->base->headers;
+}
+
+size_t ruleset_patterns(const struct ruleset *ruleset,
+                        struct table_regex *tables_out[RULESET_PATTERNS])
+{
+    return base_patterns(ruleset->base, tables_out);
+}
+
+unsigned long ruleset_patterns_ms(const struct ruleset *ruleset)
+{
+    return ruleset->base->patterns_ms;
+}
+
+void ruleset_prepare(const struct ruleset *ruleset)
+{
+    struct table_regex *tables[RULESET_PATTERNS];
+    size_t count = base_patterns(ruleset->base, tables);
+
+    for (size_t i = 0; i < count; i++) {
+        table_regex_prepare(tables[i]);
+    }
 }
 
 static bool any_daemon_requires_auth(const struct config *config)

@@ -15,6 +15,7 @@
 
 struct ruleset;
 struct table;
+struct table_regex;
 struct header_rules;
 struct regex_patterns;
 struct classes;
@@ -42,6 +43,20 @@ const struct table *ruleset_spammers(const struct ruleset *ruleset); /* NULL: no
 const struct regex_patterns *ruleset_regex(const struct ruleset *ruleset); /* never NULL */
 const struct header_rules *ruleset_headers(const struct ruleset *ruleset); /* never NULL */
 const struct classes *ruleset_classes(const struct ruleset *ruleset);
+
+/* The tables of patterns that there are, each once; returns how many. They live as long as the ruleset. */
+#define RULESET_PATTERNS 3
+size_t ruleset_patterns(const struct ruleset *ruleset,
+                        struct table_regex *tables_out[RULESET_PATTERNS]);
+
+/* How long it took to read and compile them, in milliseconds. */
+unsigned long ruleset_patterns_ms(const struct ruleset *ruleset);
+
+/*
+ * For a daemon, once after ruleset_load(): has compiled in the background what makes large tables of patterns fast. Without it all matches
+ * the same.
+ */
+void ruleset_prepare(const struct ruleset *ruleset);
 
 /* What the MTA must tell for this ruleset's decisions, beyond arguments, {j} and the queue id. */
 struct ruleset_needs {

@@ -239,7 +239,21 @@ class Postern:
 
     # ---- log
 
+    def _settle(self):
+        """Lines are written by a thread of the daemon; all before a request are there when it is answered."""
+        with socket.socket(socket.AF_UNIX) as control:
+            control.settimeout(5)
+            try:
+                control.connect(str(self.listen.parent / "control.sock"))
+                control.sendall(b"stats\n")
+                while control.recv(65536):
+                    pass
+            except OSError:
+                pass  # it does not run, or is not to have this socket
+
     def log(self):
+        if self.process is not None and self.process.poll() is None:
+            self._settle()
         return self._log.read_bytes().decode("utf-8", "replace") if self._log.exists() else ""
 
     def lines(self):
