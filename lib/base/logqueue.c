@@ -22,6 +22,7 @@ struct logqueue {
     bool hurry;  /* ... and must not wait for more */
     bool stop;
     bool busy; /* it writes */
+    bool ended;
     pthread_cond_t done;
     size_t lost;
     char *filling; /* LOGQUEUE_SIZE bytes; records are put here ... */
@@ -83,6 +84,8 @@ static void *write_lines(void *arg)
         queue->busy = false;
         (void)pthread_cond_broadcast(&queue->done);
     }
+    queue->ended = true;
+    (void)pthread_cond_broadcast(&queue->done);
     (void)pthread_mutex_unlock(&queue->mutex);
     return NULL;
 }
@@ -131,8 +134,9 @@ struct logqueue *logqueue_start(logqueue_write *write, void *ctx)
 
 void logqueue_stop(struct logqueue **queue_ptr, int deadline_ms)
 {
+    const struct timespec until = after(deadline_ms);
     struct logqueue *queue = *queue_ptr;
-    struct timespec until;
+    int failed = 0;
 
     *queue_ptr = NULL;
     if (queue == NULL) {
@@ -141,10 +145,14 @@ void logqueue_stop(struct logqueue **queue_ptr, int deadline_ms)
     (void)pthread_mutex_lock(&queue->mutex);
     queue->stop = true;
     (void)pthread_cond_signal(&queue->wake);
-    (void)pthread_mutex_unlock(&queue->mutex);
+    while (!queue->ended && failed == 0) {
+        failed = pthread_cond_timedwait(&queue->done, &queue->mutex, &until);
+    }
+    bool ended = queue->ended;
 
-    until = after(deadline_ms);
-    if (pthread_clockjoin_np(queue->thread, NULL, CLOCK_MONOTONIC, &until) == 0) {
+    (void)pthread_mutex_unlock(&queue->mutex);
+    if (ended) {
+        (void)pthread_join(queue->thread, NULL);
         free_queue(queue);
     } else {
         (void)pthread_detach(queue->thread);

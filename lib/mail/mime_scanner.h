@@ -19,7 +19,8 @@
 
 #define MIME_SCANNER_HEADER_MAX \
     102400u /* bytes, and the line that exceeds it: Postfix's header_size_limit */
-#define MIME_SCANNER_DEPTH_MAX 102u     /* boundaries at once: what mime_nesting_limit = 100 lets through */
+#define MIME_SCANNER_DEPTH_MAX \
+    102u /* boundaries at once: what mime_nesting_limit = 100 lets through */
 #define MIME_SCANNER_BOUNDARY_MAX 2048u /* bytes: Postfix's mime_boundary_length_limit */
 #define MIME_SCANNER_LINE_MAX \
     2048u /* bytes of a line that count as one: Postfix's line_length_limit */

@@ -77,7 +77,11 @@ static bool check_result(const struct regex_result *result, struct diag *diag)
     struct action action;
     bool good = result->verb_varies; /* who writes so is told when it happens */
 
-    if (!good) {
+    if (good && (result->tags & (REGEX_CONNECT | REGEX_TO)) != 0) {
+        /* What a client sends must never say RELAY. */
+        good = bad(result, diag, "the action hangs on what a group matched",
+                   "write the action out; $n may stand in its text");
+    } else if (!good) {
         good = action_may_be_pattern(ACTION_OF_REGEX, without_text(result->text, result->tags),
                                      result->varies, arena, &action, &problem);
         if (problem.text != NULL) {

@@ -7,9 +7,8 @@
 #include "lib/base/xalloc.h"
 #include "lib/table/hash64.h"
 #include "lib/table/linereader.h"
+#include "lib/table/textfile.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -281,10 +280,9 @@ struct table *table_list_open(const char *name, const char *path, struct diag *d
     size_t errors = diag->errors;
     char *line;
     size_t len;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = textfile_open(path, diag);
 
     if (fd < 0) {
-        diag_report(diag, DIAG_ERROR, path, 0, NULL, "%s", strerror(errno));
         return NULL;
     }
     loader_init(&loader, name, path, diag);

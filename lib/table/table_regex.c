@@ -7,9 +7,8 @@
 #include "lib/table/pattern_lint.h"
 #include "lib/table/regex_loader.h"
 #include "lib/table/regex_search.h"
+#include "lib/table/textfile.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,10 +18,9 @@
 struct table_regex *table_regex_open(const char *name, const char *path,
                                      const struct regex_dialect *dialect, struct diag *diag)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = textfile_open(path, diag);
 
     if (fd < 0) {
-        diag_report(diag, DIAG_ERROR, path, 0, NULL, "%s", strerror(errno));
         return NULL;
     }
     struct table_regex *table = xcalloc(1, sizeof(*table));

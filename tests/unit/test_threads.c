@@ -20,42 +20,30 @@
 
 /* ---- threads ---- */
 
-struct seen {
-    size_t stack;
-    int policy;
-};
-
 static void *look(void *arg)
 {
-    struct seen *seen = arg;
-    pthread_attr_t attributes;
-    void *address;
+    int *policy = arg;
 
-    seen->policy = sched_getscheduler(0);
-    assert_int_equal(pthread_getattr_np(pthread_self(), &attributes), 0);
-    assert_int_equal(pthread_attr_getstack(&attributes, &address, &seen->stack), 0);
-    (void)pthread_attr_destroy(&attributes);
+    *policy = sched_getscheduler(0);
     return NULL;
-}
-
-static struct seen look_in_thread(void)
-{
-    struct seen seen = {0};
-    pthread_t thread;
-
-    assert_int_equal(pthread_create(&thread, NULL, look, &seen), 0);
-    (void)pthread_join(thread, NULL);
-    return seen;
 }
 
 static void test_threads_have_small_stacks_and_do_not_interrupt(void **state)
 {
+    pthread_attr_t attributes;
+    pthread_t thread;
+    size_t stack = 0;
+    int policy = -1;
+
     (void)state;
     threads_prepare();
-    struct seen seen = look_in_thread();
-
-    assert_int_equal(seen.stack, THREADS_STACK_SIZE);
-    assert_int_equal(seen.policy, SCHED_BATCH);
+    assert_int_equal(pthread_getattr_default_np(&attributes), 0);
+    assert_int_equal(pthread_attr_getstacksize(&attributes, &stack), 0);
+    (void)pthread_attr_destroy(&attributes);
+    assert_int_equal(stack, THREADS_STACK_SIZE);
+    assert_int_equal(pthread_create(&thread, NULL, look, &policy), 0);
+    (void)pthread_join(thread, NULL);
+    assert_int_equal(policy, SCHED_BATCH);
 }
 
 static void test_a_policy_that_somebody_chose_stays(void **state)
