@@ -167,7 +167,7 @@ def test_note_in_the_log(site, postern):
     entry = postern.wait_entry(action="warn", text="noted")
     line = 1 + REGEX.splitlines().index(next(line for line in REGEX.splitlines() if "noted" in line))
     assert entry["rule"] == f"{postern.folder}/regex:{line}"
-    assert entry["key"] == r"/@noted\.test$/"
+    assert entry["key"] == r"From:/@noted\.test$/"
 
 
 # ---- the examples of the sample file, those of the guide to Sendmail among them
