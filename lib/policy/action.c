@@ -383,6 +383,7 @@ static bool parse_pattern(unsigned where, char *text, struct arena *arena,
     char *rest = action_text_trim(text + word);
     bool blank = text[word] == '\0' || text[word] == ' ' || text[word] == '\t';
 
+    rest += strspn(rest, ACTION_REPLY_BLANKS); /* a match may hold lines and begin in a fold */
     for (size_t i = 0; i < VERBS; i++) {
         if ((verbs[i].where & where) == 0 || !is_word(text, word, verbs[i].name)) {
             continue;

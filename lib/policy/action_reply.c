@@ -116,13 +116,13 @@ bool action_reply_parse_temp(char *text, struct arena *arena, struct reply *repl
 
 struct reply action_reply_of_text(const char *text, int code, const char *dsn, struct arena *arena)
 {
-    size_t word = strcspn(text, " \t");
+    size_t word = strcspn(text, ACTION_REPLY_BLANKS);
 
     if (!reply_is_dsn(text, word) || *text == '2') {
         return reply_make(code, dsn, reply_clean(arena, text));
     }
     char *own = arena_strndup(arena, text, word);
-    const char *rest = reply_clean(arena, text + word + strspn(text + word, " \t"));
+    const char *rest = reply_clean(arena, text + word + strspn(text + word, ACTION_REPLY_BLANKS));
 
     rest = *rest == '\0' ? "Access denied" : rest;
     if (code < 500) {

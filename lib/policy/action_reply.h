@@ -12,6 +12,9 @@
 
 #include <stdbool.h>
 
+/* What is blank at the beginning of a text that holds what matched: header fields have lines. */
+#define ACTION_REPLY_BLANKS " \t\n\v\f\r"
+
 /* Does the text begin with three digits, alone or with a blank behind them? */
 bool action_reply_has_code(const char *text);
 

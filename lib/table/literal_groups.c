@@ -124,8 +124,22 @@ void literal_groups_scratch_init(struct literal_scratch *scratch,
     literal_scratch_init(scratch, largest);
 }
 
+bool literal_groups_rule_out(const struct literal_groups *groups, const char *subject, size_t len)
+{
+    char beginning[BEGINNING];
+
+    if (literal_index_words(groups->common) > 0) {
+        return false;
+    }
+    if (len < BEGINNING) {
+        return true;
+    }
+    regex_tree_fold(beginning, subject, BEGINNING);
+    return groups->group[group_of(beginning)] == NULL;
+}
+
 void literal_groups_scan(const struct literal_groups *groups, const char *folded, size_t len,
-                         struct literal_scratch *scratch, uint64_t *may_match)
+                         struct literal_scratch *scratch, struct sparse_bits *may_match)
 {
     literal_index_scan(groups->common, folded, len, scratch, may_match);
     if (len >= BEGINNING && groups->group[group_of(folded)] != NULL) {

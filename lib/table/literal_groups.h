@@ -10,6 +10,7 @@
 
 #include "lib/table/literal_index.h"
 #include "lib/table/regex_needs.h"
+#include "lib/table/sparse_bits.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,9 +35,12 @@ size_t literal_groups_crowd(const struct literal_groups *groups, uint32_t patter
 void literal_groups_scratch_init(struct literal_scratch *scratch,
                                  const struct literal_groups *groups);
 
-/* Sets the bits of the patterns that may match. Safe for threads. */
+/* Is it clear from the first bytes of a subject that no pattern of any group matches? */
+bool literal_groups_rule_out(const struct literal_groups *groups, const char *subject, size_t len);
+
+/* Adds the patterns that may match. Safe for threads. */
 void literal_groups_scan(const struct literal_groups *groups, const char *folded, size_t len,
-                         struct literal_scratch *scratch, uint64_t *may_match);
+                         struct literal_scratch *scratch, struct sparse_bits *may_match);
 
 size_t literal_groups_bytes(const struct literal_groups *groups);
 

@@ -457,7 +457,7 @@ static bool has_all(const struct literal_index *index, const struct entry *entry
 }
 
 void literal_index_scan(const struct literal_index *index, const char *folded, size_t len,
-                        struct literal_scratch *scratch, uint64_t *may_match)
+                        struct literal_scratch *scratch, struct sparse_bits *may_match)
 {
     scratch->count = 0;
     see_all(index, &index->grams, folded, len, scratch);
@@ -475,7 +475,7 @@ void literal_index_scan(const struct literal_index *index, const char *folded, s
             const struct entry *entry = &index->entries[waiting[j].entry];
 
             if (has_all(index, entry, folded, len, scratch)) {
-                may_match[entry->pattern / 64] |= UINT64_C(1) << entry->pattern % 64;
+                sparse_bits_add(may_match, entry->pattern);
             }
         }
     }

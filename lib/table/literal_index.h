@@ -10,6 +10,7 @@
 #define POSTERN_LIB_TABLE_LITERAL_INDEX_H
 
 #include "lib/table/regex_needs.h"
+#include "lib/table/sparse_bits.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,9 +48,9 @@ struct literal_scratch {
 void literal_scratch_init(struct literal_scratch *scratch, const struct literal_index *index);
 void literal_scratch_fini(struct literal_scratch *scratch);
 
-/* Sets the bits of the patterns that may match; `folded` was made by regex_tree_fold(). */
+/* Adds the patterns that may match; `folded` was made by regex_tree_fold(). */
 void literal_index_scan(const struct literal_index *index, const char *folded, size_t len,
-                        struct literal_scratch *scratch, uint64_t *may_match);
+                        struct literal_scratch *scratch, struct sparse_bits *may_match);
 
 size_t literal_index_bytes(const struct literal_index *index);
 

@@ -29,19 +29,18 @@
 
 /* What one scan needs, and what it found. */
 struct lease {
+    struct sparse_bits named; /* the first member: prefilter_give_back() gets it */
     struct literal_scratch literals;
     struct prefilter_database_scratch *database; /* NULL: to be made */
     char *folded;
     size_t size;
-    uint64_t words[];
 };
 
 struct prefilter {
     size_t count;
-    size_t word_count;
     struct prefilter_stats stats; /* those that do not change once it is made */
     struct literal_groups *literals;
-    uint64_t *always; /* patterns that are in neither */
+    struct sparse_bits always; /* patterns that are in neither */
     _Atomic(struct lease *) pool[POOL];
 
     /* Patterns without words of their own, for the database; the thread alone has them while it runs. */
@@ -50,7 +49,7 @@ struct prefilter {
     pthread_t thread;
     bool started; /* and not joined yet */
     struct strbuf why;
-    uint64_t *taken; /* patterns of the database */
+    struct sparse_bits taken; /* patterns of the database */
     atomic_bool stop;
     atomic_bool compiling;
     atomic_bool failed; /* `why` is set */
@@ -59,11 +58,6 @@ struct prefilter {
     _Atomic(struct prefilter_database *)
         database; /* NULL: not ready; `taken` is valid once it is */
 };
-
-static void set_bit(uint64_t *words, size_t bit)
-{
-    words[bit / 64] |= UINT64_C(1) << bit % 64;
-}
 
 /* ---- taking note of patterns ---- */
 
@@ -97,7 +91,7 @@ static void add_pattern(struct prefilter *prefilter, const struct prefilter_patt
 
     prefilter->stats.by_words += is_indexed;
     if (!is_indexed) {
-        set_bit(prefilter->always, number);
+        sparse_bits_add(&prefilter->always, number);
     }
     /* A prefix alone may be seen too often ("subject:"): see leave_out_rare(). */
     if (tree != NULL && needs.count == 0) {
@@ -129,11 +123,10 @@ struct prefilter *prefilter_new(const struct prefilter_pattern *patterns, size_t
     struct arena *arena = arena_new();
 
     prefilter->count = count;
-    prefilter->word_count = PREFILTER_WORDS(count);
     prefilter->stats.engine = prefilter_database_engine();
     prefilter->literals = literal_groups_new();
-    prefilter->always = xcalloc(prefilter->word_count + 1, sizeof(*prefilter->always));
-    prefilter->taken = xcalloc(prefilter->word_count + 1, sizeof(*prefilter->taken));
+    sparse_bits_init(&prefilter->always, count);
+    sparse_bits_init(&prefilter->taken, count);
     prefilter->expressions = xcalloc(count + 1, sizeof(*prefilter->expressions));
     strbuf_init(&prefilter->why);
     for (size_t i = 0; i < count; i++) {
@@ -162,6 +155,7 @@ static void free_expressions(struct prefilter *prefilter)
 
 static void lease_free(struct lease *lease)
 {
+    sparse_bits_fini(&lease->named);
     literal_scratch_fini(&lease->literals);
     prefilter_database_scratch_free(&lease->database);
     free(lease->folded);
@@ -190,8 +184,8 @@ void prefilter_free(struct prefilter **prefilter)
     literal_groups_free(&old->literals);
     free_expressions(old);
     strbuf_fini(&old->why);
-    free(old->always);
-    free(old->taken);
+    sparse_bits_fini(&old->always);
+    sparse_bits_fini(&old->taken);
     free(old);
     *prefilter = NULL;
 }
@@ -215,7 +209,7 @@ static void *compile_thread(void *arg)
 
     for (size_t i = 0; i < prefilter->expression_count; i++) {
         if (prefilter->expressions[i].taken) {
-            set_bit(prefilter->taken, prefilter->expressions[i].pattern);
+            sparse_bits_add(&prefilter->taken, prefilter->expressions[i].pattern);
             atomic_fetch_add(&prefilter->taken_count, database != NULL);
         }
     }
@@ -275,9 +269,9 @@ static struct lease *lease_take(struct prefilter *prefilter)
             return lease;
         }
     }
-    struct lease *lease = xcalloc(1, sizeof(*lease) +
-                                         (prefilter->word_count + 1) * sizeof(lease->words[0]));
+    struct lease *lease = xcalloc(1, sizeof(*lease));
 
+    sparse_bits_init(&lease->named, prefilter->count);
     literal_groups_scratch_init(&lease->literals, prefilter->literals);
     return lease;
 }
@@ -319,42 +313,43 @@ static void scan_database(const struct prefilter *prefilter,
     if (lease->database == NULL) {
         lease->database = prefilter_database_scratch_new(database);
     }
-    /* What it knows better than the words do. */
-    for (size_t i = 0; i < prefilter->word_count; i++) {
-        lease->words[i] &= ~prefilter->taken[i];
-    }
+    /* It knows better than the words do. */
+    sparse_bits_remove_all(&lease->named, &prefilter->taken);
     if (lease->database == NULL ||
-        !prefilter_database_scan(database, lease->database, lease->folded, len, lease->words)) {
-        for (size_t i = 0; i < prefilter->word_count; i++) {
-            lease->words[i] |= prefilter->taken[i];
-        }
+        !prefilter_database_scan(database, lease->database, lease->folded, len, &lease->named)) {
+        sparse_bits_add_all(&lease->named, &prefilter->taken);
     }
 }
 
-uint64_t *prefilter_scan(struct prefilter *prefilter, const char *subject, size_t len)
+const struct sparse_bits *prefilter_scan(struct prefilter *prefilter, const char *subject,
+                                         size_t len)
 {
     const struct prefilter_database *database = atomic_load(&prefilter->database);
 
     if (prefilter->stats.by_words < LEAST_BY_WORDS && database == NULL) {
         return NULL;
     }
+    if (database == NULL && literal_groups_rule_out(prefilter->literals, subject, len)) {
+        return &prefilter->always;
+    }
     struct lease *lease = lease_take(prefilter);
 
     fold(lease, subject, len);
-    memcpy(lease->words, prefilter->always, prefilter->word_count * sizeof(lease->words[0]));
-    literal_groups_scan(prefilter->literals, lease->folded, len, &lease->literals, lease->words);
+    sparse_bits_clear(&lease->named);
+    sparse_bits_add_all(&lease->named, &prefilter->always);
+    literal_groups_scan(prefilter->literals, lease->folded, len, &lease->literals, &lease->named);
     if (database != NULL) {
         scan_database(prefilter, database, lease, len);
     }
-    return lease->words;
+    return &lease->named;
 }
 
-void prefilter_give_back(struct prefilter *prefilter, uint64_t **words)
+void prefilter_give_back(struct prefilter *prefilter, const struct sparse_bits **named)
 {
-    if (*words != NULL) {
-        lease_give(prefilter, (struct lease *)((char *)*words - offsetof(struct lease, words)));
-        *words = NULL;
+    if (*named != NULL && *named != &prefilter->always) {
+        lease_give(prefilter, (struct lease *)*named);
     }
+    *named = NULL;
 }
 
 void prefilter_stats(const struct prefilter *prefilter, struct prefilter_stats *stats_out)

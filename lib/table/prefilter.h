@@ -14,9 +14,10 @@
 #ifndef POSTERN_LIB_TABLE_PREFILTER_H
 #define POSTERN_LIB_TABLE_PREFILTER_H
 
+#include "lib/table/sparse_bits.h"
+
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 struct prefilter;
 
@@ -45,16 +46,14 @@ void prefilter_start(struct prefilter *prefilter);
 /* Waits until what prefilter_start() began is done: for tests and measurements. */
 void prefilter_wait(struct prefilter *prefilter);
 
-/* 64 patterns a word: pattern n is bit n % 64 of word n / 64. */
-#define PREFILTER_WORDS(count) (((count) + 63) / 64)
-
 /*
- * The patterns that may match the subject: PREFILTER_WORDS(count) words, no bit beyond the last pattern. NULL: nothing can be
- * said (a table too small to be worth it), every pattern must be asked. Any bytes may be in the subject. The words come from
- * a pool and go back with prefilter_give_back(), before prefilter_free(). Safe for threads.
+ * The patterns that may match the subject, by their numbers; NULL: nothing can be said (a table too small to be worth it), every
+ * pattern must be asked. Any bytes may be in the subject. What it returns goes back with prefilter_give_back(), before
+ * prefilter_free(). Safe for threads.
  */
-uint64_t *prefilter_scan(struct prefilter *prefilter, const char *subject, size_t len);
-void prefilter_give_back(struct prefilter *prefilter, uint64_t **words);
+const struct sparse_bits *prefilter_scan(struct prefilter *prefilter, const char *subject,
+                                         size_t len);
+void prefilter_give_back(struct prefilter *prefilter, const struct sparse_bits **named);
 
 /* How far it is, for `posternctl status`. */
 struct prefilter_stats {

@@ -8,6 +8,7 @@
 #define POSTERN_LIB_TABLE_PREFILTER_DATABASE_H
 
 #include "lib/base/strbuf.h"
+#include "lib/table/sparse_bits.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -40,10 +41,10 @@ struct prefilter_database_scratch *prefilter_database_scratch_new(
     const struct prefilter_database *database);
 void prefilter_database_scratch_free(struct prefilter_database_scratch **scratch);
 
-/* Sets the bits of the patterns whose expressions match. False: it failed, and the bits say nothing. */
+/* Adds the patterns whose expressions match. False: it failed, and what was added says nothing. */
 bool prefilter_database_scan(const struct prefilter_database *database,
                              struct prefilter_database_scratch *scratch, const char *folded,
-                             size_t len, uint64_t *may_match);
+                             size_t len, struct sparse_bits *may_match);
 
 size_t prefilter_database_bytes(const struct prefilter_database *database);
 

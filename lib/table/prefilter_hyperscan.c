@@ -176,18 +176,18 @@ void prefilter_database_scratch_free(struct prefilter_database_scratch **scratch
 static int on_match(unsigned number, unsigned long long from, unsigned long long to, unsigned flags,
                     void *context)
 {
-    uint64_t *may_match = context;
+    struct sparse_bits *may_match = context;
 
     (void)from;
     (void)to;
     (void)flags;
-    may_match[number / 64] |= UINT64_C(1) << number % 64;
+    sparse_bits_add(may_match, number);
     return 0;
 }
 
 bool prefilter_database_scan(const struct prefilter_database *database,
                              struct prefilter_database_scratch *scratch, const char *folded,
-                             size_t len, uint64_t *may_match)
+                             size_t len, struct sparse_bits *may_match)
 {
     if (len > UINT_MAX) {
         return false;

@@ -38,7 +38,7 @@ void prefilter_database_scratch_free(struct prefilter_database_scratch **scratch
 
 bool prefilter_database_scan(const struct prefilter_database *database,
                              struct prefilter_database_scratch *scratch, const char *folded,
-                             size_t len, uint64_t *may_match)
+                             size_t len, struct sparse_bits *may_match)
 {
     (void)database;
     (void)scratch;

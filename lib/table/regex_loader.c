@@ -397,13 +397,12 @@ static void report_open_blocks(const struct loader *loader)
     }
 }
 
-/* The rules that no prefilter can rule out, those with the flag D, and the prefilter of all others. */
+/* The rules that no prefilter can rule out, and the prefilter of all others. */
 static void make_sets(struct table_regex *table)
 {
     struct prefilter_pattern *patterns = xcalloc(table->count + 1, sizeof(*patterns));
-    size_t words = PREFILTER_WORDS(table->count);
 
-    table->always = xcalloc(words + 1, sizeof(*table->always));
+    sparse_bits_init(&table->always, table->count);
     table->keywords = xcalloc(table->count + 1, sizeof(*table->keywords));
     for (size_t i = 0; i < table->count; i++) {
         const struct regex_rule *rule = &table->rules[i];
@@ -415,14 +414,9 @@ static void make_sets(struct table_regex *table)
             table->keywords[table->keyword_count++] = (uint32_t)i;
         }
         if (is_test && (rule->pattern == NULL || rule->negated)) {
-            table->always[i / 64] |= (uint64_t)1 << (i % 64);
+            sparse_bits_add(&table->always, i);
         }
-        if (rule->decoded) {
-            if (table->decoded == NULL) {
-                table->decoded = xcalloc(words + 1, sizeof(*table->decoded));
-            }
-            table->decoded[i / 64] |= (uint64_t)1 << (i % 64);
-        }
+        table->has_decoded = table->has_decoded || rule->decoded;
     }
     table->keywords = xrealloc(table->keywords,
                                (table->keyword_count + 1) * sizeof(*table->keywords));

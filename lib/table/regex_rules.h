@@ -60,8 +60,8 @@ struct table_regex {
     struct regex_named *named;
     size_t named_count;
     struct prefilter *prefilter; /* pattern n is that of rule n */
-    uint64_t *always;            /* rules that a search looks at whatever the prefilter says */
-    uint64_t *decoded;           /* rules with the flag D; NULL: there are none */
+    struct sparse_bits always;   /* rules that a search looks at whatever the prefilter says */
+    bool has_decoded;            /* there are rules with the flag D */
 };
 
 #endif

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define WORD_BITS 64u
-
 struct text {
     const char *data;
     size_t len;
@@ -23,54 +21,44 @@ struct search {
     struct pattern_scratch *scratch; /* NULL: not needed yet */
     uint32_t tag;
     /* What the prefilter named, of the subject and of its decoded form; NULL: all. */
-    uint64_t *words;
-    uint64_t *decoded_words;
+    const struct sparse_bits *named;
+    const struct sparse_bits *decoded;
     const char *values[REGEX_MAX_CONDITIONS]; /* that the named patterns of the rule gave */
 };
 
 /* ---- which rules to look at ---- */
 
-static uint64_t word_at(const struct search *search, size_t i)
-{
-    const struct table_regex *table = search->table;
-    uint64_t word = search->words[i];
-
-    if (search->decoded_words != NULL) {
-        word = (word & ~table->decoded[i]) | (search->decoded_words[i] & table->decoded[i]);
-    }
-    return word;
-}
-
+/* Each rule by the form of the subject that it is asked for. */
 static bool may_match(const struct search *search, size_t rule)
 {
-    return search->words == NULL ||
-           (word_at(search, rule / WORD_BITS) >> (rule % WORD_BITS) & 1u) != 0;
+    const struct sparse_bits *named = search->decoded != NULL && search->table->rules[rule].decoded
+                                          ? search->decoded
+                                          : search->named;
+
+    return named == NULL || sparse_bits_has(named, rule);
 }
 
 static bool is_looked_at(const struct search *search, size_t rule)
 {
-    return may_match(search, rule) ||
-           (search->table->always[rule / WORD_BITS] >> (rule % WORD_BITS) & 1u) != 0;
+    return may_match(search, rule) || sparse_bits_has(&search->table->always, rule);
 }
 
 /* The first rule at or behind `from` that has to be looked at, or table->count. */
 static size_t next_rule(const struct search *search, size_t from)
 {
-    const struct table_regex *table = search->table;
-
-    if (search->words == NULL || from >= table->count) {
+    if (search->named == NULL) {
         return from;
     }
-    size_t i = from / WORD_BITS;
-    uint64_t word = (word_at(search, i) | table->always[i]) & (~(uint64_t)0 << (from % WORD_BITS));
+    size_t named = sparse_bits_next(search->named, from);
+    size_t always = sparse_bits_next(&search->table->always, from);
+    size_t next = named < always ? named : always;
 
-    while (word == 0) {
-        if (++i == PREFILTER_WORDS(table->count)) {
-            return table->count;
-        }
-        word = word_at(search, i) | table->always[i];
+    if (search->decoded != NULL) {
+        size_t decoded = sparse_bits_next(search->decoded, from);
+
+        next = decoded < next ? decoded : next;
     }
-    return i * WORD_BITS + (size_t)__builtin_ctzll(word);
+    return next;
 }
 
 /*
@@ -81,7 +69,7 @@ static uint32_t skipped_block(const struct search *search, size_t rule)
 {
     uint32_t skipped = REGEX_NONE;
 
-    if (search->words != NULL) {
+    if (search->named != NULL) {
         for (uint32_t block = search->table->rules[rule].block; block != REGEX_NONE;
              block = search->table->rules[block].block) {
             skipped = is_looked_at(search, block) ? skipped : block;
@@ -344,21 +332,14 @@ void regex_search(const struct table_regex *table, const struct regex_query *que
     };
 
     *match_out = (struct regex_match){.status = STATUS_NOTFOUND, .result = "", .why = ""};
-    search.words = query->linear ? NULL
+    search.named = query->linear ? NULL
                                  : prefilter_scan(table->prefilter, query->subject, query->len);
-    if (search.words != NULL && table->decoded != NULL && query->decoded != NULL) {
-        search.decoded_words = prefilter_scan(table->prefilter, query->decoded, query->decoded_len);
-        if (search.decoded_words == NULL) {
-            prefilter_give_back(table->prefilter, &search.words);
-        }
+    if (search.named != NULL && table->has_decoded && query->decoded != NULL) {
+        search.decoded = prefilter_scan(table->prefilter, query->decoded, query->decoded_len);
     }
     search_rules(&search);
-    if (search.words != NULL) {
-        prefilter_give_back(table->prefilter, &search.words);
-    }
-    if (search.decoded_words != NULL) {
-        prefilter_give_back(table->prefilter, &search.decoded_words);
-    }
+    prefilter_give_back(table->prefilter, &search.named);
+    prefilter_give_back(table->prefilter, &search.decoded);
     if (search.scratch != NULL) {
         pattern_scratch_put(table->engine, &search.scratch);
     }

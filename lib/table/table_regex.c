@@ -63,8 +63,7 @@ void table_regex_unref(struct table_regex **table)
     free(old->rules);
     free(old->named);
     free(old->keywords);
-    free(old->always);
-    free(old->decoded);
+    sparse_bits_fini(&old->always);
     arena_free(&old->arena);
     free(old);
 }

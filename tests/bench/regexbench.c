@@ -157,15 +157,16 @@ static double count_named(const struct table_regex *table, const struct subjects
 
     prefilter_stats(prefilter, &stats);
     for (size_t i = 0; i < subjects->count; i++) {
-        uint64_t *words = prefilter_scan(prefilter, subjects->at[i].data, subjects->at[i].len);
+        const struct sparse_bits *found = prefilter_scan(prefilter, subjects->at[i].data,
+                                                         subjects->at[i].len);
 
-        if (words == NULL) {
+        if (found == NULL) {
             return (double)stats.patterns;
         }
-        for (size_t j = 0; j < PREFILTER_WORDS(table_regex_count(table)); j++) {
-            named += (unsigned long)__builtin_popcountll(words[j]);
+        for (size_t j = 0; (j = sparse_bits_next(found, j)) < found->limit; j++) {
+            named++;
         }
-        prefilter_give_back(prefilter, &words);
+        prefilter_give_back(prefilter, &found);
     }
     return (double)named / (double)subjects->count;
 }

@@ -22,6 +22,7 @@ static const char usage_text[] =
     "  --messages N   in one round (30000)         --rounds N  of which the median counts (9)\n"
     "  --recipients N (2)   --seed N (1)   --hit-share P (0)\n"
     "  --client-keys FILE --sender-keys FILE --rcpt-keys FILE\n"
+    "  --header-file FILE of messages, as milterload takes it (none: no headers)\n"
     "  --json\n";
 
 struct options {
@@ -101,6 +102,17 @@ static void open_slot(struct slot *slot, struct ruleset *ruleset, struct trace *
     slot->open = true;
 }
 
+static void run_headers(struct slot *slot, const struct prepared *prepared)
+{
+    const struct header_file *file = &slot->source.options->headers;
+
+    for (unsigned i = 0; file->message_count > 0 && i < prepared->message.header_count; i++) {
+        const struct header_file_field *field = &file->field[prepared->message.first_header + i];
+
+        (void)stage_header(&slot->session, field->name, field->value);
+    }
+}
+
 static void run_message(struct slot *slot, const struct prepared *prepared, unsigned rcpts)
 {
     const struct session_login login = {.type = NULL, .authen = NULL};
@@ -110,6 +122,7 @@ static void run_message(struct slot *slot, const struct prepared *prepared, unsi
         for (unsigned i = 0; i < rcpts; i++) {
             (void)stage_rcpt(&slot->session, prepared->rcpts[i], NULL);
         }
+        run_headers(slot, prepared);
         (void)stage_eom(&slot->session);
     }
     session_reset_message(&slot->session);
@@ -257,6 +270,12 @@ static void set_option(struct options *options, int option, const char *value)
     case 'T':
         read_keys(&options->facts.rcpts, value);
         break;
+    case 'H':
+        if (!header_file_read(&options->facts.headers, value)) {
+            fprintf(stderr, "stagebench: %s: %s\n", value, strerror(errno));
+            exit(2);
+        }
+        break;
     case 'j':
         options->json = true;
         break;
@@ -277,6 +296,7 @@ static void read_options(struct options *options, int argc, char **argv)
         {"client-keys", required_argument, NULL, 'C'},
         {"sender-keys", required_argument, NULL, 'F'},
         {"rcpt-keys", required_argument, NULL, 'T'},
+        {"header-file", required_argument, NULL, 'H'},
         {"json", no_argument, NULL, 'j'},
         {NULL, 0, NULL, 0},
     };
@@ -328,5 +348,6 @@ int main(int argc, char **argv)
     facts_keys_free(&options.facts.clients);
     facts_keys_free(&options.facts.senders);
     facts_keys_free(&options.facts.rcpts);
+    header_file_free(&options.facts.headers);
     return 0;
 }

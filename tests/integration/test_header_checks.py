@@ -382,3 +382,47 @@ def test_counted(site, postern):
     grown = {key: after[key] - before[key] for key in after if isinstance(after[key], int) and after[key] != before[key]}
     assert {"headers_deleted": 1, "recipients_added": 1, "rules_logged_warn": 1}.items() <= grown.items()
     assert after["verdicts"]["eom"]["reject"] == before["verdicts"]["eom"]["reject"] + 1
+
+
+# ---- reload
+
+
+def reload(daemon, text):
+    daemon.write_patterns("header_checks", text)
+    return daemon.control("reload", check=False)
+
+
+def test_reload_takes_new_rules_and_keeps_the_old_ones_if_a_line_is_wrong(site):
+    daemon = site.daemon(header_checks="/^X-Test: a$/ REJECT first\n")
+    assert str(send(site, mail.message(unique("reload"), "X-Test: a"))) == "550 5.7.1 first"
+    assert reload(daemon, "/^X-Test: a$/ REJECT second\n").returncode == 0
+    assert str(send(site, mail.message(unique("reload"), "X-Test: a"))) == "550 5.7.1 second"
+    refused = reload(daemon, "# one\n/^X-Test: a$/ REJECT third\n/(/ REJECT\n")
+    assert refused.returncode != 0 and f"{daemon.folder}/header_checks:3:" in refused.stdout + refused.stderr
+    assert str(send(site, mail.message(unique("reload"), "X-Test: a"))) == "550 5.7.1 second"
+
+
+def test_message_keeps_the_rules_that_its_session_began_with(site):
+    daemon = site.daemon(header_checks="/^X-Test: (.*)$/ PREPEND X-Old: $1\n")
+    subject = unique("reload")
+    with site.client() as client:
+        assert client.mail("s@neutral.test").ok
+        assert client.rcpt("joe@local.example").ok
+        assert reload(daemon, "/^X-Test: (.*)$/ REJECT new\n").returncode == 0
+        assert client.data(mail.message(subject, "X-Test: a")).code == 250
+    assert delivered(site, subject) == sent(subject, "X-Old: a", "X-Test: a")
+    assert str(send(site, mail.message(unique("reload"), "X-Test: a"))) == "550 5.7.1 new"
+
+
+def test_session_that_began_without_header_rules(site):
+    """Nothing was negotiated for it: its messages pass; new sessions are judged."""
+    daemon = site.daemon(header_checks="# nothing\n")
+    subject = unique("reload")
+    with site.client() as client:
+        assert client.mail("s@neutral.test").ok
+        assert reload(daemon, "/^X-Test: a$/ REJECT new\n").returncode == 0
+        assert client.rcpt("joe@local.example").ok
+        assert client.data(mail.message(subject, "X-Test: a")).code == 250
+        assert client.mail("s@neutral.test").ok
+    site.wait_delivered(subject)
+    assert str(send(site, mail.message(unique("reload"), "X-Test: a"))) == "550 5.7.1 new"

@@ -63,6 +63,8 @@ static const struct good_case {
     {REGEX, "REJECT Go (away) \"now\"", "ERROR 550 5.7.1 Go (away) \"now\"", NULL},
     {REGEX, "REJECT\tgo", "ERROR 550 5.7.1 go", NULL},
     {REGEX, "REJECT 5.1.8 go", "ERROR 550 5.1.8 go", NULL},
+    {HEADERS, "REJECT \n\t go", "ERROR 550 5.7.1 go", NULL},
+    {HEADERS, "REJECT 5.1.8\n go", "ERROR 550 5.1.8 go", NULL},
     {REGEX, "REJECT 4.7.1 later", "ERROR 451 4.7.1 later", NULL},
     {REGEX, "REJECT 5.1.8", "ERROR 550 5.1.8 Access denied", NULL},
     {REGEX, "REJECT 2.1.0 x", "ERROR 550 5.7.1 2.1.0 x", NULL},

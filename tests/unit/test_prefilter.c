@@ -41,14 +41,14 @@ static bool may_match(const char *pattern, unsigned flags, const char *subject, 
         prefilter_start(prefilter);
         prefilter_wait(prefilter);
     }
-    uint64_t *words = prefilter_scan(prefilter, subject, strlen(subject));
+    const struct sparse_bits *named = prefilter_scan(prefilter, subject, strlen(subject));
 
-    assert_non_null(words);
-    assert_int_equal(words[0] >> count, 0);
-    bool is_named = (words[0] & 1) != 0;
+    assert_non_null(named);
+    assert_int_equal(named->limit, count);
+    bool is_named = sparse_bits_has(named, 0);
 
-    prefilter_give_back(prefilter, &words);
-    assert_null(words);
+    prefilter_give_back(prefilter, &named);
+    assert_null(named);
     prefilter_free(&prefilter);
     assert_null(prefilter);
     return is_named;
@@ -165,20 +165,18 @@ static void test_start_compiles_patterns_without_words(void **state)
     assert_int_equal(stats.by_words, 0);
     assert_false(stats.compiling);
     assert_null(stats.failure);
-    uint64_t *words = prefilter_scan(prefilter, "XYZ99@", 6);
+    const struct sparse_bits *named = prefilter_scan(prefilter, "XYZ99@", 6);
 
     if (stats.engine == NULL) {
-        assert_null(words);
+        assert_null(named);
     } else {
         assert_int_equal(stats.by_database, 100);
         assert_true(stats.bytes > 0);
-        assert_non_null(words);
+        assert_non_null(named);
         for (size_t i = 0; i < 100; i++) {
-            bool is_named = (words[i / 64] >> i % 64 & 1) != 0;
-
-            assert_int_equal(is_named, i / 10 + 1 <= 3 && i % 10 + 1 == 2);
+            assert_int_equal(sparse_bits_has(named, i), i / 10 + 1 <= 3 && i % 10 + 1 == 2);
         }
-        prefilter_give_back(prefilter, &words);
+        prefilter_give_back(prefilter, &named);
     }
     prefilter_free(&prefilter);
 }
@@ -272,12 +270,12 @@ static void check_subject(struct random_table *table, struct prefilter *prefilte
                           const struct strbuf *subject, struct tally *tally)
 {
     struct pattern_scratch *scratch = pattern_scratch_get(table->engine);
-    uint64_t *words = prefilter_scan(prefilter, subject->data, subject->len);
+    const struct sparse_bits *named = prefilter_scan(prefilter, subject->data, subject->len);
     const char *why;
 
-    tally->scans += words != NULL;
-    for (size_t i = 0; words != NULL && i < table->count; i++) {
-        bool is_named = (words[i / 64] >> i % 64 & 1) != 0;
+    tally->scans += named != NULL;
+    for (size_t i = 0; named != NULL && i < table->count; i++) {
+        bool is_named = sparse_bits_has(named, i);
         enum pattern_result result = pattern_match(table->compiled[i], scratch, subject->data,
                                                    subject->len, &why);
 
@@ -291,7 +289,7 @@ static void check_subject(struct random_table *table, struct prefilter *prefilte
                      table->patterns[i].flags);
         }
     }
-    prefilter_give_back(prefilter, &words);
+    prefilter_give_back(prefilter, &named);
     pattern_scratch_put(table->engine, &scratch);
 }
 

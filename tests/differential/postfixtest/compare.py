@@ -40,7 +40,7 @@ def pcre(case, table, postmap, query, counter=None):
     for key, wanted, got in zip(case.keys, want, have):
         if counter is not None:
             counter["not found" if wanted is None else "found"] += 1
-        if wanted != got and not known.same_result(case, key, got):
+        if wanted != got and not known.same_result(case, key, got, at_run):
             lines.append(f"key {key!r}: postmap {wanted!r}, postern {got!r}")
     told = {int(number): text for number, text in RE_DIAGNOSTIC.findall(said) if not known.is_remark(text)}
     if len(BLANK_START.findall(warnings)) != sum("the line starts with a blank" in text for text in told.values()):

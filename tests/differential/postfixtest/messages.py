@@ -51,7 +51,7 @@ def _value(rng):
     if rng.random() < 0.2:
         value += b" " + rng.choice(VALUES)
     if rng.random() < 0.03:
-        value += b"v" * rng.choice((200, 1500, 5000) if rng.random() < 0.97 else (59900, 70000))
+        value += b"v" * rng.choice((200, 1500, 5000) if rng.random() < 0.97 else (30000, 59000))
     return value
 
 

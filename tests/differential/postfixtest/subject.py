@@ -4,6 +4,7 @@
 import json
 import re
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from .cleanup import Fate, Server, split_message
@@ -13,6 +14,17 @@ from harness import postern as harness_postern  # noqa: E402  pylint: disable=wr
 from harness import smtp, tools  # noqa: E402  pylint: disable=wrong-import-order
 
 RE_DIAGNOSTIC = re.compile(r":(\d+)(?::\d+)?: (.*)")
+
+
+RE_FAILURE = re.compile(r"(?m)^.*:(\d+): error: .* cannot be known: .*\n")
+FAILURE = 75  # exit status of a query
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A key could not be answered because of the rule in this line."""
+
+    line: int
 
 
 class PosternError(Exception):
@@ -31,13 +43,27 @@ class Query:
     def command(self, table):
         return [self.program, "-c", self.conf, "query", f"pcre:{table}", "-"]
 
-    def query(self, table, keys):
+    def _run(self, table, keys):
         done = subprocess.run(self.command(table), input=b"".join(key + b"\n" for key in keys), env=tools.environment(),
                               capture_output=True, check=False)
         said = done.stderr.decode(errors="backslashreplace")
-        if done.returncode not in (0, 1):
+        if done.returncode not in (0, 1, FAILURE):
             raise PosternError(f"posternctl exited {done.returncode}: {said}")
-        return Postmap.results(done.stdout, keys), said
+        return done, said
+
+    def query(self, table, keys):
+        """As Postmap.query(); the result of a key that cannot be answered is Failed."""
+        done, said = self._run(table, keys)
+        if done.returncode != FAILURE:
+            return Postmap.results(done.stdout, keys), said
+        results, warnings = [], []
+        for key in keys:
+            done, said = self._run(table, [key])
+            warnings = RE_FAILURE.sub("", said)
+            found = RE_FAILURE.search(said)
+            failed = Failed(int(found.group(1))) if found and done.returncode == FAILURE else None
+            results += [failed] if failed else Postmap.results(done.stdout, [key])
+        return results, warnings
 
 
 class Connection:
