@@ -62,6 +62,11 @@ static const struct check_case {
     {"", "\nFrom:/a/ FILTER x:y\n", "regex:2: error: FILTER cannot be done here; no milter"},
     {"", "if From:/a/\nFrom:/b/ OK\n", "regex:1: error: there is no `endif`"},
     {"", "endif\n", "regex:1: error: there is no `if`"},
+    /* what a client sends must never say RELAY */
+    {"", "To:/(.*)@a\\.test$/ $1\n", "regex:1: error: the action hangs on what a group matched"},
+    {"", "Connect:/^([a-z]*)/ $1\n", "regex:1: error: the action hangs on what a group matched"},
+    {"", "/(.*)/ $1\n", "regex:1: error: the action hangs on what a group matched"},
+    {"", "From:/(.*)/ $1\n", ""},
     /* warnings */
     {"", "From:/(a+)+$/ REJECT\n", "regex:1: warning: the pattern may take exponential time"},
     {"", "From:/a/ RELAY\n", "regex:1: warning: RELAY permits nothing here"},

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -146,6 +147,12 @@ static void test_missing_file(void **state)
     strbuf_reset(&kit->messages);
     assert_null(table_list_open("x", kit->folder, &kit->diag));
     assert_string_equal(kit->messages.data, "0 error: cannot be read: Is a directory\n");
+    /* A pipe would make whoever opens it wait. */
+    strbuf_reset(&kit->messages);
+    assert_int_equal(mkfifo(kit->text, 0600), 0);
+    assert_null(table_list_open("x", kit->text, &kit->diag));
+    assert_string_equal(kit->messages.data, "0 error: is not an ordinary file\n");
+    assert_int_equal(unlink(kit->text), 0);
 }
 
 static void test_array(void **state)

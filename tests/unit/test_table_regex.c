@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define THREADS 4u
@@ -286,6 +288,12 @@ static void test_files_that_cannot_be_read(void **state)
     strbuf_reset(&kit->messages);
     assert_null(table_regex_open("regex", kit->folder, &regex_dialect_postfix, &kit->diag));
     assert_string_equal(kit->messages.data, "0 error: cannot be read: Is a directory\n");
+    /* A pipe would make whoever opens it wait. */
+    strbuf_reset(&kit->messages);
+    assert_int_equal(mkfifo(kit->text, 0600), 0);
+    assert_null(table_regex_open("regex", kit->text, &regex_dialect_postfix, &kit->diag));
+    assert_string_equal(kit->messages.data, "0 error: is not an ordinary file\n");
+    assert_int_equal(unlink(kit->text), 0);
     struct table_regex *table = regex_kit_open(kit, &regex_kit_tagged, "");
 
     assert_int_equal(table_regex_count(table), 0);
