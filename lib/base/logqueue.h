@@ -47,6 +47,7 @@ bool logqueue_flush(struct logqueue *queue, int deadline_ms);
 /*
  * What has not been taken out yet, for a process that is about to crash: takes no lock, so the last record may be half one.
  */
-const char *logqueue_rest(const struct logqueue *queue, size_t *len_out);
+const char *logqueue_rest(const struct logqueue *queue, size_t *len_out)
+    __attribute__((no_sanitize("thread")));
 
 #endif

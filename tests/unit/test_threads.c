@@ -40,7 +40,10 @@ static void test_threads_have_small_stacks_and_do_not_interrupt(void **state)
     assert_int_equal(pthread_getattr_default_np(&attributes), 0);
     assert_int_equal(pthread_attr_getstacksize(&attributes, &stack), 0);
     (void)pthread_attr_destroy(&attributes);
+#if !defined(__SANITIZE_THREAD__) /* which needs more for itself */
     assert_int_equal(stack, THREADS_STACK_SIZE);
+#endif
+    assert_true(stack >= THREADS_STACK_SIZE);
     assert_int_equal(pthread_create(&thread, NULL, look, &policy), 0);
     (void)pthread_join(thread, NULL);
     assert_int_equal(policy, SCHED_BATCH);
