@@ -24,6 +24,7 @@
 #define LEAST_CROWD 8u
 /* Leases that are kept for the next scan; as many threads scan at once without any allocation. */
 #define POOL 32u
+#define CACHE_LINE 64u
 /* A subject this long is rare: its memory is given back. */
 #define MAX_KEPT_SUBJECT ((size_t)64 << 10)
 
@@ -36,12 +37,18 @@ struct lease {
     size_t size;
 };
 
+/* A place of the pool, in a cache line of its own: processors would take it from each other all the time. */
+struct slot {
+    _Atomic(struct lease *) lease;
+    char apart[CACHE_LINE - sizeof(struct lease *)];
+};
+
 struct prefilter {
     size_t count;
     struct prefilter_stats stats; /* those that do not change once it is made */
     struct literal_groups *literals;
     struct sparse_bits always; /* patterns that are in neither */
-    _Atomic(struct lease *) pool[POOL];
+    struct slot pool[POOL];
 
     /* Patterns without words of their own, for the database; the thread alone has them while it runs. */
     struct prefilter_expression *expressions;
@@ -172,7 +179,7 @@ void prefilter_free(struct prefilter **prefilter)
     atomic_store(&old->stop, true);
     prefilter_wait(old);
     for (size_t i = 0; i < POOL; i++) {
-        struct lease *lease = atomic_load(&old->pool[i]);
+        struct lease *lease = atomic_load(&old->pool[i].lease);
 
         if (lease != NULL) {
             lease_free(lease);
@@ -262,7 +269,7 @@ static struct lease *lease_take(struct prefilter *prefilter)
     size_t start = pool_start();
 
     for (size_t i = 0; i < POOL; i++) {
-        _Atomic(struct lease *) *slot = &prefilter->pool[(start + i) % POOL];
+        _Atomic(struct lease *) *slot = &prefilter->pool[(start + i) % POOL].lease;
         struct lease *lease = atomic_load_explicit(slot, memory_order_relaxed);
 
         if (lease != NULL && (lease = atomic_exchange(slot, NULL)) != NULL) {
@@ -288,7 +295,7 @@ static void lease_give(struct prefilter *prefilter, struct lease *lease)
     for (size_t i = 0; i < POOL; i++) {
         struct lease *expected = NULL;
 
-        if (atomic_compare_exchange_strong(&prefilter->pool[(start + i) % POOL], &expected,
+        if (atomic_compare_exchange_strong(&prefilter->pool[(start + i) % POOL].lease, &expected,
                                            lease)) {
             return;
         }
