@@ -170,8 +170,11 @@ struct pattern *pattern_compile(struct pattern_engine *engine, const char *text,
     pattern->is_anchored = has_option(code, PCRE2_ANCHORED);
     pattern->is_divisible = !knows_its_start(text, len);
     (void)pcre2_pattern_info(code, PCRE2_INFO_CAPTURECOUNT, &pattern->groups);
-    /* A pattern that JIT does not support goes to the interpreter. */
-    pattern->is_machine_code = engine->notice == NULL &&
+    /*
+     * A pattern that JIT does not support goes to the interpreter, and one of UTF-8: for subjects that may be invalid the
+     * machine code of PCRE2 10.42 finds no \W in "\xc3\xa9".
+     */
+    pattern->is_machine_code = engine->notice == NULL && !is_utf &&
                                pcre2_jit_compile(code, PCRE2_JIT_COMPLETE) == 0;
     if (pattern->groups > engine->groups) {
         engine->groups = pattern->groups;

@@ -92,12 +92,9 @@ static int match_from(const struct question *question, size_t start)
     if (!pattern->is_machine_code) {
         return interpret(question, start, 0);
     }
-    /* pcre2_jit_match() checks no UTF-8, and nothing else either. */
-    return pattern->is_utf
-               ? pcre2_match(pattern->code, (PCRE2_SPTR)question->subject.data,
-                             question->subject.len, start, 0, scratch->data, scratch->context)
-               : pcre2_jit_match(pattern->code, (PCRE2_SPTR)question->subject.data,
-                                 question->subject.len, start, 0, scratch->data, scratch->context);
+    /* It checks nothing. */
+    return pcre2_jit_match(pattern->code, (PCRE2_SPTR)question->subject.data, question->subject.len,
+                           start, 0, scratch->data, scratch->context);
 }
 
 static uint32_t quick_steps(const struct pattern *pattern, size_t len)

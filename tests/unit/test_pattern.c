@@ -152,6 +152,7 @@ static void test_bytes(void **state)
         {"^.$", "\xff", 1, PATTERN_MATCH},
         {"^.$", "\xc3\xa4", 2, PATTERN_NO_MATCH},
         {"(*UTF)^.$", "\xc3\xa4", 2, PATTERN_MATCH},
+        {"(*UTF)\\W", "bad\xc3\xa9", 5, PATTERN_MATCH},
         {"(*UTF)b", "\xff\xc3(b\xe2\x82", 6, PATTERN_MATCH},
         {"(*UTF)^.....$", "\xff\xc3(b\xe2\x82", 6, PATTERN_NO_MATCH},
         {"(*UTF)\xc3\xa4", "\xa4\xc3", 2, PATTERN_NO_MATCH},
