@@ -8,13 +8,12 @@
 
 /* Bytes by which groups are told apart: enough for names of headers, and not more than the shortest of them has ("to:"). */
 #define BEGINNING 3u
-#define GROUPS 256u
 /* A pattern that may begin in more ways is in none of the groups. */
 #define MAX_BEGINNINGS 8u
 
 struct literal_groups {
-    struct literal_index *common;        /* patterns whose beginning is not known */
-    struct literal_index *group[GROUPS]; /* by the hash of their beginning; NULL: none */
+    struct literal_index *common;                /* patterns whose beginning is not known */
+    struct literal_index *group[LITERAL_GROUPS]; /* by the hash of their beginning; NULL: none */
 };
 
 struct literal_groups *literal_groups_new(void)
@@ -31,16 +30,27 @@ void literal_groups_free(struct literal_groups **groups)
         return;
     }
     literal_index_free(&(*groups)->common);
-    for (size_t i = 0; i < GROUPS; i++) {
+    for (size_t i = 0; i < LITERAL_GROUPS; i++) {
         literal_index_free(&(*groups)->group[i]);
     }
     free(*groups);
     *groups = NULL;
 }
 
-static size_t group_of(const char *text)
+static size_t group_of(const char *beginning)
 {
-    return gram_read(text, BEGINNING) * UINT32_C(2654435761) >> 24;
+    return gram_read(beginning, BEGINNING) * UINT32_C(2654435761) >> 24;
+}
+
+size_t literal_groups_of_subject(const char *subject, size_t len)
+{
+    char beginning[BEGINNING];
+
+    if (len < BEGINNING) {
+        return LITERAL_GROUPS_NONE;
+    }
+    regex_tree_fold(beginning, subject, BEGINNING);
+    return group_of(beginning);
 }
 
 /* The groups of all beginnings, each once. 0: they are not known, too short or too many. */
@@ -68,6 +78,13 @@ static size_t find_groups(const struct regex_clause *prefixes, size_t groups_out
     return count;
 }
 
+size_t literal_groups_of_pattern(const struct regex_needs *needs)
+{
+    size_t found[MAX_BEGINNINGS];
+
+    return find_groups(&needs->prefixes, found) == 1 ? found[0] : LITERAL_GROUPS_NONE;
+}
+
 bool literal_groups_add(struct literal_groups *groups, uint32_t pattern,
                         const struct regex_needs *needs)
 {
@@ -90,7 +107,7 @@ bool literal_groups_add(struct literal_groups *groups, uint32_t pattern,
 void literal_groups_finish(struct literal_groups *groups)
 {
     literal_index_finish(groups->common);
-    for (size_t i = 0; i < GROUPS; i++) {
+    for (size_t i = 0; i < LITERAL_GROUPS; i++) {
         if (groups->group[i] != NULL) {
             literal_index_finish(groups->group[i]);
         }
@@ -101,7 +118,7 @@ size_t literal_groups_crowd(const struct literal_groups *groups, uint32_t patter
 {
     size_t most = literal_index_crowd(groups->common, pattern);
 
-    for (size_t i = 0; i < GROUPS; i++) {
+    for (size_t i = 0; i < LITERAL_GROUPS; i++) {
         size_t crowd = groups->group[i] != NULL ? literal_index_crowd(groups->group[i], pattern)
                                                 : 0;
 
@@ -115,7 +132,7 @@ void literal_groups_scratch_init(struct literal_scratch *scratch,
 {
     const struct literal_index *largest = groups->common;
 
-    for (size_t i = 0; i < GROUPS; i++) {
+    for (size_t i = 0; i < LITERAL_GROUPS; i++) {
         if (groups->group[i] != NULL &&
             literal_index_words(groups->group[i]) > literal_index_words(largest)) {
             largest = groups->group[i];
@@ -124,26 +141,24 @@ void literal_groups_scratch_init(struct literal_scratch *scratch,
     literal_scratch_init(scratch, largest);
 }
 
-bool literal_groups_rule_out(const struct literal_groups *groups, const char *subject, size_t len)
+static const struct literal_index *index_of(const struct literal_groups *groups, size_t group)
 {
-    char beginning[BEGINNING];
-
-    if (literal_index_words(groups->common) > 0) {
-        return false;
-    }
-    if (len < BEGINNING) {
-        return true;
-    }
-    regex_tree_fold(beginning, subject, BEGINNING);
-    return groups->group[group_of(beginning)] == NULL;
+    return group == LITERAL_GROUPS_NONE ? NULL : groups->group[group];
 }
 
-void literal_groups_scan(const struct literal_groups *groups, const char *folded, size_t len,
-                         struct literal_scratch *scratch, struct sparse_bits *may_match)
+bool literal_groups_rule_out(const struct literal_groups *groups, size_t group)
 {
+    return literal_index_words(groups->common) == 0 && index_of(groups, group) == NULL;
+}
+
+void literal_groups_scan(const struct literal_groups *groups, size_t group, const char *folded,
+                         size_t len, struct literal_scratch *scratch, struct sparse_bits *may_match)
+{
+    const struct literal_index *index = index_of(groups, group);
+
     literal_index_scan(groups->common, folded, len, scratch, may_match);
-    if (len >= BEGINNING && groups->group[group_of(folded)] != NULL) {
-        literal_index_scan(groups->group[group_of(folded)], folded, len, scratch, may_match);
+    if (index != NULL) {
+        literal_index_scan(index, folded, len, scratch, may_match);
     }
 }
 
@@ -151,7 +166,7 @@ size_t literal_groups_bytes(const struct literal_groups *groups)
 {
     size_t bytes = literal_index_bytes(groups->common);
 
-    for (size_t i = 0; i < GROUPS; i++) {
+    for (size_t i = 0; i < LITERAL_GROUPS; i++) {
         bytes += groups->group[i] != NULL ? literal_index_bytes(groups->group[i]) : 0;
     }
     return bytes;

@@ -16,6 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* By the first bytes of a subject, or of all subjects that a pattern matches. */
+#define LITERAL_GROUPS 256u
+#define LITERAL_GROUPS_NONE LITERAL_GROUPS /* it is in none of them */
+
 struct literal_groups;
 
 struct literal_groups *literal_groups_new(void);
@@ -35,12 +39,19 @@ size_t literal_groups_crowd(const struct literal_groups *groups, uint32_t patter
 void literal_groups_scratch_init(struct literal_scratch *scratch,
                                  const struct literal_groups *groups);
 
-/* Is it clear from the first bytes of a subject that no pattern of any group matches? */
-bool literal_groups_rule_out(const struct literal_groups *groups, const char *subject, size_t len);
+/* The group of a subject, which need not be folded. */
+size_t literal_groups_of_subject(const char *subject, size_t len);
+
+/* The group of a pattern, LITERAL_GROUPS_NONE also if it is in several. */
+size_t literal_groups_of_pattern(const struct regex_needs *needs);
+
+/* Is it clear from its group that no pattern matches a subject? */
+bool literal_groups_rule_out(const struct literal_groups *groups, size_t group);
 
 /* Adds the patterns that may match. Safe for threads. */
-void literal_groups_scan(const struct literal_groups *groups, const char *folded, size_t len,
-                         struct literal_scratch *scratch, struct sparse_bits *may_match);
+void literal_groups_scan(const struct literal_groups *groups, size_t group, const char *folded,
+                         size_t len, struct literal_scratch *scratch,
+                         struct sparse_bits *may_match);
 
 size_t literal_groups_bytes(const struct literal_groups *groups);
 

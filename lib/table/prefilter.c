@@ -68,8 +68,10 @@ struct prefilter {
 
 /* ---- taking note of patterns ---- */
 
+_Static_assert(PREFILTER_DATABASE_ALL == LITERAL_GROUPS_NONE, "both name the same groups");
+
 static void add_expression(struct prefilter *prefilter, const struct regex_node *tree,
-                           uint32_t pattern)
+                           const struct regex_needs *needs, uint32_t pattern)
 {
     struct strbuf text;
 
@@ -79,7 +81,9 @@ static void add_expression(struct prefilter *prefilter, const struct regex_node 
     strbuf_init(&text);
     if (regex_widen(tree, &text)) {
         prefilter->expressions[prefilter->expression_count++] = (struct prefilter_expression){
-            .text = xstrdup(text.data), .pattern = pattern};
+            .text = xstrdup(text.data),
+            .pattern = pattern,
+            .group = (unsigned)literal_groups_of_pattern(needs)};
     }
     strbuf_fini(&text);
 }
@@ -102,7 +106,7 @@ static void add_pattern(struct prefilter *prefilter, const struct prefilter_patt
     }
     /* A prefix alone may be seen too often ("subject:"): see leave_out_rare(). */
     if (tree != NULL && needs.count == 0) {
-        add_expression(prefilter, tree, (uint32_t)number);
+        add_expression(prefilter, tree, &needs, (uint32_t)number);
     }
 }
 
@@ -314,8 +318,8 @@ static void fold(struct lease *lease, const char *subject, size_t len)
 }
 
 static void scan_database(const struct prefilter *prefilter,
-                          const struct prefilter_database *database, struct lease *lease,
-                          size_t len)
+                          const struct prefilter_database *database, size_t group,
+                          struct lease *lease, size_t len)
 {
     if (lease->database == NULL) {
         lease->database = prefilter_database_scratch_new(database);
@@ -323,7 +327,8 @@ static void scan_database(const struct prefilter *prefilter,
     /* It knows better than the words do. */
     sparse_bits_remove_all(&lease->named, &prefilter->taken);
     if (lease->database == NULL ||
-        !prefilter_database_scan(database, lease->database, lease->folded, len, &lease->named)) {
+        !prefilter_database_scan(database, lease->database, (unsigned)group, lease->folded, len,
+                                 &lease->named)) {
         sparse_bits_add_all(&lease->named, &prefilter->taken);
     }
 }
@@ -332,11 +337,13 @@ const struct sparse_bits *prefilter_scan(struct prefilter *prefilter, const char
                                          size_t len)
 {
     const struct prefilter_database *database = atomic_load(&prefilter->database);
+    size_t group = literal_groups_of_subject(subject, len);
 
     if (prefilter->stats.by_words < LEAST_BY_WORDS && database == NULL) {
         return NULL;
     }
-    if (database == NULL && literal_groups_rule_out(prefilter->literals, subject, len)) {
+    if (literal_groups_rule_out(prefilter->literals, group) &&
+        (database == NULL || !prefilter_database_has(database, (unsigned)group))) {
         return &prefilter->always;
     }
     struct lease *lease = lease_take(prefilter);
@@ -344,9 +351,10 @@ const struct sparse_bits *prefilter_scan(struct prefilter *prefilter, const char
     fold(lease, subject, len);
     sparse_bits_clear(&lease->named);
     sparse_bits_add_all(&lease->named, &prefilter->always);
-    literal_groups_scan(prefilter->literals, lease->folded, len, &lease->literals, &lease->named);
+    literal_groups_scan(prefilter->literals, group, lease->folded, len, &lease->literals,
+                        &lease->named);
     if (database != NULL) {
-        scan_database(prefilter, database, lease, len);
+        scan_database(prefilter, database, group, lease, len);
     }
     return &lease->named;
 }

@@ -18,9 +18,13 @@
 struct prefilter_database;
 struct prefilter_database_scratch;
 
+#define PREFILTER_DATABASE_ALL 256u
+
 struct prefilter_expression {
     char *text; /* of regex_widen() */
     uint32_t pattern;
+    unsigned
+        group; /* what can match subjects of this group alone; PREFILTER_DATABASE_ALL: any subject */
     bool taken; /* out: it is in the database */
 };
 
@@ -28,7 +32,7 @@ struct prefilter_expression {
 const char *prefilter_database_engine(void);
 
 /*
- * Compiles what the library takes, in pieces, so that the time grows with the number of expressions and no faster. It ends early when *stop
+ * Compiles what the library takes, sorted by group, in pieces, so that the time grows with the number of expressions and no faster. It ends early when *stop
  * is set. NULL: stopped, or nothing was taken. `why` gets what was wrong with the expressions that are not taken.
  */
 struct prefilter_database *prefilter_database_compile(struct prefilter_expression *expressions,
@@ -41,10 +45,13 @@ struct prefilter_database_scratch *prefilter_database_scratch_new(
     const struct prefilter_database *database);
 void prefilter_database_scratch_free(struct prefilter_database_scratch **scratch);
 
-/* Adds the patterns whose expressions match. False: it failed, and what was added says nothing. */
+/* Is there any expression for subjects of this group? */
+bool prefilter_database_has(const struct prefilter_database *database, unsigned group);
+
+/* Adds the patterns whose expressions match a subject of this group. False: it failed, and what was added says nothing. */
 bool prefilter_database_scan(const struct prefilter_database *database,
-                             struct prefilter_database_scratch *scratch, const char *folded,
-                             size_t len, struct sparse_bits *may_match);
+                             struct prefilter_database_scratch *scratch, unsigned group,
+                             const char *folded, size_t len, struct sparse_bits *may_match);
 
 size_t prefilter_database_bytes(const struct prefilter_database *database);
 

@@ -16,8 +16,12 @@
 #define MAX_REFUSED 50u
 
 struct prefilter_database {
-    hs_database_t **pieces;
+    struct part {
+        hs_database_t *database;
+        unsigned group;
+    } * parts;
     size_t count;
+    size_t room;
     size_t bytes;
     hs_scratch_t *scratch; /* large enough for all pieces; copied, never used */
 };
@@ -79,7 +83,7 @@ static hs_database_t *compile_piece(struct piece *piece, struct strbuf *why)
     return NULL;
 }
 
-static bool add_piece(struct prefilter_database *database, hs_database_t *piece)
+static bool add_part(struct prefilter_database *database, hs_database_t *piece, unsigned group)
 {
     size_t bytes = 0;
 
@@ -88,7 +92,11 @@ static bool add_piece(struct prefilter_database *database, hs_database_t *piece)
         return false;
     }
     (void)hs_database_size(piece, &bytes);
-    database->pieces[database->count++] = piece;
+    if (database->count == database->room) {
+        database->room = database->room > 0 ? 2 * database->room : 4;
+        database->parts = xrealloc(database->parts, database->room * sizeof(*database->parts));
+    }
+    database->parts[database->count++] = (struct part){piece, group};
     database->bytes += bytes;
     return true;
 }
@@ -107,12 +115,31 @@ static void compile_some(struct prefilter_database *database,
     piece->count = (unsigned)count;
     hs_database_t *compiled = compile_piece(piece, why);
 
-    if (compiled != NULL && add_piece(database, compiled)) {
+    if (compiled != NULL && add_part(database, compiled, expressions[0].group)) {
         for (unsigned i = 0; i < piece->count; i++) {
             piece->expressions[i]->taken = true;
         }
     }
     free(piece);
+}
+
+static int compare_groups(const void *left, const void *right)
+{
+    const struct prefilter_expression *a = left;
+    const struct prefilter_expression *b = right;
+
+    return (a->group > b->group) - (a->group < b->group);
+}
+
+/* How many of the next expressions become a piece: all of one group, up to the size of a piece. */
+static size_t next_piece(const struct prefilter_expression *expressions, size_t count)
+{
+    size_t taken = 0;
+
+    while (taken < count && taken < PIECE && expressions[taken].group == expressions[0].group) {
+        taken++;
+    }
+    return taken;
 }
 
 struct prefilter_database *prefilter_database_compile(struct prefilter_expression *expressions,
@@ -121,9 +148,12 @@ struct prefilter_database *prefilter_database_compile(struct prefilter_expressio
 {
     struct prefilter_database *database = xcalloc(1, sizeof(*database));
 
-    database->pieces = xcalloc(count / PIECE + 1, sizeof(*database->pieces));
-    for (size_t at = 0; at < count && !atomic_load(stop); at += PIECE) {
-        compile_some(database, expressions + at, count - at < PIECE ? count - at : PIECE, why);
+    qsort(expressions, count, sizeof(*expressions), compare_groups);
+    for (size_t at = 0; at < count && !atomic_load(stop);) {
+        size_t piece = next_piece(expressions + at, count - at);
+
+        compile_some(database, expressions + at, piece, why);
+        at += piece;
     }
     if (atomic_load(stop) || database->count == 0) {
         prefilter_database_free(&database);
@@ -137,10 +167,10 @@ void prefilter_database_free(struct prefilter_database **database)
         return;
     }
     for (size_t i = 0; i < (*database)->count; i++) {
-        (void)hs_free_database((*database)->pieces[i]);
+        (void)hs_free_database((*database)->parts[i].database);
     }
     (void)hs_free_scratch((*database)->scratch);
-    free((*database)->pieces);
+    free((*database)->parts);
     free(*database);
     *database = NULL;
 }
@@ -185,15 +215,31 @@ static int on_match(unsigned number, unsigned long long from, unsigned long long
     return 0;
 }
 
+bool prefilter_database_has(const struct prefilter_database *database, unsigned group)
+{
+    for (size_t i = 0; i < database->count; i++) {
+        if (database->parts[i].group == group ||
+            database->parts[i].group == PREFILTER_DATABASE_ALL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool prefilter_database_scan(const struct prefilter_database *database,
-                             struct prefilter_database_scratch *scratch, const char *folded,
-                             size_t len, struct sparse_bits *may_match)
+                             struct prefilter_database_scratch *scratch, unsigned group,
+                             const char *folded, size_t len, struct sparse_bits *may_match)
 {
     if (len > UINT_MAX) {
         return false;
     }
     for (size_t i = 0; i < database->count; i++) {
-        if (hs_scan(database->pieces[i], folded, (unsigned)len, 0, scratch->scratch, on_match,
+        const struct part *part = &database->parts[i];
+
+        if (part->group != group && part->group != PREFILTER_DATABASE_ALL) {
+            continue;
+        }
+        if (hs_scan(part->database, folded, (unsigned)len, 0, scratch->scratch, on_match,
                     may_match) != HS_SUCCESS) {
             return false;
         }

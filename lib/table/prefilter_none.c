@@ -36,10 +36,18 @@ void prefilter_database_scratch_free(struct prefilter_database_scratch **scratch
     *scratch = NULL;
 }
 
-bool prefilter_database_scan(const struct prefilter_database *database,
-                             struct prefilter_database_scratch *scratch, const char *folded,
-                             size_t len, struct sparse_bits *may_match)
+bool prefilter_database_has(const struct prefilter_database *database, unsigned group)
 {
+    (void)database;
+    (void)group;
+    return false;
+}
+
+bool prefilter_database_scan(const struct prefilter_database *database,
+                             struct prefilter_database_scratch *scratch, unsigned group,
+                             const char *folded, size_t len, struct sparse_bits *may_match)
+{
+    (void)group;
     (void)database;
     (void)scratch;
     (void)folded;
