@@ -87,6 +87,8 @@ static void make_escape(struct maker *maker)
         {"{", "{"},           {"a{,2}", "a{,2}"},    {"b{x}", "b{x}"}, {"]", "]"},
         {"}", "}"},           {"\\Qfoo", "foo"},     {"\\ ", " "},     {"a{ 1 }", "a{ 1 }"},
         {"\\N{2}", "nn"},     {"\\Q(a|\\E", "(a|"},  {"\\101", "A"},   {"\\#", "#"},
+        {"\\W", "\xe9"},      {"\\S", "\xff"},       {"\\D", "\x80"},  {"\\H", "\xfe"},
+        {"\\V", "\xc3"},
     };
     size_t which = random_below(maker->source, sizeof(escapes) / sizeof(escapes[0]));
 
@@ -219,7 +221,7 @@ static void make_item(struct maker *maker)
         make_group(maker);
     } else if (kind < 96 && maker->depth < MAX_DEPTH) {
         make_look_around(maker);
-    } else if (kind < 97) {
+    } else if (kind < 99) {
         make_oddity(maker);
     }
 }
@@ -310,16 +312,31 @@ unsigned random_pattern_flags(struct random_source *source)
     if (random_below(source, 3) == 0) {
         flags ^= 1u << random_below(source, 7);
     }
+    if (random_below(source, 6) == 0) {
+        flags ^= PATTERN_MULTILINE;
+    }
     return flags;
+}
+
+static void put_before(struct strbuf *text, const char *more)
+{
+    struct strbuf all;
+
+    strbuf_init(&all);
+    strbuf_append(&all, more);
+    strbuf_append_len(&all, text->data, text->len);
+    strbuf_fini(text);
+    *text = all;
 }
 
 void random_change(struct random_source *source, struct strbuf *text)
 {
     static const char *const more[] = {
         "x", " ", "\n", "Subject: ", "viagra", "\xc3\xa9", "\xe2\x84\xaa", "a", "0"};
+    static const char *const before[] = {"x\n", "\n", "x", "Subject: \n\t", "\xff"};
     char *at;
 
-    switch (random_below(source, 6)) {
+    switch (random_below(source, 7)) {
     case 0:
         for (at = text->data; at < text->data + text->len; at++) {
             *at = (char)(random_below(source, 2) == 0 ? toupper((unsigned char)*at)
@@ -339,6 +356,9 @@ void random_change(struct random_source *source, struct strbuf *text)
             text->len = random_below(source, (unsigned)text->len);
             text->data[text->len] = '\0';
         }
+        break;
+    case 4:
+        put_before(text, before[random_below(source, sizeof(before) / sizeof(before[0]))]);
         break;
     default:
         break;
