@@ -4,6 +4,28 @@
 #define MAX_LENGTH 2000u
 /* Repetitions beyond this are not counted. */
 #define MAX_REPEAT 16u
+/* Larger expressions are left to PCRE2. */
+#define MAX_STATES 128u
+
+/*
+ * How many states an automaton has for it, roughly: what is repeated counts as often as it is repeated. hyperscan's time
+ * grows with them, and for some forms much faster than they do.
+ */
+static size_t states_of(const struct regex_node *node)
+{
+    size_t states = node->kind == REGEX_NODE_SET;
+
+    for (const struct regex_node *child = node->first; child != NULL; child = child->next) {
+        states += states_of(child);
+    }
+    if (node->kind == REGEX_NODE_REPEAT) {
+        unsigned times = node->most > MAX_REPEAT ? node->least + 1 : node->most;
+
+        times = times < MAX_REPEAT ? times : MAX_REPEAT;
+        states *= times > 0 ? times : 1;
+    }
+    return states < MAX_STATES ? states : MAX_STATES;
+}
 
 /* Can it match no text at all? Then it matches every subject, at its start if nowhere else. */
 static bool is_nullable(const struct regex_node *node)
@@ -123,5 +145,5 @@ static bool append(const struct regex_node *node, struct strbuf *expression)
 
 bool regex_widen(const struct regex_node *tree, struct strbuf *expression)
 {
-    return !is_nullable(tree) && append(tree, expression);
+    return !is_nullable(tree) && states_of(tree) < MAX_STATES && append(tree, expression);
 }
