@@ -62,6 +62,7 @@ struct prefilter {
     atomic_bool failed; /* `why` is set */
     atomic_ulong compile_ms;
     atomic_size_t taken_count;
+    atomic_size_t moved_count; /* of these, the words were known, too */
     _Atomic(struct prefilter_database *)
         database; /* NULL: not ready; `taken` is valid once it is */
 };
@@ -218,10 +219,14 @@ static void *compile_thread(void *arg)
     struct prefilter_database *database = prefilter_database_compile(
         prefilter->expressions, prefilter->expression_count, &prefilter->stop, &prefilter->why);
 
-    for (size_t i = 0; i < prefilter->expression_count; i++) {
+    for (size_t i = 0; database != NULL && i < prefilter->expression_count; i++) {
+        uint32_t pattern = prefilter->expressions[i].pattern;
+
         if (prefilter->expressions[i].taken) {
-            sparse_bits_add(&prefilter->taken, prefilter->expressions[i].pattern);
-            atomic_fetch_add(&prefilter->taken_count, database != NULL);
+            sparse_bits_add(&prefilter->taken, pattern);
+            atomic_fetch_add(&prefilter->taken_count, 1);
+            atomic_fetch_add(&prefilter->moved_count,
+                             literal_groups_crowd(prefilter->literals, pattern) > 0);
         }
     }
     free_expressions(prefilter);
@@ -373,6 +378,7 @@ void prefilter_stats(const struct prefilter *prefilter, struct prefilter_stats *
 
     *stats_out = prefilter->stats;
     stats_out->by_database = atomic_load(&prefilter->taken_count);
+    stats_out->by_words -= atomic_load(&prefilter->moved_count);
     stats_out->compiling = atomic_load(&prefilter->compiling);
     stats_out->failure = atomic_load(&prefilter->failed) ? prefilter->why.data : NULL;
     stats_out->bytes += database != NULL ? prefilter_database_bytes(database) : 0;
