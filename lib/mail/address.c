@@ -70,8 +70,7 @@ static const char *find_last(const char *text, const char *set)
 
 /* ---- step 1: what surrounds the address ---- */
 
-/* Skips a comment that begins at `at`; comments nest (RFC 5322, 3.2.2). */
-static const char *skip_comment(const char *at)
+const char *address_skip_comment(const char *at)
 {
     unsigned depth = 0;
 
@@ -84,7 +83,7 @@ static const char *skip_comment(const char *at)
             return at + 1;
         }
     }
-    return at;
+    return NULL;
 }
 
 static char *without_comments(struct arena *arena, const char *typed)
@@ -94,7 +93,9 @@ static char *without_comments(struct arena *arena, const char *typed)
 
     while (*typed != '\0') {
         if (*typed == '(') {
-            typed = skip_comment(typed);
+            const char *behind = address_skip_comment(typed);
+
+            typed = behind != NULL ? behind : typed + strlen(typed);
         } else if (strchr(" \t\r\n", *typed) != NULL) {
             typed++;
         } else {

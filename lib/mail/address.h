@@ -55,6 +55,9 @@ const char *address_plain(struct arena *arena, const char *text);
 /* Does the local part hold '@', '%' or '!' (the last two as `operators` says) outside of quotes? */
 bool address_has_operator(const char *local, struct address_operators operators);
 
+/* What stands behind the comment in parentheses that begins at `at`; comments nest (RFC 5322, 3.2.2). NULL: it is not closed. */
+const char *address_skip_comment(const char *at);
+
 /* `local@domain`, or `local` without a domain. */
 const char *address_format(struct arena *arena, const struct address *address);
 

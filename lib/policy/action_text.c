@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/policy/action_text.h"
 
+#include "lib/mail/address.h"
+
 #include <string.h>
 
 static bool is_blank(char c)
@@ -39,23 +41,6 @@ static const char *copy_quoted(const char *at, char **end, const char **error)
     return at;
 }
 
-static const char *skip_comment(const char *at, const char **error)
-{
-    unsigned depth = 0;
-
-    for (; *at != '\0'; at++) {
-        if (*at == '\\' && at[1] != '\0') {
-            at++;
-        } else if (*at == '(') {
-            depth++;
-        } else if (*at == ')' && --depth == 0) {
-            return at + 1;
-        }
-    }
-    *error = "a parenthesis is not closed";
-    return at;
-}
-
 struct action_text action_text_scan(const char *value, struct arena *arena)
 {
     struct action_text scan = {.text = arena_alloc(arena, strlen(value) + 1)};
@@ -66,7 +51,13 @@ struct action_text action_text_scan(const char *value, struct arena *arena)
         if (*value == '"') {
             value = copy_quoted(value, &end, &scan.error);
         } else if (*value == '(') {
-            value = skip_comment(value, &scan.error);
+            const char *behind = address_skip_comment(value);
+
+            if (behind == NULL) {
+                scan.error = "a parenthesis is not closed";
+                break;
+            }
+            value = behind;
             scan.had_comment = true;
             while (is_blank(*value) && end > scan.text && is_blank(end[-1])) {
                 value++;
