@@ -351,8 +351,27 @@ static bool is_for_mime_names_only(const char *pattern)
            strchr(pattern, '|') == NULL;
 }
 
-static void lint_own(const struct table_regex *table, bool has_mime, struct diag *diag)
+/* Does the table ask that pattern, too? */
+static bool has_pattern(const struct table_regex *table, const char *pattern)
 {
+    struct regex_view view;
+    size_t at = 0;
+
+    while (table_regex_next(table, &at, &view)) {
+        if (view.pattern != NULL && view.kind == REGEX_MATCH &&
+            strcmp(view.pattern, pattern) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* `mime`: the other file, or NULL. */
+static void lint_own(const struct table_regex *table, const struct table_regex *mime,
+                     struct diag *diag)
+{
+    static const char move[] =
+        "move it to the file of mime_header_checks, or let both keys name one file";
     struct regex_view view;
     size_t at = 0;
 
@@ -360,14 +379,15 @@ static void lint_own(const struct table_regex *table, bool has_mime, struct diag
         if (view.pattern == NULL || view.kind != REGEX_MATCH) {
             continue;
         }
-        if (has_mime && is_for_mime_names_only(view.pattern)) {
-            diag_report(diag, DIAG_WARNING, view.place.file, view.place.line,
-                        "move it to the file of mime_header_checks, or let both keys name one file",
+        if (mime != NULL && is_for_mime_names_only(view.pattern)) {
+            diag_report(diag, DIAG_WARNING, view.place.file, view.place.line, move,
                         "%s: never asked: mime_header_checks is asked for this header",
                         view.place.written);
-        } else if (!has_mime && looks_for_attachments(view.pattern)) {
+        } else if (looks_for_attachments(view.pattern) &&
+                   (mime == NULL || !has_pattern(mime, view.pattern))) {
             diag_report(diag, DIAG_WARNING, view.place.file, view.place.line,
-                        "set mime_header_checks, to this file or one of its own",
+                        mime != NULL ? move
+                                     : "set mime_header_checks, to this file or one of its own",
                         "%s: attachments are not looked at, only the message's own header",
                         view.place.written);
         }
@@ -411,7 +431,7 @@ void header_rules_lint(const struct header_rules *rules, struct diag *diag)
         table_regex_lint(tables[i], diag);
     }
     if (rules->own != NULL && rules->own != rules->mime) {
-        lint_own(rules->own, rules->mime != NULL, diag);
+        lint_own(rules->own, rules->mime, diag);
     }
     if (rules->mime != NULL && rules->mime != rules->own) {
         lint_mime(rules->mime, diag);

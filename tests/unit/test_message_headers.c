@@ -367,6 +367,7 @@ static void test_lint_warns_of_rules_that_cannot_do_what_was_meant(void **state)
         {"/filename\\s*=\\s*x/ REJECT\n", NULL, "attachments are not looked at"},
         {"/^Content-Type: text/ REJECT\n", NULL, NULL},
         {"/name=.*\\.exe/ REJECT\n", "/name=.*\\.exe/ REJECT\n", NULL},
+        {"/name=.*\\.exe/ REJECT\n", "/name=.*\\.com/ REJECT\n", "attachments are not looked at"},
         {"/^Content-Type: text/ REJECT\n", "/^X:/ REJECT\n", "never asked"},
         {"/^(Content-Type|X-Type): text/ REJECT\n", "/^X:/ REJECT\n", NULL},
         {NULL, "/^X:/ IGNORE\n", "in a part or an attached message it does nothing"},
