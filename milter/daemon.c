@@ -379,6 +379,15 @@ static void close_sockets(struct daemon *daemon)
     pid_file_remove(&daemon->pid_file);
 }
 
+/* What libraries keep for the whole process goes when it ends: no thread of ours may be in them then. */
+static void stop_compiling(struct daemon *daemon)
+{
+    struct ruleset *ruleset = snapshot_get(daemon->snapshot);
+
+    ruleset_stop(ruleset);
+    ruleset_unref(&ruleset);
+}
+
 static int serve(struct daemon *daemon)
 {
     char version[16];
@@ -402,6 +411,7 @@ static int serve(struct daemon *daemon)
     }
     (void)eventfd_write(daemon->stop, 1);
     (void)pthread_join(daemon->watch, NULL);
+    stop_compiling(daemon);
     log_printf(daemon->logger, LOG_LEVEL_INFO, "event=stop result=done");
     log_flush(daemon->logger);
     return result;

@@ -6,6 +6,7 @@
 #include "lib/policy/client_facts.h"
 #include "lib/policy/header_rules.h"
 #include "lib/policy/regex_patterns.h"
+#include "lib/table/prefilter.h"
 #include "lib/table/table_fail.h"
 #include "lib/table/table_gdbm.h"
 
@@ -293,6 +294,16 @@ void ruleset_prepare(const struct ruleset *ruleset)
 
     for (size_t i = 0; i < count; i++) {
         table_regex_prepare(tables[i]);
+    }
+}
+
+void ruleset_stop(const struct ruleset *ruleset)
+{
+    struct table_regex *tables[RULESET_PATTERNS];
+    size_t count = base_patterns(ruleset->base, tables);
+
+    for (size_t i = 0; i < count; i++) {
+        prefilter_stop(table_regex_prefilter(tables[i]));
     }
 }
 

@@ -58,6 +58,9 @@ unsigned long ruleset_patterns_ms(const struct ruleset *ruleset);
  */
 void ruleset_prepare(const struct ruleset *ruleset);
 
+/* Ends what ruleset_prepare() began, for the end of the daemon. To be called by one thread, when nobody reloads. */
+void ruleset_stop(const struct ruleset *ruleset);
+
 /* What the MTA must tell for this ruleset's decisions, beyond arguments, {j} and the queue id. */
 struct ruleset_needs {
     bool client_resolve;  /* {client_resolve} */

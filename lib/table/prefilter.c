@@ -181,8 +181,7 @@ void prefilter_free(struct prefilter **prefilter)
     if (old == NULL) {
         return;
     }
-    atomic_store(&old->stop, true);
-    prefilter_wait(old);
+    prefilter_stop(old);
     for (size_t i = 0; i < POOL; i++) {
         struct lease *lease = atomic_load(&old->pool[i].lease);
 
@@ -263,6 +262,12 @@ void prefilter_wait(struct prefilter *prefilter)
         (void)pthread_join(prefilter->thread, NULL);
         prefilter->started = false;
     }
+}
+
+void prefilter_stop(struct prefilter *prefilter)
+{
+    atomic_store(&prefilter->stop, true);
+    prefilter_wait(prefilter);
 }
 
 /* ---- scanning ---- */

@@ -34,7 +34,7 @@ struct prefilter_pattern {
  */
 struct prefilter *prefilter_new(const struct prefilter_pattern *patterns, size_t count);
 
-/* Stops the thread, if there is one (waits until it has put down what it does, well below a second), and frees all. */
+/* Stops the thread, if there is one (waits until it has put down what it does, about a second at worst), and frees all. */
 void prefilter_free(struct prefilter **prefilter);
 
 /*
@@ -42,6 +42,9 @@ void prefilter_free(struct prefilter **prefilter);
  * thread; scans go on meanwhile.
  */
 void prefilter_start(struct prefilter *prefilter);
+
+/* Ends what prefilter_start() began, as prefilter_free() does; what is not known then stays unknown. To be called by one thread. */
+void prefilter_stop(struct prefilter *prefilter);
 
 /* Waits until what prefilter_start() began is done: for tests and measurements. */
 void prefilter_wait(struct prefilter *prefilter);
