@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Unpacks Debian's mail servers into a folder, for tests and demonstrations. Nothing is installed, no maintainer
-# script runs, no user is made: a mail server that is installed on this machine is neither used nor touched.
+# Unpacks Debian's mail and DNS servers into a folder, for tests and demonstrations. Nothing is installed, no maintainer
+# script runs, no user is made: a server that is installed on this machine is neither used nor touched.
 
 # shellcheck disable=SC2086  # lists of package names are split into words on purpose
 set -eu
@@ -18,6 +18,8 @@ NAME is one or more of
   postfix-pcre  postfix-pcre: its table type, which postfix lacks
   nss-wrapper   libnss-wrapper: an own hosts file for one process
   sasl          sasl2-bin, libsasl2-modules, libsasl2-modules-db: passwords in a file, mechanisms
+  rbldnsd       rbldnsd: a server of DNS lists
+  nsd           nsd: an authoritative DNS server
 each with those libraries it needs that the system does not have.
 
 Each lands in FOLDER/NAME as a root tree of its own (FOLDER/NAME/usr/sbin/...). FOLDER/NAME/.library-path holds
@@ -41,7 +43,9 @@ packages_of() {
     postfix-pcre) echo postfix-pcre ;;
     nss-wrapper) echo libnss-wrapper ;;
     sasl) echo sasl2-bin libsasl2-modules libsasl2-modules-db ;;
-    *) die "unknown name '$1' (sendmail, postfix, postfix-pcre, nss-wrapper, sasl)" ;;
+    rbldnsd) echo rbldnsd ;;
+    nsd) echo nsd ;;
+    *) die "unknown name '$1' (sendmail, postfix, postfix-pcre, nss-wrapper, sasl, rbldnsd, nsd)" ;;
   esac
 }
 
