@@ -7,11 +7,17 @@
  *
  * A line of the hosts file: ADDRESS NAME [FORWARD-ADDRESS]. NAME "TEMP" stands for a lookup that
  * fails for now; FORWARD-ADDRESS (default ADDRESS) is what NAME resolves to.
+ *
+ * TEST_DNS is the port of 127.0.0.1 where its resolver finds the one DNS server that it asks.
  */
 
+#define _GNU_SOURCE /* RTLD_NEXT */
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <resolv.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +40,7 @@ struct line {
 
 static char hosts_path[TEXT_MAX];
 static char log_path[TEXT_MAX];
+static int dns_port;
 
 static struct hostent answer;
 static char answer_name[TEXT_MAX];
@@ -45,9 +52,30 @@ __attribute__((constructor)) static void remember_paths(void)
 {
     const char *hosts = getenv("TEST_HOSTS");
     const char *log = getenv("TEST_SYSLOG");
+    const char *port = getenv("TEST_DNS");
 
     snprintf(hosts_path, sizeof(hosts_path), "%s", hosts ? hosts : "/dev/null");
     snprintf(log_path, sizeof(log_path), "%s", log ? log : "/dev/null");
+    dns_port = port ? atoi(port) : 0;
+}
+
+/* The C library's, and then one server and no search list in place of those of /etc/resolv.conf. */
+int __res_init(void)
+{
+    int (*real)(void) = (int (*)(void))dlsym(RTLD_NEXT, "__res_init");
+    int result = real ? real() : -1;
+
+    if (result == 0 && dns_port != 0) {
+        _res.nscount = 1;
+        _res.nsaddr_list[0].sin_family = AF_INET;
+        _res.nsaddr_list[0].sin_port = htons((unsigned short)dns_port);
+        _res.nsaddr_list[0].sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        _res.defdname[0] = '\0';
+        _res.dnsrch[0] = NULL;
+        _res.retrans = 1;
+        _res.retry = 1;
+    }
+    return result;
 }
 
 /* Finds the line whose address (or, without one, whose name) is the one given. */
