@@ -179,6 +179,8 @@ postern $PACKAGE_VERSION
   libConfuse               $LIBCONFUSE_LIBS
   jansson                  $LIBJANSSON_LIBS
   PCRE2                    $LIBPCRE2_LIBS
+  c-ares                   $LIBCARES_LIBS
+  libidn2                  $LIBIDN2_LIBS
   hyperscan (optional)     $postern_hyperscan
   cmocka (unit tests)      $postern_cmocka
 

@@ -20,6 +20,7 @@ LIBRARY_USERS = {
     "pcre2*.h": ["lib/table/pattern_pcre2.h"],
     "hs/*": ["lib/table/prefilter_hyperscan.c"],
     "ares*.h": ["lib/dns/resolver.c"],
+    "idn2.h": ["lib/mail/idna.c"],
     "hiredis*": ["lib/relay/relay_store_redis.c"],
     "confuse.h": ["lib/policy/config*"],
 }

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "lib/dns/dns_name.h"
+#include "lib/mail/domain.h"
+#include "lib/mail/idna.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define DNS_NAME_MAX_LABEL 63u
+
+_Static_assert(DNS_NAME_SIZE == IDNA_NAME_SIZE, "a name that IDNA made fits");
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Printable ASCII but blanks, the backslash that would begin an escape, and the brackets of domain literals. */
+static bool may_stand_in_name(char c)
+{
+    return c > ' ' && c < 0x7f && c != '\\' && c != '[' && c != ']';
+}
+
+bool dns_name_is_valid(const char *name)
+{
+    size_t label = 0;
+    const char *at = name;
+
+    for (; *at != '\0'; at++) {
+        if (*at == '.') {
+            if (label == 0) {
+                return false;
+            }
+            label = 0;
+        } else if (!may_stand_in_name(*at) || ++label > DNS_NAME_MAX_LABEL) {
+            return false;
+        }
+    }
+    return label > 0 && at - name < DNS_NAME_SIZE;
+}
+
+bool dns_name_normalize(const char *name, char out[DNS_NAME_SIZE])
+{
+    char copy[4 * DNS_NAME_SIZE];
+    size_t len = strlen(name);
+
+    out[0] = '\0';
+    if (len > 0 && name[len - 1] == '.') {
+        len--;
+    }
+    if (len >= sizeof(copy)) {
+        return false;
+    }
+    (void)memcpy(copy, name, len);
+    copy[len] = '\0';
+    if (!idna_to_ascii(copy, out) || !dns_name_is_valid(out)) {
+        out[0] = '\0';
+        return false;
+    }
+    return true;
+}
+
+bool dns_name_is_host(const char *name)
+{
+    const char *last = name;
+
+    if (!dns_name_is_valid(name)) {
+        return false;
+    }
+    for (const char *at = name; *at != '\0'; at++) {
+        bool edge = at == name || at[-1] == '.' || at[1] == '.' || at[1] == '\0';
+
+        if (*at == '.') {
+            last = at + 1;
+        } else if (!is_digit(*at) && !is_letter(*at) && (*at != '-' || edge)) {
+            return false;
+        }
+    }
+    return last != name && strspn(last, "0123456789") < strlen(last);
+}
+
+bool dns_name_under(const char *name, const char *zone, char out[DNS_NAME_SIZE])
+{
+    char first[DNS_NAME_SIZE];
+    char second[DNS_NAME_SIZE];
+
+    out[0] = '\0';
+    if (!dns_name_normalize(name, first) || !dns_name_normalize(zone, second)) {
+        return false;
+    }
+    size_t first_len = strlen(first);
+    size_t second_len = strlen(second);
+
+    if (first_len + 1 + second_len >= DNS_NAME_SIZE) {
+        return false;
+    }
+    (void)memcpy(out, first, first_len);
+    out[first_len] = '.';
+    (void)memcpy(out + first_len + 1, second, second_len + 1);
+    return true;
+}
+
+/* "1.2.0.192" or the 32 nibbles; without a zone. */
+static void reverse(const struct netaddr *addr, char *out, size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *bytes = addr->bytes;
+
+    if (addr->family == NETADDR_IPV4) {
+        (void)snprintf(out, size, "%u.%u.%u.%u", bytes[3], bytes[2], bytes[1], bytes[0]);
+        return;
+    }
+    for (size_t i = 16; i-- > 0;) {
+        *out++ = digits[bytes[i] & 15];
+        *out++ = '.';
+        *out++ = digits[bytes[i] >> 4];
+        *out++ = i > 0 ? '.' : '\0';
+    }
+}
+
+bool dns_name_reverse(const struct netaddr *addr, const char *zone, char out[DNS_NAME_SIZE])
+{
+    char name[64];
+
+    out[0] = '\0';
+    if (addr->family != NETADDR_IPV4 && addr->family != NETADDR_IPV6) {
+        return false;
+    }
+    if (zone == NULL) {
+        zone = addr->family == NETADDR_IPV4 ? "in-addr.arpa" : "ip6.arpa";
+    }
+    reverse(addr, name, sizeof(name));
+    return dns_name_under(name, zone, out);
+}
+
+static size_t length_without_dot(const char *name)
+{
+    size_t len = strlen(name);
+
+    return len > 0 && name[len - 1] == '.' ? len - 1 : len;
+}
+
+bool dns_name_equal(const char *a, const char *b)
+{
+    size_t len = length_without_dot(a);
+
+    return len == length_without_dot(b) && strncasecmp(a, b, len) == 0;
+}
