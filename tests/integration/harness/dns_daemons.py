@@ -84,7 +84,9 @@ class Rbldnsd(Daemon):
             for kind, text in datasets.items():
                 (folder / f"{zone}.{kind}").write_text("$SOA 60 ns.test root.test 1 600 300 86400 60\n$NS 60 ns.test\n" + text)
                 words.append(f"{zone}:{kind}:{zone}.{kind}")
-        fixed = ["-n", "-u", f"{USER}:{USER}", "-w", folder, "-c", "1s", "-t", "60", "-b", f"127.0.0.1/{self.port}"]
+        fixed = ["-n", "-w", folder, "-c", "1s", "-t", "60", "-b", f"127.0.0.1/{self.port}"]
+        if os.geteuid() == 0:
+            fixed += ["-u", f"{USER}:{USER}"]
         self.launch([*fixed, *words], (next(iter(zones)), "SOA"))
 
     def write(self, zone, kind, text):
@@ -97,7 +99,7 @@ NSD_CONF = """\
 server:
   ip-address: 127.0.0.1@{port}
   server-count: 1
-  username: {user}
+  username: "{user}"
   chroot: ""
   zonesdir: "{folder}"
   database: ""
@@ -126,8 +128,10 @@ class Nsd(Daemon):
 
     def __init__(self, folder, zones):
         super().__init__("nsd", folder)
-        os.chown(folder, pwd.getpwnam(USER).pw_uid, 0)
-        text = NSD_CONF.format(port=self.port, user=USER, folder=folder)
+        user = USER if os.geteuid() == 0 else ""
+        if user:
+            os.chown(folder, pwd.getpwnam(user).pw_uid, 0)
+        text = NSD_CONF.format(port=self.port, user=user, folder=folder)
         for zone, records in zones.items():
             (folder / f"{zone}.zone").write_text(ZONE_HEAD + records)
             text += NSD_ZONE.format(zone=zone)

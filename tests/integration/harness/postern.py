@@ -72,8 +72,14 @@ def parse_logfmt(line):
 PATTERN_FILES = ("regex", "header_checks", "mime_header_checks")
 
 
+# What most tests do not want to hear about.
+LENIENT = ("accept_unresolvable_domains", "accept_unqualified_senders")
+
+
 class Postern:
-    def __init__(self, folder, listen, access="", spammers=None, features=(), log_level="info", **keys):
+    """`sections` is text for the end of postern.conf: what is not `key = value`."""
+
+    def __init__(self, folder, listen, access="", spammers=None, features=(), log_level="info", sections="", lenient=LENIENT, **keys):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
@@ -86,6 +92,7 @@ class Postern:
         self._log = folder / "log"
         self._log_start = 0
         self._log_level = log_level
+        self._sections = sections
         self._keys = {
             "listen": f"unix:{listen}",
             "listen_mode": "0660",
@@ -96,7 +103,7 @@ class Postern:
             "access": str(self.access),
             "spammers": str(self.spammers) if spammers is not None else "",
             "local_host_names": str(folder / "local-host-names"),
-            "features": ["accept_unresolvable_domains", "accept_unqualified_senders", *features],
+            "features": [*lenient, *features],
             "relay_domains": "",
         }
         for name in PATTERN_FILES:
@@ -127,7 +134,7 @@ class Postern:
         self._log_level = log_level or self._log_level
         lines = [f"{key} = {config_value(value)}\n" for key, value in self._keys.items()]
         lines.append(f'log {{ level = "{self._log_level}" }}\n')
-        self.config.write_text("".join(lines) + extra)
+        self.config.write_text("".join(lines) + self._sections + extra)
 
     @property
     def map(self):
