@@ -13,7 +13,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from difftest import features, generate, known, live, minimise, runner  # noqa: E402
+from difftest import dns_cases, features, generate, known, live, minimise, runner  # noqa: E402
 from difftest.oracle import Oracle  # noqa: E402
 from difftest.sendmail import Sendmail  # noqa: E402
 
@@ -30,6 +30,7 @@ def arguments(argv):
     parser.add_argument("--relay-control", choices=("mta", "milter"), help="only this; by default one batch of four is mta's")
     parser.add_argument("--access", metavar="FILE", help="this access file in place of random ones")
     parser.add_argument("--live", type=int, metavar="M", help="send M transactions through live Sendmail daemons instead")
+    parser.add_argument("--dns", type=int, metavar="N", help="N transactions that ask a DNS server instead")
     parser.add_argument("--jobs", type=int, default=2, metavar="J", help="batches at a time (default %(default)s)")
     parser.add_argument("--stop-after", type=int, default=20, metavar="D", help="stop after D differences (default %(default)s)")
     parser.add_argument("--all", action="store_true", help="show all differences, not just %d" % SHOWN)
@@ -53,6 +54,12 @@ def make_batches(options, seed):
     return made
 
 
+def make_dns_batches(options, seed, server):
+    if options.batch is not None:
+        return [dns_cases.batch(seed, options.batch, server)]
+    return list(dns_cases.batches(seed, options.dns, server))
+
+
 def show(difference, seed):
     small = difference.batch
     number = str(small.number).split("-")[0]
@@ -70,6 +77,9 @@ def show(difference, seed):
     print(difference.want.show())
     print("  postern:")
     print(difference.have.show())
+    if small.features.dns:
+        print(f"  again: tests/differential/differ.py --dns 1 --seed {seed} --batch {number}")
+        return
     print(f"  again: tests/differential/differ.py --seed {seed} --batch {number}"
           + (f" --features '{features.spell(small.features) or 'none'}'" if "-" in str(small.number) else "")
           + (f" --relay-control {small.relay_control}" if "-" in str(small.number) else ""))
@@ -110,11 +120,22 @@ def main(argv=None):
         return live.main(seed, options.live, options)
     work = Path(options.keep or tempfile.mkdtemp(prefix="postern-differ-"))
     work.mkdir(parents=True, exist_ok=True)
+    world = None
     try:
-        oracle = Oracle(Sendmail(work), work)
-        summary = runner.run(make_batches(options, seed), oracle, work, options.jobs, options.stop_after)
+        if options.dns:
+            work.chmod(0o755)  # the DNS servers do not run as root
+            world = dns_cases.World(work / "dns")
+            sendmail = Sendmail(work, dns_port=world.server.port)
+            sendmail.preload(dns_cases.REVERSE)
+            batches = make_dns_batches(options, seed, world.server.address)
+        else:
+            sendmail, batches = Sendmail(work), make_batches(options, seed)
+        oracle = Oracle(sendmail, work)
+        summary = runner.run(batches, oracle, work, options.jobs, options.stop_after)
         report(summary, seed, options, oracle, work)
     finally:
+        if world:
+            world.close()
         if not options.keep:
             shutil.rmtree(work, ignore_errors=True)
     return 0 if summary.passed else 1

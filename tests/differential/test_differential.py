@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Random transactions: in address test mode, and a smaller number on the wire.
 
-POSTERN_SEED repeats a run, POSTERN_COUNT and POSTERN_LIVE set the numbers of transactions.
+POSTERN_SEED repeats a run, POSTERN_COUNT, POSTERN_DNS and POSTERN_LIVE set the numbers of transactions.
 """
 
 import os
@@ -31,6 +31,10 @@ def test_decisions_are_those_of_sendmail(seed, capfd):
     sets = int(printed.split(" feature sets")[0].split()[-1])
     denied = int(printed.split("relaying denied ")[1].split()[0])
     assert sets >= 380 and denied >= 500 or "POSTERN_COUNT" in os.environ
+
+
+def test_decisions_that_ask_dns_are_those_of_sendmail(seed, capfd):
+    run(capfd, "--seed", seed, "--dns", os.environ.get("POSTERN_DNS", "2000"))
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="live mail servers take root")

@@ -33,8 +33,13 @@ NAMES = {
     12: "an unreadable map is never an accept: delay_checks_hater or _friend with it is 451 4.3.0",
     13: "Sendmail shows the client its mark of an unreadable map",
     14: "a recipient whose local part names another host once its quotes are off is nobody's",
+    15: "answers by which a list tells of an error are no listings",
+    16: "a sender whose domain has a null MX is refused",
 }
 TEMPORARY_FAILURE = Verdict("tempfail", 451, "4.3.0", "Temporary system failure. Please try again later.")
+NULL_MX, ABSENT = "null-mx.zone.test", "none-mx.zone.test"
+NULL_MX_TEXT = "Sender address has null MX"
+ERROR_LISTS = ("errors.script.test",)
 used = Counter()
 _lock = threading.Lock()
 
@@ -384,6 +389,48 @@ def d14_hidden_host(batch, i, answer, verdict):
     if verdict != answer.stranger:
         note(14)
     return answer.stranger
+
+
+def d15_lists_for_sendmail(features):
+    """Sendmail takes 127.255.255.254 for a listing; it is asked as if there were no such list."""
+    spared = tuple(one for one in features.lists if one.zone not in ERROR_LISTS)
+    if spared != features.lists:
+        note(15)
+    return replace(features, lists=spared)
+
+
+def d10_told_at_mail(batch, want, have):
+    """What a list says is waited for at MAIL; whatever Sendmail says to a client is expected there already."""
+    if not batch.features.lists or batch.features.delayed or want.connect.kind == "continue" or have.connect.kind != "continue":
+        return want
+    note(10)
+    return replace(want, connect=CONTINUE)
+
+
+def _looks_at_null_mx(features):
+    return features.dns and not features.has("accept_unresolvable_domains")
+
+
+def d16_sender_for_sendmail(batch, transaction):
+    """Sendmail is asked for a domain that does not exist in place of the one with a null MX."""
+    if not _looks_at_null_mx(batch.features):
+        return transaction
+    return replace(transaction, sender=re.sub("(?i)" + re.escape(NULL_MX), ABSENT, transaction.sender))
+
+
+def d16_lines_for_sendmail(batch, lines):
+    if not _looks_at_null_mx(batch.features):
+        return lines
+    more = [re.sub("(?i)" + re.escape(NULL_MX), ABSENT, line) for line in lines]
+    return [line for pair in zip(lines, more) for line in dict.fromkeys(pair)]
+
+
+def d16_null_mx(verdict):
+    """And then its answer is that of RFC 7505."""
+    if verdict.dsn != "5.1.8" or ABSENT not in verdict.text:
+        return verdict
+    note(16)
+    return Verdict("reject", 550, "5.7.27", NULL_MX_TEXT)
 
 
 def report():

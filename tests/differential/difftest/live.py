@@ -138,9 +138,9 @@ def run_batch(batch, sendmail, oracle, work, result):
     subject = Postern(batch, work)
     lines = runner.accepted_lines(subject, batch.access)
     asked = runner.batch_for_sendmail(batch)
-    literal = oracle.ask(replace(asked, transactions=batch.transactions), runner.lines_for_sendmail(lines), literal=True)
-    answers = oracle.ask(asked, runner.lines_for_sendmail(lines))
-    with Daemon(sendmail, work, asked, runner.lines_for_sendmail(lines)) as own, \
+    literal = oracle.ask(replace(asked, transactions=batch.transactions), runner.lines_for_sendmail(batch, lines), literal=True)
+    answers = oracle.ask(asked, runner.lines_for_sendmail(batch, lines))
+    with Daemon(sendmail, work, asked, runner.lines_for_sendmail(batch, lines)) as own, \
             PosternDaemon(batch, subject, work) as filtering, \
             Daemon(sendmail, work, asked, None, filtering.socket) as behind:
         answers_own, answers_behind = play_all(own, batch.transactions), play_all(behind, batch.transactions)

@@ -33,6 +33,8 @@ def _candidates(batch):
     features = batch.features
     for name in sorted(features.features):
         yield replace(batch, features=replace(features, features=features.features - {name}))
+    for one in features.lists:
+        yield replace(batch, features=replace(features, lists=tuple(other for other in features.lists if other != one)))
     if features.trust_auth:
         yield replace(batch, features=replace(features, trust_auth=()))
     if features.messages:

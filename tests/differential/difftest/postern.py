@@ -11,6 +11,7 @@ from . import world
 from .expect import Outcome
 from .reply import CONTINUE, Verdict
 
+ACCEPTED = {False: {"accept_unresolvable_domains"}, True: set()}
 RE_DIAGNOSTIC = re.compile(r"access:(\d+)(?::\d+)?: (?!warning)(.*)")
 
 
@@ -29,7 +30,22 @@ def program(name="posternctl"):
     return str(path)
 
 
-def conf_text(folder, features, names, relay_control):
+def dns_sections(features, server):
+    """The DNS server, and the lists as Sendmail has them."""
+    lines = [f'dns {{ servers = {{ "{server}" }} answer_at = "mail" relay_mx = "any" }}']
+    for one in features.lists:
+        match = ", ".join(f'"{answer}"' for answer in one.match)
+        words = [f"match = {{ {match} }}"] if match else []
+        words += [f'reply = "{one.reply}"'] if one.reply else []
+        words += [f'action = "{one.action}"', f'on_tempfail = "{one.on_tempfail}"', "exempt = { }"]
+        words += [] if one.zone.endswith(".bl.test") else ["probe = false"]
+        lines.append(f'dnsbl "{one.zone}" {{ {" ".join(words)} }}')
+    return lines
+
+
+def conf_text(folder, batch):
+    features, names = batch.features, batch.names
+
     def quoted(items):
         return "{ " + ", ".join('"' + i.replace("\\", "\\\\").replace('"', '\\"') + '"' for i in items) + " }"
 
@@ -40,13 +56,14 @@ def conf_text(folder, features, names, relay_control):
         f'local_host_names = "{folder}/local-host-names"',
         f'relay_domains = "{folder}/relay-domains"',
         f"local_domains = {quoted([world.OWN_DOMAIN, *names.own])}",
-        f"features = {quoted(sorted(features.features | {'accept_unresolvable_domains'}))}",
+        f"features = {quoted(sorted(features.features | ACCEPTED[features.dns]))}",
         f"trust_auth_mech = {quoted(features.trust_auth)}",
-        f'relay_control = "{relay_control}"',
+        f'relay_control = "{batch.relay_control}"',
         f'relay_by_certificate = "{features.certificate}"',
         'control_socket = ""',
     ]
     lines += [f'{key} = "{text}"' for key, text in features.messages]
+    lines += dns_sections(features, batch.dns_server) if features.dns else []
     return "\n".join(lines) + "\n"
 
 
@@ -96,7 +113,7 @@ class Postern:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.conf = self.folder / "postern.conf"
         self.program = program()
-        self.conf.write_text(conf_text(self.folder, batch.features, batch.names, batch.relay_control))
+        self.conf.write_text(conf_text(self.folder, batch))
         (self.folder / "local-host-names").write_text("".join(name + "\n" for name in batch.names.local))
         (self.folder / "relay-domains").write_text("".join(name + "\n" for name in batch.names.relay))
 

@@ -72,26 +72,27 @@ def accepted_lines(subject, lines, missing=False):
 
 
 def for_sendmail(batch, transaction):
-    """The transaction that Sendmail is asked about in place of this one: differences 6, 8 and 11."""
+    """The transaction that Sendmail is asked about in place of this one: differences 6, 8, 11 and 16."""
     transaction = known.d11_certificate_for_sendmail(batch, known.d6_helo_for_sendmail(batch, transaction))
-    return known.d8_addresses_for_sendmail(transaction)
+    return known.d8_addresses_for_sendmail(known.d16_sender_for_sendmail(batch, transaction))
 
 
-def lines_for_sendmail(lines):
-    """The access file of Sendmail: differences 7 and 8."""
-    return known.d8_keys_for_sendmail(known.d7_lines_for_sendmail(lines))
+def lines_for_sendmail(batch, lines):
+    """The access file of Sendmail: differences 7, 8 and 16."""
+    return known.d8_keys_for_sendmail(known.d7_lines_for_sendmail(known.d16_lines_for_sendmail(batch, lines)))
 
 
 def batch_for_sendmail(batch):
     transactions = [for_sendmail(batch, t) for t in batch.transactions]
-    return replace(batch, transactions=transactions, names=known.d8_names_for_sendmail(batch.names))
+    features = known.d15_lists_for_sendmail(batch.features)
+    return replace(batch, features=features, transactions=transactions, names=known.d8_names_for_sendmail(batch.names))
 
 
 def compare_batch(batch, oracle, work, summary=None):
     """All differences of one batch."""
     subject = Postern(batch, work)
     lines = accepted_lines(subject, batch.access, batch.map_missing)
-    answers = oracle.ask(batch_for_sendmail(batch), lines_for_sendmail(lines))
+    answers = oracle.ask(batch_for_sendmail(batch), lines_for_sendmail(batch, lines))
     found = []
     for index, (transaction, answer) in enumerate(zip(batch.transactions, answers)):
         want = expect.expected(batch, transaction, answer)
@@ -100,6 +101,7 @@ def compare_batch(batch, oracle, work, summary=None):
                 summary.skipped += 1
             continue
         have = outcome_of(subject.explain(transaction))
+        want = known.d10_told_at_mail(batch, want, have)
         if summary:
             count(summary, want, batch.features)
         differing = expect.differences(want, have)

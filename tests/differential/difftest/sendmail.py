@@ -36,6 +36,15 @@ def access_line(features):
     return "FEATURE(" + ", ".join(q(w) for w in words) + ")"
 
 
+def list_line(one):
+    """FEATURE(dnsbl, zone, text, t) or FEATURE(enhdnsbl, zone, text, t, answer...)."""
+    reply = f'"{one.reply}"'.replace("%{client}", '" $&{client_addr} "') if one.reply else ""
+    text = one.action if one.action != "reject" else reply
+    words = ["enhdnsbl" if one.match else "dnsbl", one.zone, text, "t" if one.on_tempfail == "451" else ""]
+    words += [f"{answer}." for answer in one.match]
+    return "FEATURE(" + ", ".join(q(w) if w else "" for w in words) + ")"
+
+
 def mc_lines(features, open_relay, access=True):
     """The lines of an .mc file for a set of postern's features.
 
@@ -51,7 +60,7 @@ def mc_lines(features, open_relay, access=True):
         "nouucp_reject": ("nouucp", "reject"),
         "relay_mail_from_domain": ("relay_mail_from", "domain"),
     }
-    have = set(features.features) | {"accept_unresolvable_domains"}
+    have = set(features.features) | (set() if features.dns else {"accept_unresolvable_domains"})
     have -= {"skip", "promiscuous_relay", "relaytofulladdress"}
     trusted = [m for word in features.trust_auth for m in (world.MECHANISMS if word == "any" else (word,))]
     for name in sorted(have):
@@ -61,6 +70,7 @@ def mc_lines(features, open_relay, access=True):
         lines.append(f"FEATURE({q('promiscuous_relay')})")
     if trusted:
         lines.append(f"TRUST_AUTH_MECH({q(' '.join(trusted))})")
+    lines += [list_line(one) for one in features.lists]
     for key, macro in MESSAGES.items():
         if features.message(key):
             lines.append(f"define({q(macro)}, {q(quoted_message(features.message(key)))})")
@@ -93,8 +103,9 @@ def mc_text(features, names, open_relay, paths, extra=(), access=True):
 class Sendmail:
     """The unpacked programs, and a cache of configurations in the folder `work`."""
 
-    def __init__(self, work, extra=(), root=None):
+    def __init__(self, work, extra=(), root=None, dns_port=None):
         self.work = Path(work)
+        self.dns_port = dns_port  # of 127.0.0.1: the DNS server that is asked, if any
         self.extra = tuple(extra)  # lines for every .mc file
         self.root = Path(root or self._unpack())
         self.cf_dir = self.root / "usr/share/sendmail/cf"
@@ -105,7 +116,8 @@ class Sendmail:
         self.sendmail = self._copy("sendmail")
         self.makemap_program = self._copy("makemap")
         self.paths = {"switch": str(self.work / "service.switch"), "hosts": str(self.work / "hosts")}
-        Path(self.paths["switch"]).write_text("hosts files\naliases files\npasswd files\n")
+        Path(self.paths["switch"]).write_text(
+            f"hosts files{' dns' if dns_port else ''}\naliases files\npasswd files\n")
         Path(self.paths["hosts"]).write_text(f"192.0.2.1 {world.HOSTNAME}\n")
         self.cache = {}
         self.env.update(self.preload())
@@ -141,7 +153,8 @@ class Sendmail:
                 raise SendmailError(f"cc failed: {done.stderr}")
         names = self.work / "hosts.preload"
         names.write_text("".join(line + "\n" for line in hosts))
-        return {"LD_PRELOAD": str(library), "TEST_HOSTS": str(names), "TEST_SYSLOG": str(self.work / "maillog")}
+        found = {"LD_PRELOAD": str(library), "TEST_HOSTS": str(names), "TEST_SYSLOG": str(self.work / "maillog")}
+        return {**found, "TEST_DNS": str(self.dns_port)} if self.dns_port else found
 
     def m4(self, mc):
         done = subprocess.run(

@@ -79,6 +79,21 @@ class Transaction:
 
 
 @dataclass(frozen=True)
+class DnsList:
+    """FEATURE(dnsbl), or FEATURE(enhdnsbl) if there is anything to match."""
+
+    zone: str
+    match: tuple = ()  # addresses; none: any
+    reply: str = ""
+    action: str = "reject"  # discard, quarantine
+    on_tempfail: str = "ignore"  # 451
+
+    def line(self):
+        words = [self.zone, *self.match, self.reply and repr(self.reply), self.action, self.on_tempfail]
+        return "list(" + " ".join(filter(None, words)) + ")"
+
+
+@dataclass(frozen=True)
 class FeatureSet:
     """Names are those of postern.conf; `messages` are the keys *_message that are set."""
 
@@ -86,6 +101,8 @@ class FeatureSet:
     trust_auth: tuple = ()
     messages: tuple = ()  # pairs (key, text)
     certificate: str = "dn"  # relay_by_certificate
+    dns: bool = False  # both may ask a DNS server; otherwise accept_unresolvable_domains is always set
+    lists: tuple = ()  # of DnsList
 
     def has(self, name):
         return name in self.features
@@ -102,6 +119,8 @@ class FeatureSet:
         words += [f"trust_auth_mech={','.join(self.trust_auth)}"] if self.trust_auth else []
         words += [f"{key}={text!r}" for key, text in self.messages]
         words += [f"relay_by_certificate={self.certificate}"] if self.certificate != "dn" else []
+        words += ["dns"] if self.dns else []
+        words += [one.line() for one in self.lists]
         return " ".join(words) or "(none)"
 
 
@@ -116,6 +135,7 @@ class Batch:
     map_missing: bool = False
     names: Names = USUAL
     relay_control: str = "mta"
+    dns_server: str = ""  # ADDRESS:PORT, for features.dns
 
     @property
     def relaying(self):
