@@ -13,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 # pylint: disable=wrong-import-position
 from harness import relay  # noqa: E402
+from harness.dns_world import DnsWorld  # noqa: E402
 from harness.postern import program  # noqa: E402
 from harness.postfix import Postfix  # noqa: E402
 from harness.sendmail import Sendmail  # noqa: E402
@@ -82,6 +83,21 @@ def servers(workspace):
 @pytest.fixture(scope="module")
 def mta(mta_name, servers):
     return servers(mta_name)
+
+
+@pytest.fixture(scope="session")
+def dns_world(workspace):
+    one = DnsWorld(workspace / "dns")
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def dns(dns_world):
+    """A DNS server for one test, with all names of dns_world and those that the test adds below script.test."""
+    one = dns_world.new_server()
+    yield one
+    one.close()
 
 
 @pytest.hookimpl(hookwrapper=True)

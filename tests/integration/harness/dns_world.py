@@ -4,6 +4,7 @@ a scripted server for all that real servers do not do."""
 
 from . import dns_daemons
 from .dns_server import DnsServer
+from .postern import config_value
 
 # Clients of 127.0.0.0/8, and where they are listed.
 CLEAN = "127.30.0.1"
@@ -60,6 +61,19 @@ ZONES = {
     "30.127.in-addr.arpa": "1.0 PTR clean.zone.test.\n2.0 PTR listed.zone.test.\n",
 }
 NSD_SUFFIXES = tuple(ZONES)
+
+
+def _section(head, keys):
+    return f"{head} {{ " + " ".join(f"{key} = {config_value(value)}" for key, value in keys.items()) + " }\n"
+
+
+def dns_section(*servers, **keys):
+    """dns { } of postern.conf with these DnsServers."""
+    return _section("dns", {"servers": [one.address for one in servers], **keys})
+
+
+def list_section(title, **keys):
+    return _section(f'dnsbl "{title}"', keys)
 
 
 class DnsWorld:

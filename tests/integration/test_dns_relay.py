@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""relay_based_on_MX: mail for domains whose MX is this host is relayed, and for no other."""
+
+import pytest
+
+from harness import relay, smtp
+from harness.dns_world import dns_section
+from harness.mta import OWN_NAME
+from harness.relay import FOREIGN
+from harness.site import unique
+
+DENIED = "550 5.7.1 Relaying denied"
+
+
+@pytest.fixture(scope="module")
+def mta(mta_name, servers):
+    return servers(f"open-{mta_name}")
+
+
+def daemon(site, dns, features=("relay_based_on_MX",), access="", **keys):
+    return site.daemon(access, sections=dns_section(dns, **keys), features=features, **relay.keys(site.mta, "milter"))
+
+
+def rcpt_reply(site, rcpt, source=FOREIGN):
+    with smtp.Client(site.mta.port, source, names_address=site.mta.name == "sendmail") as client:
+        client.hello()
+        assert client.mail("s@neutral.test").ok
+        return str(client.rcpt(rcpt))
+
+
+def test_mx_is_this_host(site, dns):
+    daemon(site, dns)
+    assert rcpt_reply(site, "u@mx-us.zone.test")[:3] == "250"
+    assert rcpt_reply(site, "u@mx-equal.zone.test")[:3] == "250"
+
+
+def test_it_is_really_relayed(site, dns):
+    daemon(site, dns)
+    subject = unique("by-mx")
+    with smtp.Client(site.mta.port, FOREIGN) as client:
+        client.hello()
+        assert client.mail("s@neutral.test").ok
+        assert client.rcpt("u@mx-us.zone.test").ok
+        assert client.data(smtp.message(subject)).code == 250
+    relay.wait_outside(site.mta, subject)
+
+
+@pytest.mark.parametrize(
+    "domain",
+    ["zone.test", "only-a.zone.test", "null-mx.zone.test", "nowhere.test", "loop.zone.test", "many.zone.test", "mx-alias.zone.test",
+     "mx-literal.zone.test", "only-txt.zone.test"],
+)
+def test_mx_is_another_host(site, dns, domain):
+    daemon(site, dns)
+    assert rcpt_reply(site, f"u@{domain}").startswith(DENIED)
+
+
+def test_second_best_is_not_enough(site, dns):
+    daemon(site, dns)
+    assert rcpt_reply(site, "u@mx-second.zone.test").startswith(DENIED)
+
+
+def test_any_mx_as_sendmail_has_it(site, dns):
+    daemon(site, dns, relay_mx="any")
+    assert rcpt_reply(site, "u@mx-second.zone.test")[:3] == "250"
+
+
+def test_not_without_the_feature(site, dns):
+    daemon(site, dns, features=())
+    assert rcpt_reply(site, "u@mx-us.zone.test").startswith(DENIED)
+    assert dns.asked("mx-us.zone.test") == []
+
+
+@pytest.mark.parametrize("manner", ["servfail", "refused", "noise", "silent"])
+def test_failure_is_temporary_and_never_an_open_relay(site, dns, manner):
+    dns.zone.manner("broken.script.test", manner)
+    daemon(site, dns, timeout_ms=600, tries=1)
+    assert rcpt_reply(site, "u@broken.script.test") == "450 4.4.0 Can not check MX records for recipient host broken.script.test"
+
+
+def test_who_may_relay_anyway_asks_nobody(site, dns):
+    daemon(site, dns)
+    assert rcpt_reply(site, "u@mx-us.zone.test", relay.RELAY_CLIENT)[:3] == "250"
+    assert rcpt_reply(site, f"u@{relay.PARTNER}")[:3] == "250"
+    assert rcpt_reply(site, f"u@{OWN_NAME}")[:3] == "250"
+    assert dns.asked() == []
+
+
+def test_percent_hack_through_such_a_domain(site, dns):
+    """The domain that is relayed for is taken off, and what is left is judged."""
+    daemon(site, dns)
+    assert rcpt_reply(site, "u%zone.test@mx-us.zone.test").startswith("550")
+    assert rcpt_reply(site, "u%mx-us.zone.test@mx-us.zone.test")[:3] == "250"
+
+
+def test_entry_of_the_map_comes_first(site, dns):
+    daemon(site, dns, access="To:mx-us.zone.test OK\n")
+    assert rcpt_reply(site, "u@mx-us.zone.test")[:3] == "250"
