@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Just enough of the milter protocol to say what no mail server would say."""
 
+import asyncio
 import socket
 import struct
+import time
+from dataclasses import dataclass
 
 
 def packet(command, data=b""):
@@ -52,3 +55,57 @@ class Filter:
         except ConnectionResetError:
             return None
         return (body[:1], body[1:]) if body else None
+
+
+# Commands of the envelope: the bits of "do not send" and "no reply" that a filter may have negotiated.
+STEPS = {b"C": (0x1, 0x1000), b"H": (0x2, 0x2000), b"M": (0x4, 0x4000), b"R": (0x8, 0x8000)}
+PROGRESS = b"p"
+
+
+@dataclass(frozen=True)
+class Answer:
+    command: bytes
+    code: bytes  # c continue, y a reply, t tempfail, ...
+    text: str
+    seconds: float
+
+
+def connect_packet(address, name="host.neutral.test"):
+    return packet(b"C", name.encode() + b"\x004\x30\x39" + address.encode() + b"\0")
+
+
+async def _read_answer(reader):
+    while True:
+        length = struct.unpack("!I", await reader.readexactly(4))[0]
+        data = await reader.readexactly(length)
+        if data[:1] != PROGRESS:
+            return data
+
+
+async def play(path, address, sender, rcpts):
+    """One session up to its recipients; its Answers. Replies that refuse do not end it."""
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    try:
+        writer.write(NEGOTIATE)
+        steps = struct.unpack("!I", (await _read_answer(reader))[9:13])[0]
+        commands = [(b"C", connect_packet(address)), (b"H", packet(b"H", b"host.neutral.test\0")),
+                    (b"M", packet(b"M", f"<{sender}>".encode() + b"\0"))]
+        commands += [(b"R", packet(b"R", f"<{rcpt}>".encode() + b"\0")) for rcpt in rcpts]
+        found = []
+        for command, data in commands:
+            unsent, unanswered = STEPS[command]
+            if steps & unsent:
+                continue
+            began = time.monotonic()
+            writer.write(data)
+            await writer.drain()
+            if steps & unanswered:
+                continue
+            answer = await _read_answer(reader)
+            text = answer[1:].rstrip(b"\0").decode("latin-1")
+            found.append(Answer(command, answer[:1], text, time.monotonic() - began))
+        writer.write(packet(b"Q"))
+        await writer.drain()
+        return found
+    finally:
+        writer.close()

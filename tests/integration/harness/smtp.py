@@ -66,6 +66,10 @@ class Client:
     def close(self):
         self._socket.close()
 
+    @property
+    def socket(self):
+        return self._socket
+
     def send_raw(self, data):
         self._socket.sendall(data)
 
