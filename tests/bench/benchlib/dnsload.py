@@ -107,8 +107,8 @@ class DnsLoad:
 
     def run_quiet(self, target, seconds):
         """Sessions that ask nothing."""
-        command = [self.load, "--socket", f"unix:{target.path}", "--connections", QUIET_CONNECTIONS, "--seconds", seconds, "--think-ms", 5,
-                   "--hit-share", 1, "--client-keys", self.quiet, "--ramp-ms", 10, "--json"]
+        command = [self.load, "--socket", f"unix:{target.path}", "--connections", QUIET_CONNECTIONS, "--seconds", seconds,
+                   "--think-ms", 5, "--hit-share", 1, "--client-keys", self.quiet, "--ramp-ms", 10, "--json"]
         return filters.run_json(command, lambda: filters.tail(target.log))
 
     def start_crowd(self, target, seconds):
