@@ -119,5 +119,6 @@ class World(DnsWorld):
         zone.everything_below(ERRORS, "A", "127.255.255.254")
         for name in ("b.test", "a.b.test", "x.a.b.test", "spam.test", "third.test", "partner.test", "a.partner.test", "local.example"):
             zone.add(name, "A", "192.0.2.20")
+        zone.add("9.9.9.10.bl.example", "A", "127.0.0.2")
         zone.add("10.2.0.192.in-addr.arpa", "PTR", "mail.zone.test")
         zone.manner("66.2.0.192.in-addr.arpa", "servfail")

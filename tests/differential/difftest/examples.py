@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .reply import Verdict
-from .world import Batch, FeatureSet, Transaction, make_client
+from .world import Batch, DnsList, FeatureSet, Transaction, make_client
 
 TABLE = Path(__file__).resolve().parents[1] / "examples.md"
 SECOND_WORDS = {
     "delay_checks": ("friend", "hater"),
     "relay_mail_from": ("domain",),
 }
-# Why a row is not tested in this version: what it is about is not in force.
-NOT_IN_FORCE = {"dnsbl": "DNS lists"}
 
 
 @dataclass
@@ -24,11 +22,10 @@ class Example:
     stage: str
     reply: Verdict  # kind "accept" stands for the dispositions
     remark: str
-    absent: str  # why it cannot be tested; "" if it can
 
 
 def _feature_set(text):
-    words, names, trust = text.split(), set(), ()
+    words, names, trust, lists = text.split(), set(), (), ()
     i = 0
     while i < len(words):
         word = words[i]
@@ -38,9 +35,14 @@ def _feature_set(text):
         elif following in SECOND_WORDS.get(word, ()):
             names.add(f"{word}_{following}")
             i += 1
-        elif word not in ("a_u_d", "access_db", "dnsbl", "bl.example"):
+        elif word == "dnsbl":
+            lists, i = (DnsList(following),), i + 1
+        elif word not in ("a_u_d", "access_db"):
             names.add(word)
         i += 1
+    if lists or ("access_db" in words and "a_u_d" not in words):
+        names |= {"accept_unresolvable_domains"} if "a_u_d" in words else set()
+        return FeatureSet(frozenset(names), trust, dns=True, lists=lists)
     return FeatureSet(frozenset(names), trust)
 
 
@@ -80,11 +82,8 @@ def _row(cells):
     def parts(cell):
         return [] if cell == "-" else [p.strip("`") for p in cell.split("<br>")]
 
-    absent = next((why for word, why in NOT_IN_FORCE.items() if word in features.split("`")[1].split()), "")
-    if not absent and "a_u_d" not in features and "access_db" in features and "does not" in reply_text:
-        absent = "resolving of sender domains"
     batch = Batch(int(number), _feature_set(features.strip("`")), parts(access), [_transaction(parts(probe))], relay_control="milter")
-    return Example(int(number), batch, stage, _reply(reply_text.strip("`")), remark, absent)
+    return Example(int(number), batch, stage, _reply(reply_text.strip("`")), remark)
 
 
 def load():
