@@ -19,7 +19,7 @@ LIBRARY_USERS = {
     "gdbm.h": ["lib/table/table_gdbm.c", "lib/table/mapfile.c", "lib/relay/relay_store_gdbm.c"],
     "pcre2*.h": ["lib/table/pattern_pcre2.h"],
     "hs/*": ["lib/table/prefilter_hyperscan.c"],
-    "ares*.h": ["lib/dns/resolver.c"],
+    "ares*.h": ["lib/dns/dns_transport.c"],
     "idn2.h": ["lib/mail/idna.c"],
     "hiredis*": ["lib/relay/relay_store_redis.c"],
     "confuse.h": ["lib/policy/config*"],

@@ -28,6 +28,8 @@ struct dns_answer {
     pthread_mutex_t mutex; /* of wishes, and of becoming ready */
     struct wish *wishes;
     struct dns_result *result;
+    bool is_scripted;
+    _Atomic(struct dns_result *) script; /* what it will say once somebody waits; NULL: nothing */
     uint64_t latency_us;
     enum dns_type type;
     char name[];
@@ -55,9 +57,21 @@ struct dns_answer *dns_answer_new(const char *name, enum dns_type type)
     (void)pthread_mutex_init(&answer->mutex, NULL);
     answer->wishes = NULL;
     answer->result = NULL;
+    answer->is_scripted = false;
+    atomic_init(&answer->script, NULL);
     answer->latency_us = 0;
     answer->type = type;
     (void)memcpy(answer->name, name, size);
+    return answer;
+}
+
+struct dns_answer *dns_answer_new_scripted(const char *name, enum dns_type type,
+                                           struct dns_result *result)
+{
+    struct dns_answer *answer = dns_answer_new(name, type);
+
+    answer->is_scripted = true;
+    atomic_init(&answer->script, result);
     return answer;
 }
 
@@ -77,6 +91,7 @@ void dns_answer_unref(struct dns_answer **answer_ptr)
     }
     (void)pthread_mutex_destroy(&answer->mutex);
     free(answer->result);
+    free(atomic_load(&answer->script));
     free(answer);
 }
 
@@ -183,12 +198,33 @@ static bool all_are_ready(struct dns_answer *const *answers, size_t count)
     return true;
 }
 
+/* False: one of them is scripted to stay silent. */
+static bool follow_script(struct dns_answer *const *answers, size_t count)
+{
+    bool all = true;
+
+    for (size_t i = 0; i < count; i++) {
+        if (answers[i] != NULL && answers[i]->is_scripted) {
+            struct dns_result *result = atomic_exchange(&answers[i]->script, NULL);
+
+            if (result != NULL) {
+                dns_answer_complete(answers[i], result, 0);
+            }
+            all = all && dns_answer_is_ready(answers[i]);
+        }
+    }
+    return all;
+}
+
 bool dns_answer_wait_all(struct dns_answer *const *answers, size_t count, int64_t deadline)
 {
     struct waiter waiter;
 
     if (all_are_ready(answers, count)) {
         return true;
+    }
+    if (!follow_script(answers, count)) {
+        return false;
     }
     struct wish *wishes = xcalloc(count, sizeof(*wishes));
 

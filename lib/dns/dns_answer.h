@@ -54,6 +54,14 @@ bool dns_answer_wait_all(struct dns_answer *const *answers, size_t count, int64_
 struct dns_answer *dns_answer_new(const char *name, enum dns_type type)
     __attribute__((returns_nonnull));
 
+/*
+ * One that becomes ready when somebody waits for it; takes the result over. NULL: it never does, and who waits is told at once. For
+ * programs that know the answers.
+ */
+struct dns_answer *dns_answer_new_scripted(const char *name, enum dns_type type,
+                                           struct dns_result *result)
+    __attribute__((returns_nonnull));
+
 /* Makes it ready and wakes who waits; takes the result over. To be called once. */
 void dns_answer_complete(struct dns_answer *answer, struct dns_result *result, uint64_t latency_us);
 

@@ -456,3 +456,8 @@ bool dns_message_is_format_error(const uint8_t *message, size_t len)
 
     return rcode == RCODE_FORMERR || rcode == RCODE_NOTIMP;
 }
+
+bool dns_message_is_truncated(const uint8_t *message, size_t len)
+{
+    return len >= HEADER_SIZE && (dns_wire_get16(message + 2) & FLAGS_TRUNCATED) != 0;
+}

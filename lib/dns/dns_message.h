@@ -36,6 +36,9 @@ size_t dns_message_question(uint8_t out[DNS_MESSAGE_QUESTION_SIZE], const char *
 /* Does the answer say that the server did not understand the question (it may not know EDNS)? */
 bool dns_message_is_format_error(const uint8_t *message, size_t len);
 
+/* Does it lack what had no room in a datagram? */
+bool dns_message_is_truncated(const uint8_t *message, size_t len);
+
 /* What an answer to that question says; what cannot be read is DNS_TEMPFAIL. Never NULL; free() it. */
 struct dns_result *dns_message_read(const uint8_t *message, size_t len, const char *name,
                                     enum dns_type type) __attribute__((returns_nonnull));

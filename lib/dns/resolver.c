@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "lib/dns/resolver.h"
+#include "lib/base/xalloc.h"
+#include "lib/dns/dns_cache.h"
+#include "lib/dns/dns_flight.h"
+#include "lib/dns/dns_name.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define DEFAULT_TIMEOUT_MS 3000
+#define DEFAULT_TRIES 2
+#define DEFAULT_CACHE_ENTRIES 20000
+#define DEFAULT_IN_FLIGHT 4096
+
+/* On average; most answers are much smaller. */
+#define CACHE_ENTRY_BYTES 1024
+
+/* Seconds. RFC 2181 8, RFC 2308 5 and 7.1. */
+#define TTL_MAX 86400
+#define TTL_NEGATIVE_MAX 3600
+#define TTL_FAILURE 5
+
+#define SECOND 1000000000 /* nanoseconds */
+
+_Static_assert(RESOLVER_SERVERS_MAX == DNS_TRANSPORT_SERVERS_MAX, "servers fit");
+
+/* A question for the thread. */
+struct incoming {
+    struct incoming *next;
+    struct dns_answer *answer;
+};
+
+struct resolver {
+    struct logger *logger;
+    resolver_script *script; /* and no thread */
+    void *script_ctx;
+    pthread_t thread;
+    int wake;                  /* eventfd */
+    struct dns_flight *flight; /* the thread's */
+    struct dns_latency latency;
+
+    pthread_mutex_t mutex; /* of all below */
+    bool stop;
+    bool ended; /* nobody answers any more */
+    bool down;
+    bool reconfigure;
+    struct dns_flight_options options;
+    size_t in_flight_max;
+    struct incoming *incoming; /* in order */
+    struct incoming **incoming_end;
+    struct dns_cache *cache;
+    struct resolver_stats stats;
+};
+
+/* ---- the thread ---- */
+
+static int64_t expiry(const struct dns_result *result, int64_t now)
+{
+    uint32_t ttl = result->ttl;
+    uint32_t most = result->status == DNS_FOUND ? TTL_MAX : TTL_NEGATIVE_MAX;
+
+    if (result->status == DNS_TEMPFAIL) {
+        ttl = result->failure == DNS_FAILURE_DOWN || result->failure == DNS_FAILURE_STOPPED
+                  ? 0
+                  : TTL_FAILURE;
+    }
+    return now + (int64_t)(ttl < most ? ttl : most) * SECOND;
+}
+
+static void count_answer(struct resolver_stats *stats, const struct dns_result *result)
+{
+    uint64_t *counters[] = {
+        [DNS_FOUND] = &stats->found,
+        [DNS_NODATA] = &stats->nodata,
+        [DNS_NXDOMAIN] = &stats->nxdomain,
+        [DNS_TEMPFAIL] = &stats->tempfails,
+    };
+
+    (*counters[result->status])++;
+    stats->timeouts += result->failure == DNS_FAILURE_TIMEOUT ? 1 : 0;
+    stats->in_flight--;
+}
+
+static void on_answered(void *ctx, struct dns_answer *answer, struct dns_result *result,
+                        uint64_t latency_us)
+{
+    struct resolver *resolver = ctx;
+    int64_t now = dns_now();
+    int64_t expires = expiry(result, now);
+
+    if (result->status != DNS_TEMPFAIL) {
+        dns_latency_add(&resolver->latency, latency_us);
+    }
+    (void)pthread_mutex_lock(&resolver->mutex);
+    dns_answer_complete(answer, result, latency_us);
+    count_answer(&resolver->stats, result);
+    dns_cache_settle(resolver->cache, answer, now, expires);
+    (void)pthread_mutex_unlock(&resolver->mutex);
+}
+
+static void on_down(void *ctx, bool down)
+{
+    struct resolver *resolver = ctx;
+
+    (void)pthread_mutex_lock(&resolver->mutex);
+    resolver->down = down;
+    resolver->stats.downs += down ? 1 : 0;
+    (void)pthread_mutex_unlock(&resolver->mutex);
+}
+
+/* Takes what others have left; false: the thread is to end. */
+static bool take_incoming(struct resolver *resolver)
+{
+    eventfd_t ignored;
+
+    (void)eventfd_read(resolver->wake, &ignored);
+    (void)pthread_mutex_lock(&resolver->mutex);
+    struct incoming *incoming = resolver->incoming;
+    struct dns_flight_options options = resolver->options;
+    bool reconfigure = resolver->reconfigure;
+    bool stop = resolver->stop;
+
+    resolver->incoming = NULL;
+    resolver->incoming_end = &resolver->incoming;
+    resolver->reconfigure = false;
+    resolver->ended = stop;
+    (void)pthread_mutex_unlock(&resolver->mutex);
+    if (reconfigure) {
+        dns_flight_configure(resolver->flight, &options);
+    }
+    while (incoming != NULL) {
+        struct incoming *next = incoming->next;
+
+        dns_flight_ask(resolver->flight, incoming->answer);
+        dns_answer_unref(&incoming->answer);
+        free(incoming);
+        incoming = next;
+    }
+    return !stop;
+}
+
+static void *run(void *arg)
+{
+    struct resolver *resolver = arg;
+    bool go_on = true;
+
+    while (go_on) {
+        if (dns_flight_run(resolver->flight)) {
+            go_on = take_incoming(resolver);
+        }
+    }
+    dns_flight_free(&resolver->flight);
+    return NULL;
+}
+
+/* ---- options ---- */
+
+static unsigned or_default(unsigned value, unsigned instead)
+{
+    return value > 0 ? value : instead;
+}
+
+static bool same_servers(const struct dns_flight_options *a, const struct dns_flight_options *b)
+{
+    bool same = a->server_count == b->server_count;
+
+    for (size_t i = 0; i < a->server_count && same; i++) {
+        same = a->servers[i].port == b->servers[i].port &&
+               netaddr_equal(&a->servers[i].addr, &b->servers[i].addr);
+    }
+    return same;
+}
+
+/* The servers that are meant. */
+static enum status choose_servers(const struct resolver_options *options,
+                                  struct dns_flight_options *out, struct strbuf *why)
+{
+    if (options->server_count == 0) {
+        return dns_transport_system_servers(out->servers, &out->server_count, why) == STATUS_OK
+                   ? STATUS_OK
+                   : STATUS_INVALID;
+    }
+    if (options->server_count > RESOLVER_SERVERS_MAX) {
+        strbuf_appendf(why, "%zu DNS servers are more than the %d that can be asked",
+                       options->server_count, RESOLVER_SERVERS_MAX);
+        return STATUS_INVALID;
+    }
+    (void)memcpy(out->servers, options->servers,
+                 options->server_count * sizeof(options->servers[0]));
+    out->server_count = options->server_count;
+    return STATUS_OK;
+}
+
+enum status resolver_configure(struct resolver *resolver, const struct resolver_options *options,
+                               struct strbuf *why)
+{
+    struct dns_flight_options flight = {
+        .timeout_ms = or_default(options->timeout_ms, DEFAULT_TIMEOUT_MS),
+        .tries = or_default(options->tries, DEFAULT_TRIES),
+    };
+    size_t entries = options->cache_entries > 0 ? options->cache_entries : DEFAULT_CACHE_ENTRIES;
+
+    if (resolver->script != NULL) {
+        return STATUS_OK;
+    }
+    if (choose_servers(options, &flight, why) != STATUS_OK) {
+        return STATUS_INVALID;
+    }
+    (void)pthread_mutex_lock(&resolver->mutex);
+    /* Who reloads because of other things need not lose what is known of servers. */
+    resolver->reconfigure = resolver->reconfigure || !same_servers(&resolver->options, &flight) ||
+                            resolver->options.timeout_ms != flight.timeout_ms ||
+                            resolver->options.tries != flight.tries;
+    resolver->options = flight;
+    resolver->in_flight_max = options->in_flight > 0 ? options->in_flight : DEFAULT_IN_FLIGHT;
+    dns_cache_limit(resolver->cache, entries, entries * CACHE_ENTRY_BYTES);
+    (void)pthread_mutex_unlock(&resolver->mutex);
+    (void)eventfd_write(resolver->wake, 1);
+    return STATUS_OK;
+}
+
+/* ---- life ---- */
+
+static struct resolver *resolver_alloc(struct logger *logger)
+{
+    struct resolver *resolver = xcalloc(1, sizeof(*resolver));
+    uint64_t seed;
+
+    if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed)) {
+        abort(); /* cannot be for so few bytes */
+    }
+    resolver->logger = logger;
+    resolver->cache = dns_cache_new(seed);
+    resolver->incoming_end = &resolver->incoming;
+    resolver->wake = -1;
+    (void)pthread_mutex_init(&resolver->mutex, NULL);
+    return resolver;
+}
+
+static bool start_thread(struct resolver *resolver, struct strbuf *why)
+{
+    const struct dns_flight_events events = {resolver, on_answered, on_down};
+    sigset_t all;
+    sigset_t before;
+
+    resolver->flight = dns_flight_new(resolver->wake, &events, resolver->logger, why);
+    if (resolver->flight == NULL) {
+        return false;
+    }
+    /* Signals are for the program's own threads. */
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&resolver->thread, NULL, run, resolver);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed != 0) {
+        strbuf_appendf(why, "cannot start the thread for DNS: %s", strerror(failed));
+        dns_flight_free(&resolver->flight);
+    }
+    return failed == 0;
+}
+
+struct resolver *resolver_new(const struct resolver_options *options, struct logger *logger,
+                              struct strbuf *why)
+{
+    struct resolver *resolver = resolver_alloc(logger);
+
+    resolver->ended = true; /* until the thread runs */
+    resolver->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (resolver->wake < 0) {
+        strbuf_appendf(why, "eventfd: %s", strerror(errno));
+    } else if (resolver_configure(resolver, options, why) == STATUS_OK &&
+               start_thread(resolver, why)) {
+        (void)pthread_mutex_lock(&resolver->mutex);
+        resolver->ended = resolver->stop;
+        (void)pthread_mutex_unlock(&resolver->mutex);
+        return resolver;
+    }
+    resolver_free(&resolver);
+    return NULL;
+}
+
+struct resolver *resolver_new_scripted(resolver_script *answer, void *ctx)
+{
+    struct resolver *resolver = resolver_alloc(NULL);
+
+    resolver->script = answer;
+    resolver->script_ctx = ctx;
+    resolver->ended = true;
+    return resolver;
+}
+
+void resolver_stop(struct resolver *resolver)
+{
+    (void)pthread_mutex_lock(&resolver->mutex);
+    bool runs = !resolver->ended && !resolver->stop;
+
+    resolver->stop = true;
+    (void)pthread_mutex_unlock(&resolver->mutex);
+    if (runs) {
+        (void)eventfd_write(resolver->wake, 1);
+        (void)pthread_join(resolver->thread, NULL);
+    }
+}
+
+void resolver_free(struct resolver **resolver_ptr)
+{
+    struct resolver *resolver = *resolver_ptr;
+
+    *resolver_ptr = NULL;
+    if (resolver == NULL) {
+        return;
+    }
+    resolver_stop(resolver);
+    if (resolver->wake >= 0) {
+        (void)close(resolver->wake);
+    }
+    dns_cache_free(&resolver->cache);
+    (void)pthread_mutex_destroy(&resolver->mutex);
+    free(resolver);
+}
+
+/* ---- to ask ---- */
+
+/* An answer that needs no server. */
+static struct dns_answer *ready_answer(const char *name, enum dns_type type,
+                                       struct dns_result *result)
+{
+    struct dns_answer *answer = dns_answer_new(name, type);
+
+    dns_answer_complete(answer, result, 0);
+    return answer;
+}
+
+static struct dns_answer *no_name(const char *name, enum dns_type type)
+{
+    const struct dns_result nothing = {.status = DNS_NXDOMAIN, .name = ""};
+
+    return ready_answer(name, type, dns_result_new(&nothing));
+}
+
+/* Why a question may not go out now. */
+static enum dns_failure refuse(struct resolver *resolver)
+{
+    if (resolver->ended || resolver->stop) {
+        return DNS_FAILURE_STOPPED;
+    }
+    if (resolver->down) {
+        resolver->stats.refused_down++;
+        return DNS_FAILURE_DOWN;
+    }
+    if (resolver->stats.in_flight >= resolver->in_flight_max) {
+        resolver->stats.overload++;
+        return DNS_FAILURE_OVERLOAD;
+    }
+    return DNS_FAILURE_NONE;
+}
+
+static struct dns_answer *send_question(struct resolver *resolver, const char *name,
+                                        enum dns_type type, bool *wake)
+{
+    struct dns_answer *answer = dns_answer_new(name, type);
+    struct incoming *incoming = xmalloc(sizeof(*incoming));
+
+    *wake = resolver->incoming == NULL;
+    *incoming = (struct incoming){.answer = dns_answer_ref(answer)};
+    *resolver->incoming_end = incoming;
+    resolver->incoming_end = &incoming->next;
+    dns_cache_add(resolver->cache, answer);
+    resolver->stats.asked++;
+    resolver->stats.in_flight++;
+    return answer;
+}
+
+/* With the mutex held. */
+static struct dns_answer *find_or_send(struct resolver *resolver, const char *name,
+                                       enum dns_type type, bool *wake)
+{
+    struct dns_answer *known = dns_cache_find(resolver->cache, name, type, dns_now());
+
+    resolver->stats.questions++;
+    if (known != NULL) {
+        *(dns_answer_is_ready(known) ? &resolver->stats.cache_hits : &resolver->stats.shared) += 1;
+        return dns_answer_ref(known);
+    }
+    enum dns_failure failure = refuse(resolver);
+
+    return failure != DNS_FAILURE_NONE ? ready_answer(name, type, dns_result_failure(failure, 0))
+                                       : send_question(resolver, name, type, wake);
+}
+
+struct dns_answer *resolver_ask(struct resolver *resolver, const char *name, enum dns_type type)
+{
+    char normalized[DNS_NAME_SIZE];
+    bool wake = false;
+
+    if (!dns_name_normalize(name, normalized)) {
+        return no_name(name, type);
+    }
+    if (resolver->script != NULL) {
+        return dns_answer_new_scripted(normalized, type,
+                                       resolver->script(resolver->script_ctx, normalized, type));
+    }
+    (void)pthread_mutex_lock(&resolver->mutex);
+    struct dns_answer *answer = find_or_send(resolver, normalized, type, &wake);
+
+    (void)pthread_mutex_unlock(&resolver->mutex);
+    if (wake) {
+        (void)eventfd_write(resolver->wake, 1);
+    }
+    return answer;
+}
+
+/* ---- to look at ---- */
+
+void resolver_stats(struct resolver *resolver, struct resolver_stats *out)
+{
+    (void)pthread_mutex_lock(&resolver->mutex);
+    struct dns_cache_stats cache = dns_cache_stats(resolver->cache);
+
+    *out = resolver->stats;
+    out->down = resolver->down;
+    out->server_count = resolver->options.server_count;
+    (void)memcpy(out->servers, resolver->options.servers, sizeof(out->servers));
+    (void)pthread_mutex_unlock(&resolver->mutex);
+    out->cache_entries = cache.entries;
+    out->cache_bytes = cache.bytes;
+    out->cache_evicted = cache.evicted;
+    out->latency_mean_us = dns_latency_mean(&resolver->latency);
+    out->latency_p99_us = dns_latency_percentile(&resolver->latency, 99);
+}

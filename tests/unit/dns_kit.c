@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tests/unit/dns_kit.h"
+#include "lib/base/xalloc.h"
+#include "lib/dns/dns_answer.h"
+#include "lib/dns/dns_wire.h"
+#include "tests/unit/dns_zone.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LATER_MAX 64
+
+struct later {
+    int64_t due;
+    struct sockaddr_in to;
+    size_t len;
+    uint8_t *message;
+};
+
+struct dns_kit {
+    pthread_t thread;
+    int udp;
+    int tcp;
+    int stop;
+    uint16_t port;
+    struct dns_zone *zone;
+    struct later later[LATER_MAX];
+    atomic_bool silent;
+    atomic_uint questions;
+    atomic_uint tcp_questions;
+    atomic_uint probes;
+};
+
+static void die(const char *what)
+{
+    perror(what);
+    exit(99);
+}
+
+/* ---- the network ---- */
+
+/* False: nothing is to be sent. */
+static bool answer(struct dns_kit *kit, const uint8_t *question, size_t len, bool tcp,
+                   struct dns_zone_reply *reply)
+{
+    if (!dns_zone_answer(kit->zone, question, len, tcp, reply)) {
+        return false;
+    }
+    (void)atomic_fetch_add(reply->name[0] == '\0' ? &kit->probes : &kit->questions, 1);
+    (void)atomic_fetch_add(&kit->tcp_questions, tcp ? 1 : 0);
+    return !reply->silent && !atomic_load(&kit->silent);
+}
+
+static void send_later(struct dns_kit *kit, const struct dns_zone_reply *reply,
+                       const struct sockaddr_in *to)
+{
+    for (size_t i = 0; i < LATER_MAX; i++) {
+        struct later *later = &kit->later[i];
+
+        if (later->message == NULL) {
+            later->due = dns_now() + (int64_t)reply->delay_ms * 1000000;
+            later->to = *to;
+            later->len = reply->len;
+            later->message = xmalloc(reply->len);
+            (void)memcpy(later->message, reply->message, reply->len);
+            return;
+        }
+    }
+}
+
+static void send_due(struct dns_kit *kit)
+{
+    int64_t now = dns_now();
+
+    for (size_t i = 0; i < LATER_MAX; i++) {
+        struct later *later = &kit->later[i];
+
+        if (later->message != NULL && now >= later->due) {
+            (void)sendto(kit->udp, later->message, later->len, 0,
+                         (const struct sockaddr *)&later->to, sizeof(later->to));
+            free(later->message);
+            later->message = NULL;
+        }
+    }
+}
+
+static void serve_udp(struct dns_kit *kit)
+{
+    uint8_t question[1024];
+    struct sockaddr_in from;
+    socklen_t size = sizeof(from);
+    ssize_t len = recvfrom(kit->udp, question, sizeof(question), 0, (struct sockaddr *)&from,
+                           &size);
+    struct dns_zone_reply *reply = xcalloc(1, sizeof(*reply));
+
+    if (len > 0 && answer(kit, question, (size_t)len, false, reply)) {
+        if (reply->delay_ms > 0) {
+            send_later(kit, reply, &from);
+        } else {
+            (void)sendto(kit->udp, reply->message, reply->len, 0, (const struct sockaddr *)&from,
+                         size);
+        }
+    }
+    free(reply);
+}
+
+static bool read_all(int fd, uint8_t *out, size_t len)
+{
+    return recv(fd, out, len, MSG_WAITALL) == (ssize_t)len;
+}
+
+/* One question, and the connection ends. */
+static void serve_tcp(struct dns_kit *kit)
+{
+    int fd = accept(kit->tcp, NULL, NULL);
+    uint8_t question[1024];
+    struct dns_zone_reply *reply = xcalloc(1, sizeof(*reply));
+
+    if (fd >= 0 && read_all(fd, question, 2)) {
+        size_t len = dns_wire_get16(question);
+
+        if (len <= sizeof(question) && read_all(fd, question, len) &&
+            answer(kit, question, len, true, reply)) {
+            const uint8_t size[2] = {(uint8_t)(reply->len >> 8), (uint8_t)reply->len};
+
+            (void)send(fd, size, 2, MSG_NOSIGNAL | MSG_MORE);
+            (void)send(fd, reply->message, reply->len, MSG_NOSIGNAL);
+        }
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    free(reply);
+}
+
+static void *serve(void *arg)
+{
+    struct dns_kit *kit = arg;
+    struct pollfd polls[3] = {{.fd = kit->stop, .events = POLLIN},
+                              {.fd = kit->udp, .events = POLLIN},
+                              {.fd = kit->tcp, .events = POLLIN}};
+
+    for (;;) {
+        (void)poll(polls, 3, 5);
+        if (polls[0].revents != 0) {
+            return NULL;
+        }
+        if (polls[1].revents != 0) {
+            serve_udp(kit);
+        }
+        if (polls[2].revents != 0) {
+            serve_tcp(kit);
+        }
+        send_due(kit);
+    }
+}
+
+/* ---- life ---- */
+
+static int open_socket(int type, uint16_t *port)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(*port)};
+    socklen_t size = sizeof(addr);
+    int one = 1;
+    int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0 ||
+        getsockname(fd, (struct sockaddr *)&addr, &size) != 0) {
+        (void)close(fd);
+        return -1;
+    }
+    *port = ntohs(addr.sin_port);
+    return fd;
+}
+
+/* The same port for both. */
+static void open_sockets(struct dns_kit *kit)
+{
+    for (unsigned tries = 0; tries < 100; tries++) {
+        kit->port = 0;
+        kit->udp = open_socket(SOCK_DGRAM, &kit->port);
+        kit->tcp = kit->udp >= 0 ? open_socket(SOCK_STREAM, &kit->port) : -1;
+        if (kit->tcp >= 0 && listen(kit->tcp, 16) == 0) {
+            return;
+        }
+        (void)close(kit->udp);
+    }
+    die("dns_kit: no port");
+}
+
+struct dns_kit *dns_kit_start(const char *zone)
+{
+    struct dns_kit *kit = xcalloc(1, sizeof(*kit));
+
+    kit->zone = dns_zone_new(zone);
+    open_sockets(kit);
+    kit->stop = eventfd(0, EFD_CLOEXEC);
+    if (kit->stop < 0 || pthread_create(&kit->thread, NULL, serve, kit) != 0) {
+        die("dns_kit");
+    }
+    return kit;
+}
+
+void dns_kit_stop(struct dns_kit **kit_ptr)
+{
+    struct dns_kit *kit = *kit_ptr;
+
+    *kit_ptr = NULL;
+    (void)eventfd_write(kit->stop, 1);
+    (void)pthread_join(kit->thread, NULL);
+    (void)close(kit->udp);
+    (void)close(kit->tcp);
+    (void)close(kit->stop);
+    for (size_t i = 0; i < LATER_MAX; i++) {
+        free(kit->later[i].message);
+    }
+    dns_zone_free(&kit->zone);
+    free(kit);
+}
+
+uint16_t dns_kit_port(const struct dns_kit *kit)
+{
+    return kit->port;
+}
+
+void dns_kit_silence(struct dns_kit *kit, bool silent)
+{
+    atomic_store(&kit->silent, silent);
+}
+
+unsigned dns_kit_questions(struct dns_kit *kit)
+{
+    return atomic_load(&kit->questions);
+}
+
+unsigned dns_kit_tcp_questions(struct dns_kit *kit)
+{
+    return atomic_load(&kit->tcp_questions);
+}
+
+unsigned dns_kit_probes(struct dns_kit *kit)
+{
+    return atomic_load(&kit->probes);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * dns_kit - a DNS server on 127.0.0.1 for tests, over UDP and TCP, that does as its zone says.
+ *
+ * A zone is lines of `NAME [TTL] TYPE VALUE` (# begins a comment): A, AAAA, PTR, CNAME, `MX 10 host` (host "." is a null MX), `TXT "text"`. A name of
+ * the zone without that type is NODATA, any other NXDOMAIN, both with an SOA record; CNAMEs are followed inside the zone. Further
+ * types say how the name is answered, whatever is asked: SERVFAIL, REFUSED, FORMERR (to EDNS only), NOSOA (a negative answer
+ * without SOA), REFERRAL, GARBAGE (cut in the middle of a record), SILENT, `DELAY ms`, `MANY n` (n records of the type that is asked, A, TXT or MX). `*` stands for
+ * every name that is not there.
+ */
+#ifndef POSTERN_TESTS_UNIT_DNS_KIT_H
+#define POSTERN_TESTS_UNIT_DNS_KIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct dns_kit;
+
+/* Starts a server with a zone (copied). Ends the test program if it cannot. */
+struct dns_kit *dns_kit_start(const char *zone);
+
+/* Ends it and sets the caller's pointer to NULL. */
+void dns_kit_stop(struct dns_kit **kit);
+
+uint16_t dns_kit_port(const struct dns_kit *kit);
+
+/* From now on nothing is answered, or again. */
+void dns_kit_silence(struct dns_kit *kit, bool silent);
+
+/* Messages that came so far, answered or not; but those for the root (probes), which are counted alone. */
+unsigned dns_kit_questions(struct dns_kit *kit);
+unsigned dns_kit_tcp_questions(struct dns_kit *kit);
+unsigned dns_kit_probes(struct dns_kit *kit);
+
+#endif
