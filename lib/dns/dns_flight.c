@@ -52,7 +52,8 @@ struct dns_flight {
     struct question *questions;
     int64_t patience;
     int64_t tended_at;
-    bool hurry; /* there is something to send */
+    bool hurry;      /* there is something to send */
+    unsigned silent; /* servers, as bits; what the owner knows */
     bool down;
     uint16_t ids[64]; /* random, for the next messages */
     size_t ids_left;
@@ -73,16 +74,18 @@ static void log_server(struct dns_flight *flight, size_t index, const char *resu
     strbuf_fini(&line);
 }
 
-static void update_down(struct dns_flight *flight)
+static void tell_silence(struct dns_flight *flight)
 {
-    bool down = flight->options.server_count > 0;
+    size_t count = flight->options.server_count;
+    unsigned silent = 0;
 
-    for (size_t i = 0; i < flight->options.server_count; i++) {
-        down = down && flight->servers[i].health.silent;
+    for (size_t i = 0; i < count; i++) {
+        silent |= flight->servers[i].health.silent ? 1u << i : 0;
     }
-    if (down != flight->down) {
-        flight->down = down;
-        flight->events.down(flight->events.ctx, down);
+    flight->down = count > 0 && silent == (1u << count) - 1;
+    if (silent != flight->silent) {
+        flight->silent = silent;
+        flight->events.silence(flight->events.ctx, silent, flight->down);
     }
 }
 
@@ -158,7 +161,7 @@ static void probe_servers(struct dns_flight *flight, int64_t now)
             send_message(flight, NULL, i, "", DNS_MESSAGE_TYPE_NS);
         }
     }
-    update_down(flight);
+    tell_silence(flight);
 }
 
 /* ---- questions ---- */
@@ -207,8 +210,9 @@ static void tend_question(struct dns_flight *flight, struct question *question, 
 {
     size_t count = flight->options.server_count;
     size_t server = choose_server(flight, question);
+    unsigned lifetime = flight->down ? flight->options.timeout_ms : lifetime_ms(&flight->options);
 
-    if (now - question->asked_at >= (int64_t)lifetime_ms(&flight->options) * MS) {
+    if (now - question->asked_at >= (int64_t)lifetime * MS) {
         fail(flight, question, DNS_FAILURE_TIMEOUT);
     } else if (now < question->next_at) {
         return;
@@ -302,7 +306,7 @@ static void on_done(void *ctx, void *arg, const uint8_t *message, size_t len,
     if (message != NULL && current &&
         dns_health_answered(&flight->servers[attempt->server].health)) {
         log_server(flight, attempt->server, "answers-again");
-        update_down(flight);
+        tell_silence(flight);
     }
     if (question != NULL) {
         question->under_way--;
@@ -371,7 +375,7 @@ void dns_flight_configure(struct dns_flight *flight, const struct dns_flight_opt
     }
     dns_transport_configure(flight->transport, options->servers, options->server_count,
                             lifetime_ms(options));
-    update_down(flight);
+    tell_silence(flight);
 }
 
 void dns_flight_ask(struct dns_flight *flight, struct dns_answer *answer)

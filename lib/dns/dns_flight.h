@@ -4,7 +4,7 @@
  *
  * Servers are asked in the order of configuration, silent ones left out. A server that does not answer is asked again, or the next one
  * is, each `timeout_ms` / (servers * tries); all were asked `tries` times when the timeout is over. One that refuses or fails is not asked again. A question
- * lives half as long again as the timeout, because a late answer is good for the next who asks. For one thread.
+ * lives half as long again as the timeout, because a late answer is good for the next who asks; unless all servers are silent. For one thread.
  */
 #ifndef POSTERN_LIB_DNS_DNS_FLIGHT_H
 #define POSTERN_LIB_DNS_DNS_FLIGHT_H
@@ -32,8 +32,8 @@ struct dns_flight_events {
     /* A question has its answer: `result` is taken over; 0 microseconds if no server said it. */
     void (*answered)(void *ctx, struct dns_answer *answer, struct dns_result *result,
                      uint64_t latency_us);
-    /* All servers are silent now, or no longer. */
-    void (*down)(void *ctx, bool down);
+    /* These servers (as bits) are silent now; they are all that there are. */
+    void (*silence)(void *ctx, unsigned silent, bool all);
 };
 
 /* No servers yet. NULL: it cannot be, `why` says why. `events` is copied; `wake_fd` ends dns_flight_run(). */

@@ -48,8 +48,9 @@ struct resolver {
 
     pthread_mutex_t mutex; /* of all below */
     bool stop;
-    bool ended; /* nobody answers any more */
-    bool down;
+    bool ended;      /* nobody answers any more */
+    unsigned silent; /* servers, as bits */
+    bool down;       /* all of them */
     bool reconfigure;
     struct dns_flight_options options;
     size_t in_flight_max;
@@ -105,13 +106,14 @@ static void on_answered(void *ctx, struct dns_answer *answer, struct dns_result 
     (void)pthread_mutex_unlock(&resolver->mutex);
 }
 
-static void on_down(void *ctx, bool down)
+static void on_silence(void *ctx, unsigned silent, bool all)
 {
     struct resolver *resolver = ctx;
 
     (void)pthread_mutex_lock(&resolver->mutex);
-    resolver->down = down;
-    resolver->stats.downs += down ? 1 : 0;
+    resolver->stats.downs += all && !resolver->down ? 1 : 0;
+    resolver->silent = silent;
+    resolver->down = all;
     (void)pthread_mutex_unlock(&resolver->mutex);
 }
 
@@ -246,7 +248,7 @@ static struct resolver *resolver_alloc(struct logger *logger)
 
 static bool start_thread(struct resolver *resolver, struct strbuf *why)
 {
-    const struct dns_flight_events events = {resolver, on_answered, on_down};
+    const struct dns_flight_events events = {resolver, on_answered, on_silence};
     sigset_t all;
     sigset_t before;
 
@@ -298,6 +300,9 @@ struct resolver *resolver_new_scripted(resolver_script *answer, void *ctx)
 
 void resolver_stop(struct resolver *resolver)
 {
+    if (resolver == NULL) {
+        return;
+    }
     (void)pthread_mutex_lock(&resolver->mutex);
     bool runs = !resolver->ended && !resolver->stop;
 
@@ -428,6 +433,9 @@ void resolver_stats(struct resolver *resolver, struct resolver_stats *out)
     out->down = resolver->down;
     out->server_count = resolver->options.server_count;
     (void)memcpy(out->servers, resolver->options.servers, sizeof(out->servers));
+    for (size_t i = 0; i < RESOLVER_SERVERS_MAX; i++) {
+        out->silent[i] = (resolver->silent >> i & 1) != 0;
+    }
     (void)pthread_mutex_unlock(&resolver->mutex);
     out->cache_entries = cache.entries;
     out->cache_bytes = cache.bytes;

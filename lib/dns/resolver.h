@@ -58,6 +58,7 @@ struct resolver_stats {
     bool down; /* the servers are silent now */
     size_t server_count;
     struct dns_server servers[RESOLVER_SERVERS_MAX];
+    bool silent[RESOLVER_SERVERS_MAX];
 };
 
 /*
@@ -90,7 +91,7 @@ struct dns_answer *resolver_ask(struct resolver *resolver, const char *name, enu
 
 void resolver_stats(struct resolver *resolver, struct resolver_stats *out);
 
-/* Ends the thread. What is in flight fails, and what is asked later fails at once; cached answers still serve. */
+/* Ends the thread. What is in flight fails, and what is asked later fails at once; cached answers still serve. NULL is legal. */
 void resolver_stop(struct resolver *resolver);
 
 /* Stops it and gives its memory back, sets the caller's pointer to NULL. Nobody may use it any more; answers live on. NULL is legal. */
