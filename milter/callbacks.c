@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "milter/callbacks.h"
+#include "lib/policy/dns_questions.h"
 #include "lib/policy/stages.h"
 #include "milter/conversation.h"
 #include "milter/message_callbacks.h"
@@ -86,6 +87,33 @@ static enum mfi_answer cb_helo(void *owner, struct mfi *mfi, const char *name)
     return (conversation->silent & MFI_STEP_HELO) != 0 ? MFI_NOREPLY : MFI_CONTINUE;
 }
 
+/*
+ * The two stages that may want an answer of DNS first. libmilter knows no way to answer later, so this thread waits: rarely, as the
+ * questions were put at earlier commands, and for a time that is bounded for the whole session.
+ */
+static struct verdict run_mail(struct session *session, const struct session_login *login,
+                               const char *sender)
+{
+    struct verdict verdict = stage_mail(session, login, sender);
+
+    while (verdict.kind == VERDICT_WAIT) {
+        dns_questions_wait(session);
+        verdict = stage_mail(session, login, sender);
+    }
+    return verdict;
+}
+
+static struct verdict run_rcpt(struct session *session, const char *recipient, const char *mailer)
+{
+    struct verdict verdict = stage_rcpt(session, recipient, mailer);
+
+    while (verdict.kind == VERDICT_WAIT) {
+        dns_questions_wait(session);
+        verdict = stage_rcpt(session, recipient, mailer);
+    }
+    return verdict;
+}
+
 static enum mfi_answer cb_mail(void *owner, struct mfi *mfi, char *const *args)
 {
     struct callbacks *callbacks = owner;
@@ -104,7 +132,7 @@ static enum mfi_answer cb_mail(void *owner, struct mfi *mfi, char *const *args)
         .cert_subject = macro_if(needs->certificate, mfi, "{cert_subject}"),
         .cert_issuer = macro_if(needs->certificate, mfi, "{cert_issuer}"),
     };
-    struct verdict verdict = stage_mail(&conversation->session, &login, args[0]);
+    struct verdict verdict = run_mail(&conversation->session, &login, args[0]);
 
     conversation_count(callbacks, STATS_MAIL, &verdict);
     if (verdict_is_refusal(&verdict)) {
@@ -129,8 +157,8 @@ static enum mfi_answer cb_rcpt(void *owner, struct mfi *mfi, char *const *args)
         return conversation_fail(callbacks, conversation, STATS_RCPT, "RCPT without MAIL");
     }
     struct session *session = &conversation->session;
-    struct verdict verdict = stage_rcpt(session, args[0],
-                                        macro_if(conversation->needs.mailer, mfi, "{rcpt_mailer}"));
+    struct verdict verdict = run_rcpt(session, args[0],
+                                      macro_if(conversation->needs.mailer, mfi, "{rcpt_mailer}"));
 
     conversation_count(callbacks, STATS_RCPT, &verdict);
     if (verdict.kind == VERDICT_DROP &&

@@ -90,6 +90,8 @@ enum mfi_answer conversation_answer(struct callbacks *callbacks, struct mfi *mfi
     case VERDICT_QUARANTINE:
     case VERDICT_DROP:
         return MFI_CONTINUE;
+    case VERDICT_WAIT: /* run_mail() and run_rcpt() give none */
+        break;
     case VERDICT_REJECT:
     case VERDICT_TEMPFAIL:
         if (!mfi->ops->set_reply(mfi, &verdict->reply)) {

@@ -3,6 +3,9 @@
 
 #include "lib/mail/domain.h"
 #include "lib/policy/classes.h"
+#include "lib/policy/dns_client.h"
+#include "lib/policy/dnsbl_rules.h"
+#include "lib/policy/helo_rules.h"
 #include "lib/policy/regex_rules.h"
 #include "lib/policy/ruleset.h"
 
@@ -14,12 +17,16 @@ static struct rules_result require_rdns(struct session *session)
     struct arena *arena = session->scratch;
     const char *addr = session->client_addr;
     const char *reason = "require_rdns";
+    enum session_resolve resolve;
 
     if (classes_is_relay_client(session)) {
         rules_note(session, "require_rdns: the client address is in relay_domains");
         return rules_nothing();
     }
-    switch (session->resolve) {
+    if (!dns_client_resolve(session, &resolve)) {
+        return rules_wait();
+    }
+    switch (resolve) {
     case RESOLVE_FAIL:
         return rules_refuse(550, "5.7.1", arena_printf(arena, "Fix reverse DNS for %s", addr),
                             reason);
@@ -33,6 +40,48 @@ static struct rules_result require_rdns(struct session *session)
     case RESOLVE_OK:
         break;
     }
+    return rules_nothing();
+}
+
+#define CLIENT_LOOKUPS (DNS_LOOKUP_ADDRESS | DNS_LOOKUP_NAME)
+
+/* Is there anything to be asked of DNS about the client? */
+static bool asks_dns(const struct session *session)
+{
+    return dnsbl_rules_apply(session, CLIENT_LOOKUPS) ||
+           (session_has(session, FEATURE_REQUIRE_RDNS) && dns_client_is_doubtful(session));
+}
+
+void client_rules_expect(struct session *session)
+{
+    if (*session->client_addr == '\0') {
+        return;
+    }
+    dnsbl_rules_expect(session, CLIENT_LOOKUPS);
+    if (session_has(session, FEATURE_REQUIRE_RDNS)) {
+        dns_client_expect(session);
+    }
+}
+
+struct rules_result client_rules_finish(struct session *session)
+{
+    struct rules_result result = dnsbl_rules_check(session, CLIENT_LOOKUPS, CLIENT_LOOKUPS);
+
+    if (rules_decided(&result) || !session_has(session, FEATURE_REQUIRE_RDNS)) {
+        return result;
+    }
+    return require_rdns(session);
+}
+
+/* What the access map leaves open: lists, then require_rdns. */
+static struct rules_result check_dns(struct session *session)
+{
+    if (!session->later || !asks_dns(session)) {
+        return client_rules_finish(session);
+    }
+    client_rules_expect(session);
+    session->put_off |= PUT_OFF_CLIENT;
+    rules_note(session, "dns: the client is looked up; the answers count later");
     return rules_nothing();
 }
 
@@ -51,7 +100,7 @@ static struct rules_result check_access(struct session *session, const char *nam
     if (match.status != STATUS_NOTFOUND) {
         return rules_apply(&match, &config->reject, "access");
     }
-    return session_has(session, FEATURE_REQUIRE_RDNS) ? require_rdns(session) : rules_nothing();
+    return check_dns(session);
 }
 
 struct rules_result client_rules_check(struct session *session)
@@ -122,5 +171,8 @@ struct rules_result client_rules_check_helo(struct session *session)
     }
     struct rules_result pattern = regex_rules_check_helo(session);
 
-    return rules_decided(&pattern) ? pattern : block_bad_helo(session);
+    if (!rules_decided(&pattern)) {
+        pattern = block_bad_helo(session);
+    }
+    return rules_decided(&pattern) ? pattern : helo_rules_check(session);
 }

@@ -4,6 +4,7 @@
 #include "lib/base/strbuf.h"
 #include "lib/base/xalloc.h"
 #include "lib/mail/domain.h"
+#include "lib/policy/config_dns_keys.h"
 #include "lib/policy/config_keys.h"
 
 #include <confuse.h>
@@ -181,6 +182,8 @@ static void get_daemons(struct config *config, cfg_t *cfg)
             .features = get_features(section),
             .has_relay_control = was_set(section, "relay_control"),
             .relay_control = get_relay_control(section),
+            .has_dnsbl = was_set(section, "dnsbl"),
+            .dnsbl = config_dns_get_choice(section, &config->dns),
         };
     }
 }
@@ -223,6 +226,7 @@ static void fill(struct config *config, cfg_t *cfg)
     config->certificate = strcasecmp(cfg_getstr(cfg, "relay_by_certificate"), "cn") == 0
                               ? CERTIFICATE_CN
                               : CERTIFICATE_DN;
+    config_dns_get(cfg, &config->dns);
     get_daemons(config, cfg);
     config->reject = get_reply(cfg, "reject_message", NULL);
     config->recipient_reject = get_reply(cfg, "recipient_reject_message", "5.2.1");
@@ -323,6 +327,7 @@ void config_free(struct config **config)
         free((*config)->daemons[i].name);
     }
     free((*config)->daemons);
+    config_dns_free(&(*config)->dns);
     free_list(&(*config)->local_domains);
     free_list(&(*config)->local_mailers);
     free_list(&(*config)->trust_auth_mech);

@@ -8,6 +8,7 @@
 #include "lib/base/diag.h"
 #include "lib/base/log.h"
 #include "lib/mail/reply.h"
+#include "lib/policy/config_dns.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,6 +67,8 @@ struct config_daemon {
     uint32_t features;
     bool has_relay_control;
     enum config_relay_control relay_control;
+    bool has_dnsbl; /* the section names its own lists */
+    uint64_t dnsbl; /* bits of config.dns.lists */
 };
 
 struct config_list {
@@ -101,6 +104,8 @@ struct config {
     enum config_certificate certificate;
     struct config_daemon *daemons;
     size_t daemon_count;
+
+    struct config_dns dns;
 
     struct reply reject; /* text of its own, NULL: Sendmail's default */
     struct reply recipient_reject;

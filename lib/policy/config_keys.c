@@ -5,6 +5,7 @@
 #include "lib/base/log.h"
 #include "lib/base/xalloc.h"
 #include "lib/mail/reply.h"
+#include "lib/policy/config_dns_keys.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -151,29 +152,6 @@ static int check_features(cfg_t *cfg, cfg_opt_t *opt)
     return 0;
 }
 
-/* Told when all is read: libConfuse validates a list after each value, and once more at its end. */
-static void warn_of_later_features(cfg_t *cfg, const char *path, struct diag *diag)
-{
-    static const struct {
-        const char *name;
-        const char *text;
-    } later[] = {
-        {"badmx", "needs DNS, which this version does not ask: nothing is refused for it"},
-        {"relay_based_on_MX",
-         "needs DNS, which this version does not ask: no domain is found by it"},
-    };
-
-    for (unsigned i = 0; i < cfg_size(cfg, "features"); i++) {
-        const char *name = cfg_getnstr(cfg, "features", i);
-
-        for (size_t j = 0; j < sizeof(later) / sizeof(later[0]); j++) {
-            if (strcasecmp(name, later[j].name) == 0) {
-                diag_report(diag, DIAG_WARNING, path, 0, NULL, "%s: %s", name, later[j].text);
-            }
-        }
-    }
-}
-
 static int check_relay_control(cfg_t *cfg, cfg_opt_t *opt)
 {
     const char *value = last_value(opt);
@@ -246,13 +224,6 @@ static int check_later_socket(cfg_t *cfg, cfg_opt_t *opt)
     return check_path(cfg, opt);
 }
 
-/* A section whose absence would let mail through that the administrator wants checked. */
-static int refuse_section(cfg_t *cfg, cfg_opt_t *opt)
-{
-    cfg_error(cfg, "%s: this version has no such section; remove it", cfg_opt_name(opt));
-    return -1;
-}
-
 static int warn_section(cfg_t *cfg, cfg_opt_t *opt)
 {
     warn(cfg, cfg_opt_name(opt), "has no effect in this version");
@@ -293,11 +264,9 @@ static void set_validators(cfg_t *cfg)
         {"popauth_socket", check_later_socket},
         {"map_socket", check_later_socket},
         {"policy_socket", check_later_socket},
-        {"dnsbl", refuse_section},
         {"daemon|features", check_features},
         {"daemon|relay_control", check_relay_control},
         {"relay_by_certificate", check_certificate},
-        {"dns", warn_section},
         {"relay_store", warn_section},
         {"log|facility", check_facility},
         {"log|level", check_level},
@@ -306,21 +275,16 @@ static void set_validators(cfg_t *cfg)
     for (size_t i = 0; i < sizeof(validators) / sizeof(validators[0]); i++) {
         cfg_set_validate_func(cfg, validators[i].key, validators[i].check);
     }
+    config_dns_keys_validate(cfg);
 }
 
 cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
 {
+    const cfg_opt_t hidden = HIDDEN(diag);
+    struct config_dns_keys dns;
     cfg_opt_t log_keys[] = {
         CFG_STR("facility", "mail", CFGF_NONE),
         CFG_STR("level", "info", CFGF_NONE),
-        HIDDEN(diag),
-        CFG_END(),
-    };
-    cfg_opt_t dns_keys[] = {
-        CFG_STR_LIST("servers", "{}", CFGF_NONE),
-        CFG_INT("timeout_ms", 3000, CFGF_NONE),
-        CFG_INT("tries", 2, CFGF_NONE),
-        CFG_STR("answer_at", "rcpt", CFGF_NONE),
         HIDDEN(diag),
         CFG_END(),
     };
@@ -331,19 +295,12 @@ cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
         HIDDEN(diag),
         CFG_END(),
     };
-    cfg_opt_t dnsbl_keys[] = {
-        CFG_STR_LIST("match", "{}", CFGF_NONE),
-        CFG_STR("reply", "", CFGF_NONE),
-        CFG_STR("action", "reject", CFGF_NONE),
-        CFG_STR("on_tempfail", "ignore", CFGF_NONE),
-        HIDDEN(diag),
-        CFG_END(),
-    };
     cfg_opt_t daemon_keys[] = {
         CFG_BOOL("require_auth", cfg_false, CFGF_NONE),
         CFG_BOOL("require_fqdn", cfg_false, CFGF_NONE),
         CFG_STR("relay_control", "mta", CFGF_NONE),
         CFG_STR_LIST("features", "{}", CFGF_NONE),
+        CFG_STR_LIST("dnsbl", "{}", CFGF_NONE),
         HIDDEN(diag),
         CFG_END(),
     };
@@ -375,13 +332,17 @@ cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
         CFG_STR("popauth_socket", "", CFGF_NONE),
         CFG_STR("map_socket", "", CFGF_NONE),
         CFG_STR("policy_socket", "", CFGF_NONE),
-        CFG_SEC("dns", dns_keys, CFGF_NODEFAULT),
+        CFG_SEC("dns", dns.dns, CFGF_NONE),
+        CFG_SEC("helo", dns.helo, CFGF_NONE),
         CFG_SEC("relay_store", store_keys, CFGF_NODEFAULT),
-        CFG_SEC("dnsbl", dnsbl_keys, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
+        CFG_SEC("dnsbl", dns.list, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
+        CFG_SEC("enhdnsbl", dns.list, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
         CFG_SEC("daemon", daemon_keys, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
         HIDDEN(diag),
         CFG_END(),
     };
+    config_dns_keys_init(&dns, hidden);
+
     cfg_t *cfg = cfg_init(keys, CFGF_NONE);
     size_t before = diag->errors;
 
@@ -393,8 +354,8 @@ cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
     cfg->filename = xstrdup(path);
     cfg_set_error_function(cfg, on_error);
     set_validators(cfg);
-    if (cfg_parse_fp(cfg, file) == CFG_SUCCESS && diag->errors == before) {
-        warn_of_later_features(cfg, path, diag);
+    if (cfg_parse_fp(cfg, file) == CFG_SUCCESS && diag->errors == before &&
+        config_dns_keys_check(cfg, path, diag)) {
         return cfg;
     }
     if (diag->errors == before) {

@@ -4,6 +4,8 @@
 #include "lib/mail/address.h"
 #include "lib/mail/domain.h"
 #include "lib/policy/classes.h"
+#include "lib/policy/dns_client.h"
+#include "lib/policy/dns_relay.h"
 #include "lib/policy/regex_rules.h"
 #include "lib/policy/ruleset.h"
 
@@ -328,8 +330,12 @@ static struct rules_result refuse_unresolved(struct session *session)
 {
     struct arena *arena = session->scratch;
     const char *reason = "relay";
+    enum session_resolve resolve;
 
-    switch (session->resolve) {
+    if (!dns_client_resolve(session, &resolve)) {
+        return rules_wait();
+    }
+    switch (resolve) {
     case RESOLVE_TEMP:
         return rules_refuse(
             450, "4.4.0",
@@ -427,8 +433,14 @@ static struct rules_result check(struct session *session, const struct canonical
     if (answer == ANSWER_NO && !refused_form && mailer_proves_local(session, mailer)) {
         answer = yes(session, "relaying: the MTA delivers the recipient locally ({rcpt_mailer})");
     }
-    return answer == ANSWER_YES ? rules_nothing()
-                                : check_client(session, unknown || answer == ANSWER_UNKNOWN);
+    if (answer == ANSWER_YES) {
+        return rules_nothing();
+    }
+    unknown = unknown || answer == ANSWER_UNKNOWN;
+
+    struct rules_result client = check_client(session, unknown);
+
+    return refused_form || unknown ? client : dns_relay_check(session, recipient->domain, client);
 }
 
 struct relay_result relay_rules_check(struct session *session, const struct canonical *recipient,

@@ -385,9 +385,4 @@ void rule_check_all(const struct config *config, struct diag *diag)
     regex_check(config, diag);
     check_headers(config, diag);
     relay_check_config(config, diag);
-    if (!config_has_anywhere(config, FEATURE_ACCEPT_UNRESOLVABLE_DOMAINS)) {
-        diag_report(
-            diag, DIAG_WARNING, config->path, 0, "add accept_unresolvable_domains to features",
-            "this version does not ask DNS: senders whose domain does not resolve are accepted");
-    }
 }

@@ -24,9 +24,18 @@ struct rules_result rules_refuse(int code, const char *dsn, const char *text, co
     return (struct rules_result){.verdict = verdict_refuse(reply_make(code, dsn, text), reason)};
 }
 
+struct rules_result rules_wait(void)
+{
+    return (struct rules_result){.verdict = {.kind = VERDICT_WAIT}};
+}
+
 struct rules_result rules_tempfail(const char *reason)
 {
-    return rules_refuse(451, "4.3.0", "Temporary system failure. Please try again later.", reason);
+    struct rules_result result = rules_refuse(
+        451, "4.3.0", "Temporary system failure. Please try again later.", reason);
+
+    result.internal = true;
+    return result;
 }
 
 struct rules_result rules_apply(const struct access_match *match, const struct reply *reject,

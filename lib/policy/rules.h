@@ -14,6 +14,7 @@
 struct rules_result {
     struct verdict verdict;
     bool accepted; /* a rule said OK or RELAY: what comes later at this stage is not asked */
+    bool internal; /* a refusal because something failed here, which no other rule may undo */
     bool relays;   /* a pattern said RELAY where that permits relaying */
 };
 
@@ -25,6 +26,9 @@ struct rules_result rules_accept(const struct access_match *match, const char *r
 
 /* A refusal that no line of a file made. */
 struct rules_result rules_refuse(int code, const char *dsn, const char *text, const char *reason);
+
+/* An answer of DNS is not there yet. */
+struct rules_result rules_wait(void);
 
 /* "451 4.3.0": a map cannot be read. */
 struct rules_result rules_tempfail(const char *reason);

@@ -4,6 +4,7 @@
 #include "lib/base/xalloc.h"
 #include "lib/policy/classes.h"
 #include "lib/policy/client_facts.h"
+#include "lib/policy/dns_lists.h"
 #include "lib/policy/header_rules.h"
 #include "lib/policy/regex_patterns.h"
 #include "lib/table/prefilter.h"
@@ -24,6 +25,7 @@ struct base {
     struct classes *classes;
     struct regex_patterns *regex;
     struct header_rules *headers;
+    struct dns_lists *lists;
     unsigned long patterns_ms;
 };
 
@@ -52,6 +54,7 @@ static void base_unref(struct base *base)
     }
     regex_patterns_free(&base->regex);
     header_rules_free(&base->headers);
+    dns_lists_free(&base->lists);
     classes_free(&base->classes);
     config_free(&base->config);
     free(base);
@@ -101,6 +104,7 @@ static struct base *base_load(const char *path, struct diag *diag)
     base->config = config_load(path, diag);
     if (base->config != NULL) {
         base->classes = classes_load(base->config, diag);
+        base->lists = dns_lists_new(&base->config->dns);
 
         const unsigned long begin = milliseconds_now();
 
@@ -271,6 +275,11 @@ const struct classes *ruleset_classes(const struct ruleset *ruleset)
     return ruleset->base->classes;
 }
 
+struct dns_lists *ruleset_dns_lists(const struct ruleset *ruleset)
+{
+    return ruleset->base->lists;
+}
+
 const struct header_rules *ruleset_headers(const struct ruleset *ruleset)
 {
     return ruleset->base->headers;
@@ -317,6 +326,16 @@ static bool any_daemon_requires_auth(const struct config *config)
     return requires;
 }
 
+static bool lists_quarantine(const struct config_dns *dns)
+{
+    bool quarantines = dns->score_threshold > 0 && dns->score_action == DNS_ACTION_QUARANTINE;
+
+    for (size_t i = 0; i < dns->list_count; i++) {
+        quarantines = quarantines || dns->lists[i].action == DNS_ACTION_QUARANTINE;
+    }
+    return quarantines;
+}
+
 struct ruleset_needs ruleset_needs(const struct ruleset *ruleset)
 {
     const struct config *config = ruleset_config(ruleset);
@@ -332,10 +351,14 @@ struct ruleset_needs ruleset_needs(const struct ruleset *ruleset)
         .daemon_addr = true, /* the own literal is a local domain */
         .login = relaying || any_daemon_requires_auth(config) ||
                  config_has_anywhere(config, FEATURE_BLOCK_BAD_HELO) ||
-                 (delayed && config->trust_auth_mech.count > 0) || regex->client != 0,
-        .certificate = relaying || delayed || (regex->client & CLIENT_RELAY) != 0,
+                 (delayed && config->trust_auth_mech.count > 0) || regex->client != 0 ||
+                 config->dns.list_count > 0 || config->dns.helo_refuse_own ||
+                 config->dns.helo_must_resolve,
+        .certificate = relaying || delayed || (regex->client & CLIENT_RELAY) != 0 ||
+                       config->dns.list_count > 0,
         .mailer = relaying && config->local_mailers.count > 0,
-        .quarantine = regex->quarantines || *config->access != '\0' || *config->spammers != '\0',
+        .quarantine = regex->quarantines || lists_quarantine(&config->dns) ||
+                      *config->access != '\0' || *config->spammers != '\0',
         .drop_recipients = regex->drops || config_has_anywhere(config, FEATURE_COMPAT_CHECK),
         .edit_headers = regex->edits,
         .add_recipients = regex->adds_recipients,

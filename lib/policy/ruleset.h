@@ -19,6 +19,7 @@ struct table_regex;
 struct header_rules;
 struct regex_patterns;
 struct classes;
+struct dns_lists;
 
 /*
  * Reads postern.conf and all that it names. Every error and warning goes to `diag`. NULL if there was an error. A
@@ -43,6 +44,9 @@ const struct table *ruleset_spammers(const struct ruleset *ruleset); /* NULL: no
 const struct regex_patterns *ruleset_regex(const struct ruleset *ruleset); /* never NULL */
 const struct header_rules *ruleset_headers(const struct ruleset *ruleset); /* never NULL */
 const struct classes *ruleset_classes(const struct ruleset *ruleset);
+
+/* The DNS lists, which live as long as the ruleset. Their state changes: see dns_lists.h. */
+struct dns_lists *ruleset_dns_lists(const struct ruleset *ruleset);
 
 /* The tables of patterns that there are, each once; returns how many. They live as long as the ruleset. */
 #define RULESET_PATTERNS 3

@@ -5,6 +5,7 @@
 #include "lib/mail/domain.h"
 #include "lib/policy/canonical.h"
 #include "lib/policy/classes.h"
+#include "lib/policy/dns_sender.h"
 #include "lib/policy/regex_rules.h"
 #include "lib/policy/ruleset.h"
 
@@ -128,5 +129,8 @@ struct rules_result sender_rules_check(struct session *session, const char *type
     if (!rules_decided(&result)) {
         result = check_spammers(session, &sender);
     }
-    return rules_decided(&result) ? result : check_unqualified(session, &sender);
+    if (!rules_decided(&result)) {
+        result = check_unqualified(session, &sender);
+    }
+    return rules_decided(&result) ? result : dns_sender_check(session, &sender);
 }

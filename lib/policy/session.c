@@ -2,6 +2,7 @@
 #include "lib/policy/session.h"
 
 #include "lib/mail/domain.h"
+#include "lib/policy/dns_questions.h"
 #include "lib/policy/header_state.h"
 #include "lib/policy/ruleset.h"
 
@@ -53,6 +54,7 @@ void session_init(struct session *session, struct ruleset *ruleset, struct trace
 void session_fini(struct session *session)
 {
     header_state_free(&session->headers);
+    dns_questions_forget(session, DNS_SPAN_CONNECTION);
     ruleset_unref(&session->ruleset);
     arena_free(&session->arena);
     arena_free(&session->message);
@@ -121,6 +123,7 @@ static void set_name(struct session *session, const struct session_client *clien
     const char *name = named ? domain_normalize(session->arena, client->name) : "";
 
     session->resolve = resolve_of(client);
+    session->resolve_told = !is_empty(client->resolve);
     session->client_name = name;
     if (*session->client_addr != '\0' && (!named || session->resolve != RESOLVE_OK)) {
         session->client_name = in_brackets(session, session->client_addr);
@@ -179,10 +182,14 @@ void session_connect(struct session *session, const struct session_client *clien
 void session_reset_message(struct session *session)
 {
     header_state_free(&session->headers);
+    dns_questions_forget(session, DNS_SPAN_MESSAGE);
+    session->waiting = false;
+    session->put_off = 0;
     arena_reset(session->message);
     arena_reset(session->scratch);
     session->login = no_login;
     session->sender = NULL;
+    session->sender_domain = NULL;
     session->recipients = 0;
     session->discard = verdict_continue();
     session->quarantine = verdict_continue();

@@ -19,7 +19,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct dns_questions;
 struct header_state;
+struct resolver;
 struct ruleset;
 struct trace;
 
@@ -50,6 +52,13 @@ struct session_login {
     const char *cert_issuer;
 };
 
+/* Checks that ask DNS and wait for their answers until the client names a recipient; as bits. */
+enum session_put_off {
+    PUT_OFF_CLIENT = 1u << 0, /* what check_relay has left */
+    PUT_OFF_SENDER = 1u << 1,
+    PUT_OFF_HELO = 1u << 2,
+};
+
 struct session {
     struct ruleset *ruleset; /* counted */
     struct trace *trace;     /* NULL: nobody looks */
@@ -58,12 +67,17 @@ struct session {
     struct arena *scratch;   /* of one stage: what a client sends often must not add up */
     struct arena *held; /* of `quarantine`, which each recipient may replace; NULL until one does */
 
+    struct resolver
+        *resolver; /* whom to ask DNS; NULL: nobody. Set by the caller, outlives the session */
+    struct dns_questions *dns; /* NULL: nothing was asked yet */
+
     /* facts of the connection */
     const char *client_name; /* "host.example" or "[192.0.2.1]"; "" if there is neither */
     const char *client_ptr;  /* "" if not known */
     const char *client_addr; /* Sendmail's text: "192.0.2.1", "IPv6:2001:db8:0:0:0:0:0:1"; or "" */
     struct netaddr client_net;
     enum session_resolve resolve;
+    bool resolve_told;       /* the MTA said so, by Sendmail's {client_resolve} */
     const char *hostname;    /* Sendmail's $j */
     const char *domain;      /* Sendmail's $m; "" if the host name has no dot */
     const char *own_literal; /* "[192.0.2.1]" of daemon_addr, or "" */
@@ -76,9 +90,14 @@ struct session {
     /* facts of the message */
     struct session_login login; /* never NULL inside: "" */
     const char *sender;         /* as typed; NULL outside of a transaction */
+    const char *sender_domain;  /* that DNS is asked about; NULL: none */
     unsigned recipients;        /* accepted so far */
 
     /* kept for later stages */
+    bool later;               /* checks that ask DNS are put off now */
+    bool waiting;             /* the last stage returned VERDICT_WAIT */
+    unsigned put_off;         /* for this message: enum session_put_off */
+    unsigned put_off_connect; /* for each */
     struct verdict
         connect; /* a refusal is answered at each MAIL; DISCARD, QUARANTINE hold for each */
     struct verdict discard;    /* VERDICT_DISCARD if this message goes */

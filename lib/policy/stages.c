@@ -6,6 +6,9 @@
 #include "lib/policy/canonical.h"
 #include "lib/policy/client_rules.h"
 #include "lib/policy/compat_rules.h"
+#include "lib/policy/dns_questions.h"
+#include "lib/policy/dns_sender.h"
+#include "lib/policy/helo_rules.h"
 #include "lib/policy/message_headers.h"
 #include "lib/policy/msa_rules.h"
 #include "lib/policy/recipient_rules.h"
@@ -32,6 +35,12 @@ static struct verdict copy_to(struct arena *arena, struct verdict verdict)
     if (verdict.rule.key != NULL) {
         verdict.rule.key = arena_strdup(arena, verdict.rule.key);
     }
+    if (verdict.list != NULL) {
+        verdict.list = arena_strdup(arena, verdict.list);
+    }
+    if (verdict.answer != NULL) {
+        verdict.answer = arena_strdup(arena, verdict.answer);
+    }
     if (verdict.why != NULL) {
         verdict.why = arena_strdup(arena, verdict.why);
     }
@@ -41,7 +50,9 @@ static struct verdict copy_to(struct arena *arena, struct verdict verdict)
 /* Was it the same line of the same file? Thousands of recipients must not add up to thousands of copies. */
 static bool same_rule(const struct verdict *a, const struct verdict *b)
 {
-    return a->kind == b->kind && a->rule.file == b->rule.file && a->rule.line == b->rule.line;
+    return a->kind == b->kind && a->rule.file == b->rule.file && a->rule.line == b->rule.line &&
+           (a->list == NULL) == (b->list == NULL) &&
+           (a->list == NULL || strcmp(a->list, b->list) == 0);
 }
 
 /* Keeps DISCARD and QUARANTINE for the end of the message; of several QUARANTINEs the last one counts. */
@@ -104,7 +115,10 @@ struct verdict stage_connect(struct session *session)
     begin(session);
     session->connect = verdict_continue();
     session->connect_effects = effects_none();
+    session->put_off = 0;
+    session->later = true;
     if (has(session, FEATURE_DELAY_CHECKS)) {
+        client_rules_expect(session);
         return session->connect;
     }
     struct verdict verdict = effects_defer(&session->effects, &session->connect_effects,
@@ -117,6 +131,7 @@ struct verdict stage_connect(struct session *session)
     keep_effects(&session->connect_effects, session->arena, &session->effects);
     (void)effects_add_edits(&session->connect_effects.edits, session->arena,
                             &session->effects.edits);
+    session->put_off_connect = session->put_off;
     return session->connect;
 }
 
@@ -126,6 +141,7 @@ struct verdict stage_helo(struct session *session, const char *name)
 
     memcpy(session->helo, name == NULL ? "" : name, len);
     session->helo[len] = '\0';
+    helo_rules_expect(session);
     return verdict_continue();
 }
 
@@ -151,12 +167,59 @@ static void set_message_facts(struct session *session, const struct session_logi
     session->sender = arena_strdup(arena, sender);
 }
 
+/* A check that may be called twice for one command, and changes nothing that the second call would not change again. */
+typedef struct verdict check_fn(struct session *session, const void *arguments);
+
+/* Who traces sees each lookup once: what is found out up to an answer that is not there yet is not shown. */
+static struct verdict run_check(struct session *session, check_fn *check, const void *arguments)
+{
+    struct trace *trace = session->trace;
+
+    if (trace != NULL && dns_questions_possible(session)) {
+        session->trace = NULL;
+
+        struct verdict verdict = check(session, arguments);
+
+        session->trace = trace;
+        if (verdict.kind == VERDICT_WAIT) {
+            return verdict;
+        }
+        begin(session);
+    }
+    return check(session, arguments);
+}
+
+/* What was put off until the answers of DNS are there: in Sendmail's order. */
+static struct verdict finish_put_off(struct session *session)
+{
+    static const struct {
+        enum session_put_off what;
+        struct rules_result (*finish)(struct session *session);
+    } checks[] = {
+        {PUT_OFF_CLIENT, client_rules_finish},
+        {PUT_OFF_SENDER, dns_sender_finish},
+        {PUT_OFF_HELO, helo_rules_finish},
+    };
+    struct verdict verdict = verdict_continue();
+
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+        if ((session->put_off & checks[i].what) != 0) {
+            verdict = checks[i].finish(session).verdict;
+            if (verdict_is_final(&verdict)) {
+                return verdict;
+            }
+            (void)keep(session, verdict);
+        }
+    }
+    return verdict;
+}
+
 /* The sender, then HELO unless a rule accepts the sender. */
 static struct verdict check_sender(struct session *session)
 {
     struct rules_result result = sender_rules_check(session, session->sender);
 
-    if (verdict_is_refusal(&result.verdict) || result.accepted) {
+    if (verdict_is_final(&result.verdict) || result.accepted) {
         return result.verdict;
     }
     (void)keep(session, result.verdict);
@@ -166,11 +229,34 @@ static struct verdict check_sender(struct session *session)
     return helo.kind == VERDICT_CONTINUE ? result.verdict : helo;
 }
 
+static struct verdict check_mail(struct session *session, const void *arguments)
+{
+    struct verdict verdict = verdict_continue();
+
+    (void)arguments;
+    session->later = !ruleset_config(session->ruleset)->dns.answer_at_mail;
+    session->put_off = session->put_off_connect;
+    if (!session->later) {
+        verdict = finish_put_off(session);
+        session->put_off = 0;
+    }
+    if (verdict_is_final(&verdict)) {
+        return verdict;
+    }
+    return check_sender(session);
+}
+
 struct verdict stage_mail(struct session *session, const struct session_login *login,
                           const char *sender)
 {
-    session_reset_message(session);
-    set_message_facts(session, login, sender);
+    bool again = session->waiting;
+
+    session->waiting = false;
+    if (!again) {
+        session_reset_message(session);
+        set_message_facts(session, login, sender);
+    }
+    begin(session);
     if (verdict_is_refusal(&session->connect)) {
         return session->connect;
     }
@@ -178,19 +264,24 @@ struct verdict stage_mail(struct session *session, const struct session_login *l
     keep_effects(&session->message_effects, session->message, &session->connect_effects);
     (void)effects_add_edits(&session->edits, session->message, &session->connect_effects.edits);
 
-    struct verdict msa = msa_rules_check_login(session).verdict;
+    struct verdict verdict = msa_rules_check_login(session).verdict;
 
-    if (msa.kind == VERDICT_CONTINUE) {
-        msa = msa_rules_check_sender(session, session->sender).verdict;
+    if (verdict.kind == VERDICT_CONTINUE) {
+        verdict = msa_rules_check_sender(session, session->sender).verdict;
     }
-    if (verdict_is_refusal(&msa)) {
-        return msa;
+    if (verdict_is_refusal(&verdict)) {
+        return verdict;
     }
     if (has(session, FEATURE_DELAY_CHECKS)) {
+        dns_sender_expect(session, session->sender);
         return verdict_continue();
     }
-    struct verdict verdict = settle(session, check_sender(session), false);
-
+    verdict = run_check(session, check_mail, NULL);
+    if (verdict.kind == VERDICT_WAIT) {
+        session->waiting = true;
+        return verdict;
+    }
+    verdict = settle(session, verdict, false);
     keep_effects(&session->message_effects, session->message, &session->effects);
     return verdict;
 }
@@ -213,6 +304,7 @@ static struct verdict delayed_checks(struct session *session, const char *recipi
 {
     struct rules_result result = recipient_rules_check_spared(session, recipient);
 
+    session->later = false;
     if (!rules_decided(&result)) {
         result = sender_rules_check(session, sender_for_delayed_check(session));
     }
@@ -244,42 +336,59 @@ static struct relay_result relay_check(struct session *session, const struct can
     return relay;
 }
 
+struct recipient {
+    const char *typed;
+    const char *mailer;
+};
+
 /* All but Compat: entries. */
-static struct verdict check_recipient(struct session *session, const char *typed,
-                                      const char *mailer)
+static struct verdict check_recipient(struct session *session, const void *arguments)
 {
+    const struct recipient *asked = arguments;
     struct canonical recipient = {0};
-    struct rules_result result = msa_rules_check_recipient(session, typed);
+    struct verdict put_off = finish_put_off(session);
+
+    if (verdict_is_final(&put_off)) {
+        return put_off;
+    }
+    struct rules_result result = msa_rules_check_recipient(session, asked->typed);
 
     if (result.verdict.kind == VERDICT_CONTINUE) {
-        result = recipient_rules_check(session, typed, &recipient);
+        result = recipient_rules_check(session, asked->typed, &recipient);
     }
     /* DISCARD lets nothing out, so nobody is asked whether it may go. QUARANTINE only holds it for a while. */
     if (verdict_is_refusal(&result.verdict) || result.verdict.kind == VERDICT_DISCARD) {
         return result.verdict;
     }
-    struct relay_result relay = relay_check(session, &recipient, result.relays, mailer);
+    struct relay_result relay = relay_check(session, &recipient, result.relays, asked->mailer);
 
-    if (verdict_is_refusal(&relay.result.verdict)) {
+    if (verdict_is_final(&relay.result.verdict)) {
         return relay.result.verdict;
     }
     if (result.verdict.kind != VERDICT_CONTINUE || !has(session, FEATURE_DELAY_CHECKS)) {
-        return result.verdict;
+        return put_off.kind == VERDICT_CONTINUE ? result.verdict : put_off;
     }
     if (relay.trusted) {
         rules_note(session, "delay_checks: a trusted login or certificate skips all later checks");
         return result.verdict;
     }
-    return delayed_checks(session, typed);
+    return delayed_checks(session, asked->typed);
 }
 
 struct verdict stage_rcpt(struct session *session, const char *recipient, const char *mailer)
 {
+    const struct recipient asked = {recipient, mailer};
+
     begin(session);
 
-    struct verdict verdict = check_recipient(session, recipient, mailer);
+    struct verdict verdict = run_check(session, check_recipient, &asked);
 
+    if (verdict.kind == VERDICT_WAIT) {
+        return verdict;
+    }
+    dns_questions_forget(session, DNS_SPAN_RECIPIENT);
     if (!verdict_is_refusal(&verdict)) {
+        session->put_off = 0;
         (void)keep(session, verdict);
 
         struct verdict compat = compat_rules_check(session, recipient).verdict;

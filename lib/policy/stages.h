@@ -6,7 +6,10 @@
  * A refusal (VERDICT_REJECT, VERDICT_TEMPFAIL) of stage_mail() and stage_rcpt() is the reply to that command.
  * stage_connect() and stage_helo() only look: what they find is kept in the session and answered at MAIL, because a
  * milter's own reply at these stages loses its text and code on both MTAs. DISCARD and QUARANTINE of any stage are
- * kept too, and returned by stage_eom(); until then the command is answered as accepted. No stage blocks on the network.
+ * kept too, and returned by stage_eom(); until then the command is answered as accepted.
+ *
+ * No stage blocks on the network. stage_mail() and stage_rcpt() may return VERDICT_WAIT: nothing was decided; call
+ * dns_questions_wait(), and then the same stage with the same arguments, until it returns something else.
  * What headers decide is kept as well: a refusal is told at the end of the header or of the message.
  *
  * Order: session_connect(), stage_connect(), stage_helo() (any number), then per message stage_mail(), stage_rcpt()

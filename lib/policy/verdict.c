@@ -7,9 +7,13 @@
 const char *verdict_kind_name(enum verdict_kind kind)
 {
     static const char *const names[] = {
-        [VERDICT_CONTINUE] = "continue",     [VERDICT_REJECT] = "reject",
-        [VERDICT_TEMPFAIL] = "tempfail",     [VERDICT_DISCARD] = "discard",
-        [VERDICT_QUARANTINE] = "quarantine", [VERDICT_DROP] = "drop",
+        [VERDICT_CONTINUE] = "continue",
+        [VERDICT_REJECT] = "reject",
+        [VERDICT_TEMPFAIL] = "tempfail",
+        [VERDICT_DISCARD] = "discard",
+        [VERDICT_QUARANTINE] = "quarantine",
+        [VERDICT_DROP] = "drop",
+        [VERDICT_WAIT] = "wait",
     };
 
     return names[kind];
@@ -32,4 +36,9 @@ struct verdict verdict_refuse(struct reply reply, const char *reason)
 bool verdict_is_refusal(const struct verdict *verdict)
 {
     return verdict->kind == VERDICT_REJECT || verdict->kind == VERDICT_TEMPFAIL;
+}
+
+bool verdict_is_final(const struct verdict *verdict)
+{
+    return verdict_is_refusal(verdict) || verdict->kind == VERDICT_WAIT;
 }

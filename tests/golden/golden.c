@@ -34,7 +34,9 @@ struct parts {
     struct strbuf regex;
     struct strbuf header_checks;
     struct strbuf mime_header_checks;
+    struct strbuf dns;
     struct strbuf session;
+    bool has_dns;        /* without the heading there is no DNS */
     bool access_missing; /* [access missing]: was never compiled */
     bool access_broken;  /* [access broken]: the map is no map */
     bool has_spammers;   /* without the heading there is no spammers map */
@@ -53,6 +55,7 @@ static void parts_init(struct parts *parts)
     strbuf_init(&parts->regex);
     strbuf_init(&parts->header_checks);
     strbuf_init(&parts->mime_header_checks);
+    strbuf_init(&parts->dns);
     strbuf_init(&parts->session);
 }
 
@@ -66,6 +69,7 @@ static void parts_fini(struct parts *parts)
     strbuf_fini(&parts->regex);
     strbuf_fini(&parts->header_checks);
     strbuf_fini(&parts->mime_header_checks);
+    strbuf_fini(&parts->dns);
     strbuf_fini(&parts->session);
 }
 
@@ -87,6 +91,7 @@ static struct strbuf *find_heading(struct parts *parts, const char *line)
         {"[regex]", &parts->regex, NULL},
         {"[header_checks]", &parts->header_checks, NULL},
         {"[mime_header_checks]", &parts->mime_header_checks, NULL},
+        {"[dns]", &parts->dns, &parts->has_dns},
         {"[session]", &parts->session, NULL},
     };
 
@@ -203,8 +208,8 @@ static struct ruleset *make_ruleset(struct site *site, const struct parts *parts
     }
     write_patterns(site, parts);
     strbuf_init(&conf);
-    strbuf_appendf(&conf, "%sfeatures = { \"accept_unresolvable_domains\" }\n%s",
-                   parts->has_spammers ? "" : "spammers = \"\"\n", parts->conf.data);
+    strbuf_appendf(&conf, "%sfeatures = { %s }\n%s", parts->has_spammers ? "" : "spammers = \"\"\n",
+                   parts->has_dns ? "" : "\"accept_unresolvable_domains\"", parts->conf.data);
     site_conf(site, conf.data);
     strbuf_fini(&conf);
 
@@ -229,6 +234,9 @@ static void play(const struct parts *parts, struct strbuf *out)
     }
     if (scene.ruleset != NULL) {
         session_init(&scene.session, scene.ruleset, &scene.log.trace);
+        if (parts->has_dns) {
+            scene_dns(&scene, parts->dns.data, out);
+        }
         scene_play(&scene, parts->session.data, true, out);
     }
     scene_fini(&scene);

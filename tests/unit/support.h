@@ -20,6 +20,7 @@
 #include <stddef.h>
 
 struct mapfile_format;
+struct dns_script;
 
 /* ---- diagnostics ---- */
 
@@ -103,6 +104,7 @@ struct scene {
     struct site site;
     struct ruleset *ruleset;
     struct trace_log log;
+    struct dns_script *dns; /* NULL: nobody is there to be asked */
     struct session session;
     char mechanism[64]; /* of the login at the next mail */
     char user[64];
@@ -110,6 +112,12 @@ struct scene {
     bool in_mail;          /* MAIL was accepted */
     struct strbuf verdict; /* of the last line played */
 };
+
+/*
+ * From now on sessions ask DNS, which knows the zone (dns_kit.h). Lists of the ruleset are probed; log lines of that go to `log_out` if it is
+ * not NULL, as "TITLE: STATE".
+ */
+void scene_dns(struct scene *scene, const char *zone, struct strbuf *log_out);
 
 /* site_ruleset() and a session that is not connected yet. */
 void scene_init(struct scene *scene, const char *conf, const char *access);

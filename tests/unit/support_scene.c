@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "tests/unit/support.h"
 
+#include "lib/policy/dns_lists.h"
+#include "lib/policy/dns_questions.h"
 #include "lib/policy/stages.h"
+#include "tests/unit/dns_script.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,10 +45,14 @@ static void trace_lookup_line(struct trace *trace, const struct trace_lookup *lo
     if (lookup->result == STATUS_OK) {
         strbuf_append(text, " = ");
         append_escaped(text, lookup->value);
-        strbuf_appendf(text, " (%s:%u)", base_name(lookup->file), lookup->line);
+        if (lookup->file != NULL) {
+            strbuf_appendf(text, " (%s:%u)", base_name(lookup->file), lookup->line);
+        }
     } else if (lookup->result == STATUS_TEMPFAIL && lookup->pattern != NULL) {
         strbuf_appendf(text, " cannot be known: %s (%s:%u)", lookup->value, base_name(lookup->file),
                        lookup->line);
+    } else if (strcmp(lookup->table, "dns") == 0) {
+        strbuf_appendf(text, " - %s", lookup->value);
     } else if (lookup->result == STATUS_TEMPFAIL) {
         strbuf_append(text, " cannot be read");
     }
@@ -104,9 +111,26 @@ void scene_init(struct scene *scene, const char *conf, const char *access)
     session_init(&scene->session, scene->ruleset, &scene->log.trace);
 }
 
+void scene_dns(struct scene *scene, const char *zone, struct strbuf *log_out)
+{
+    struct dns_lists *lists = ruleset_dns_lists(scene->ruleset);
+
+    scene->dns = dns_script_new(zone);
+    scene->session.resolver = dns_script_resolver(scene->dns);
+    dns_lists_probe(lists, scene->session.resolver, NULL, dns_now());
+    for (size_t i = 0; i < dns_lists_count(lists) && log_out != NULL; i++) {
+        const struct dns_list *list = dns_lists_get(lists, i);
+
+        strbuf_appendf(log_out, "probe: %s ", list->config->title);
+        dnsbl_health_describe(list->health, log_out);
+        strbuf_append(log_out, "\n");
+    }
+}
+
 void scene_fini(struct scene *scene)
 {
     session_fini(&scene->session);
+    dns_script_free(&scene->dns);
     ruleset_unref(&scene->ruleset);
     trace_log_fini(&scene->log);
     strbuf_fini(&scene->verdict);
@@ -218,6 +242,10 @@ static void write_rule(const struct verdict *verdict, struct strbuf *out)
     if (verdict->reason != NULL) {
         strbuf_appendf(out, " (%s)", verdict->reason);
     }
+    if (verdict->answer != NULL) {
+        strbuf_appendf(out, " {%s%s%s}", verdict->list == NULL ? "" : verdict->list,
+                       verdict->list == NULL ? "" : ": ", verdict->answer);
+    }
 }
 
 static void take_login(struct scene *scene, char *argument)
@@ -235,6 +263,10 @@ static struct verdict play_mail(struct scene *scene, const char *sender)
     struct session_login login = {.type = scene->mechanism, .authen = scene->user};
     struct verdict verdict = stage_mail(&scene->session, &login, sender);
 
+    while (verdict.kind == VERDICT_WAIT) {
+        dns_questions_wait(&scene->session);
+        verdict = stage_mail(&scene->session, &login, sender);
+    }
     scene->in_mail = !verdict_is_refusal(&verdict);
     return verdict;
 }
@@ -316,6 +348,17 @@ static void write_edits(const struct session *session, struct strbuf *out)
     }
 }
 
+static struct verdict play_rcpt(struct session *session, const char *recipient)
+{
+    struct verdict verdict = stage_rcpt(session, recipient, NULL);
+
+    while (verdict.kind == VERDICT_WAIT) {
+        dns_questions_wait(session);
+        verdict = stage_rcpt(session, recipient, NULL);
+    }
+    return verdict;
+}
+
 /* One line; false if it does not reach the filter or is no stage. */
 static bool play_stage(struct scene *scene, const char *word, char *argument, struct verdict *out)
 {
@@ -325,6 +368,7 @@ static bool play_stage(struct scene *scene, const char *word, char *argument, st
         if (scene->connected) {
             session_fini(session);
             session_init(session, scene->ruleset, &scene->log.trace);
+            session->resolver = scene->dns == NULL ? NULL : dns_script_resolver(scene->dns);
             scene->in_mail = false;
         }
         scene->connected = true;
@@ -335,7 +379,7 @@ static bool play_stage(struct scene *scene, const char *word, char *argument, st
     } else if (strcmp(word, "mail") == 0) {
         *out = play_mail(scene, argument);
     } else if (strcmp(word, "rcpt") == 0 && scene->in_mail) {
-        *out = stage_rcpt(session, argument, NULL);
+        *out = play_rcpt(session, argument);
     } else if (is_content(word) && scene->in_mail && session->recipients > 0) {
         return play_content(session, word, argument, out);
     } else if (strcmp(word, "eom") == 0 && scene->in_mail && session->recipients > 0) {

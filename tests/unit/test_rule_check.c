@@ -293,16 +293,6 @@ static void test_check_tells_errors_of_lists(void **state)
     assert_non_null(strstr(check(), "relay-domains:1: error: "));
 }
 
-static void test_check_says_that_dns_is_not_asked(void **state)
-{
-    (void)state;
-    build("features = { }\n", "", "");
-    assert_string_equal(
-        check(), "postern.conf: warning: this version does not ask DNS: senders whose domain "
-                 "does not resolve are accepted; add accept_unresolvable_domains to "
-                 "features\n");
-}
-
 /* It reads only. */
 static void test_check_changes_nothing(void **state)
 {
@@ -337,7 +327,6 @@ int main(void)
         CASE(test_check_of_a_text_that_is_not_there),
         CASE(test_check_without_maps_says_nothing),
         CASE(test_check_tells_errors_of_lists),
-        CASE(test_check_says_that_dns_is_not_asked),
         CASE(test_check_changes_nothing),
     };
 
