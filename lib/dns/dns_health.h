@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 /* Nanoseconds from one probe of a silent server to the next. */
-#define DNS_HEALTH_PROBE_EVERY 1000000000
+#define DNS_HEALTH_PROBE_EVERY INT64_C(1000000000)
 
 /* All zero is a server of which nothing is known, and which is trusted. */
 struct dns_health {
