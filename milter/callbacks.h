@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 struct logger;
+struct resolver;
 struct snapshot;
 struct stats;
 
@@ -31,6 +32,7 @@ struct callbacks {
     struct snapshot *snapshot;
     struct logger *logger;
     struct stats *stats;
+    struct resolver *resolver; /* for the questions of sessions; NULL: they ask none */
     atomic_bool told[CALLBACKS_TOLD];
 };
 

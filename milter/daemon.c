@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "milter/daemon.h"
 #include "lib/base/log.h"
+#include "lib/dns/resolver.h"
+#include "lib/policy/dns_options.h"
 #include "lib/policy/ruleset.h"
 #include "milter/background.h"
 #include "milter/callbacks.h"
@@ -39,6 +41,7 @@ struct daemon {
     struct logger *logger;
     struct stats stats;
     struct snapshot *snapshot;
+    struct resolver *resolver;
     struct callbacks callbacks;
     struct reload reload;
     struct report report;
@@ -261,9 +264,6 @@ static enum status start_threads(struct daemon *daemon, struct strbuf *why)
 {
     pthread_t milter;
 
-    threads_prepare();
-    start_log_thread(daemon);
-
     if (daemon->control_fd >= 0) {
         daemon->control = control_start(daemon->control_fd, report_answer, &daemon->report,
                                         daemon->logger);
@@ -282,6 +282,18 @@ static enum status start_threads(struct daemon *daemon, struct strbuf *why)
     return STATUS_OK;
 }
 
+/* Those that loading needs already. */
+static enum status start_first_threads(struct daemon *daemon, const struct config *config,
+                                       struct strbuf *why)
+{
+    struct resolver_options options = dns_options(&config->dns);
+
+    threads_prepare();
+    start_log_thread(daemon);
+    daemon->resolver = resolver_new(&options, daemon->logger, why);
+    return daemon->resolver != NULL ? STATUS_OK : STATUS_INVALID;
+}
+
 /* The rules are read as the user who will read them again at each reload. */
 static enum status load(struct daemon *daemon, const struct config *config, struct strbuf *why)
 {
@@ -298,12 +310,15 @@ static enum status load(struct daemon *daemon, const struct config *config, stru
     }
     ruleset_prepare(ruleset);
     daemon->snapshot = snapshot_new(ruleset);
-    reload_init(&daemon->reload, config, daemon->snapshot, daemon->logger, &daemon->stats);
+    reload_init(&daemon->reload, config, daemon->snapshot, daemon->resolver, daemon->logger,
+                &daemon->stats);
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    daemon->report = (struct report){daemon->snapshot, &daemon->reload, &daemon->stats, now.tv_sec};
+    daemon->report = (struct report){daemon->snapshot, &daemon->reload, &daemon->stats,
+                                     daemon->resolver, now.tv_sec};
     daemon->callbacks.snapshot = daemon->snapshot;
     daemon->callbacks.logger = daemon->logger;
     daemon->callbacks.stats = &daemon->stats;
+    daemon->callbacks.resolver = daemon->resolver;
     return STATUS_OK;
 }
 
@@ -411,6 +426,7 @@ static int serve(struct daemon *daemon)
     }
     (void)eventfd_write(daemon->stop, 1);
     (void)pthread_join(daemon->watch, NULL);
+    resolver_stop(daemon->resolver);
     stop_compiling(daemon);
     log_printf(daemon->logger, LOG_LEVEL_INFO, "event=stop result=done");
     log_flush(daemon->logger);
@@ -451,8 +467,10 @@ int daemon_run(const struct daemon_options *options)
         strbuf_append(&why, "this libmilter does not fit the one that postern was built with");
     }
     if (why.len > 0 || prepare(&daemon, config, &why) != STATUS_OK ||
+        start_first_threads(&daemon, config, &why) != STATUS_OK ||
         load(&daemon, config, &why) != STATUS_OK || start_threads(&daemon, &why) != STATUS_OK) {
         complain(&daemon, why.data);
+        resolver_stop(daemon.resolver);
         log_flush(daemon.logger);
         close_sockets(&daemon);
     } else {

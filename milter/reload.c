@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "milter/reload.h"
+#include "lib/dns/resolver.h"
+#include "lib/policy/dns_options.h"
 #include "lib/policy/ruleset.h"
 
 #include <stdio.h>
@@ -75,13 +77,14 @@ static void report_fixed_keys(struct diag *diag, const struct config *before,
 /* ---- reload ---- */
 
 void reload_init(struct reload *reload, const struct config *started, struct snapshot *snapshot,
-                 struct logger *logger, struct stats *stats)
+                 struct resolver *resolver, struct logger *logger, struct stats *stats)
 {
     (void)pthread_mutex_init(&reload->lock, NULL);
     reload->started = started;
     reload->snapshot = snapshot;
     reload->logger = logger;
     reload->stats = stats;
+    reload->resolver = resolver;
     reload->loaded_at = time(NULL);
 }
 
@@ -90,11 +93,27 @@ void reload_fini(struct reload *reload)
     (void)pthread_mutex_destroy(&reload->lock);
 }
 
-static void put_in_force(struct reload *reload, struct ruleset *ruleset)
+/* Servers that cannot be used leave the old ones in place: mail goes on. */
+static void configure_resolver(struct reload *reload, const struct config *config,
+                               struct diag *diag)
+{
+    struct resolver_options options = dns_options(&config->dns);
+    struct strbuf why;
+
+    strbuf_init(&why);
+    if (resolver_configure(reload->resolver, &options, &why) != STATUS_OK) {
+        diag_report(diag, DIAG_WARNING, config->path, 0, "the DNS servers stay as they were", "%s",
+                    why.data);
+    }
+    strbuf_fini(&why);
+}
+
+static void put_in_force(struct reload *reload, struct ruleset *ruleset, struct diag *diag)
 {
     const struct config *config = ruleset_config(ruleset);
 
     log_configure(reload->logger, config->log_facility, config->log_level);
+    configure_resolver(reload, config, diag);
     ruleset_prepare(ruleset);
     snapshot_swap(reload->snapshot, ruleset);
     reload->loaded_at = time(NULL);
@@ -116,7 +135,7 @@ bool reload_run(struct reload *reload, struct diag *asker)
                    diag.warnings);
     } else {
         report_fixed_keys(&diag, reload->started, ruleset_config(ruleset));
-        put_in_force(reload, ruleset);
+        put_in_force(reload, ruleset, &diag);
         stats_add(&reload->stats->reloads);
         log_printf(reload->logger, LOG_LEVEL_INFO, "event=reload result=done warnings=%zu",
                    diag.warnings);

@@ -18,6 +18,7 @@
 #include <time.h>
 
 struct config;
+struct resolver;
 
 struct reload {
     pthread_mutex_t lock; /* one at a time; also guards loaded_at */
@@ -26,12 +27,13 @@ struct reload {
         *started; /* with what the daemon started: its sockets and user stay those */
     struct logger *logger;
     struct stats *stats;
+    struct resolver *resolver; /* gets other servers and limits with other rules */
     time_t loaded_at;
 };
 
 /* All that is given must outlive the reload. */
 void reload_init(struct reload *reload, const struct config *started, struct snapshot *snapshot,
-                 struct logger *logger, struct stats *stats);
+                 struct resolver *resolver, struct logger *logger, struct stats *stats);
 void reload_fini(struct reload *reload);
 
 /*

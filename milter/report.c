@@ -5,6 +5,7 @@
 #include "lib/table/prefilter.h"
 #include "lib/table/table.h"
 #include "lib/table/table_regex.h"
+#include "milter/report_dns.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -183,12 +184,13 @@ static json_t *answer_status(struct report *report)
     add_map(maps, ruleset_access(ruleset));
     add_map(maps, ruleset_spammers(ruleset));
     json_t *status = json_pack(
-        "{sisssIsIsosososososIso}", "version", 1, "program_version", PACKAGE_VERSION, "pid",
+        "{sisssIsIsosososososIsoso}", "version", 1, "program_version", PACKAGE_VERSION, "pid",
         (json_int_t)getpid(), "uptime_seconds", (json_int_t)(now.tv_sec - report->started),
         "configuration", text(ruleset_config(ruleset)->path), "listen",
         text(report->reload->started->listen), "loaded_at", utc(reload_time(report->reload)),
         "maps", maps, "patterns", pattern_tables(ruleset), "patterns_load_ms",
-        (json_int_t)ruleset_patterns_ms(ruleset), "counters", counters(report->stats));
+        (json_int_t)ruleset_patterns_ms(ruleset), "counters", counters(report->stats), "dns",
+        report_dns(report->resolver));
 
     ruleset_unref(&ruleset);
     return status;

@@ -11,11 +11,14 @@
 
 #include <stdint.h>
 
+struct resolver;
+
 /* What the answers speak of. */
 struct report {
     struct snapshot *snapshot;
     struct reload *reload;
     struct stats *stats;
+    struct resolver *resolver;
     int64_t started; /* CLOCK_MONOTONIC, seconds */
 };
 

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * report_dns - what the control socket tells of DNS.
+ */
+#ifndef POSTERN_MILTER_REPORT_DNS_H
+#define POSTERN_MILTER_REPORT_DNS_H
+
+#include <jansson.h>
+
+struct resolver;
+
+/* Servers, questions, what became of them, and the cache. */
+json_t *report_dns(struct resolver *resolver);
+
+#endif
