@@ -12,12 +12,18 @@
 /* How exactly times are kept while anything is in flight. */
 #define TICK_MS 20
 
+/*
+ * Messages that may be on their way to a server before it answers any, and so many more each millisecond: what comes faster finds no room
+ * in the server's socket. Who answers gets more at once; who takes seconds to find out still gets all.
+ */
+#define WINDOW 64
+
 /* How long a server may say nothing before it is probed, and how long the probe may take: a quarter of the timeout, within these. */
 #define PATIENCE_MIN_MS 100
 #define PATIENCE_MAX_MS 1000
 
 struct question {
-    struct question *next;
+    struct question *next;     /* asked later */
     struct question **link;    /* what points here */
     struct dns_answer *answer; /* NULL: answered; messages may still be under way */
     int64_t asked_at;
@@ -39,7 +45,9 @@ struct attempt {
 
 struct server {
     struct dns_health health;
-    bool no_edns; /* it does not know EDNS */
+    bool no_edns;      /* it does not know EDNS */
+    int64_t window;    /* messages that may go out, in nanoseconds that each takes to become free */
+    int64_t window_at; /* when that was */
 };
 
 struct dns_flight {
@@ -49,10 +57,12 @@ struct dns_flight {
     struct dns_flight_options options;
     unsigned generation; /* of the servers */
     struct server servers[DNS_TRANSPORT_SERVERS_MAX];
-    struct question *questions;
+    struct question *questions; /* oldest first */
+    struct question **questions_end;
     int64_t patience;
     int64_t tended_at;
     bool hurry;      /* there is something to send */
+    bool held;       /* ... for which a server has no room yet */
     unsigned silent; /* servers, as bits; what the owner knows */
     bool down;
     uint16_t ids[64]; /* random, for the next messages */
@@ -102,6 +112,24 @@ static size_t choose_server(const struct dns_flight *flight, const struct questi
         }
     }
     return count;
+}
+
+/* Nanoseconds of the window that a message takes. */
+#define WINDOW_MESSAGE (MS / WINDOW)
+
+/* Is there room for one more message? Takes it. */
+static bool take_window(struct server *server, int64_t now)
+{
+    server->window += now - server->window_at;
+    server->window_at = now;
+    if (server->window > WINDOW * WINDOW_MESSAGE) {
+        server->window = WINDOW * WINDOW_MESSAGE;
+    }
+    if (server->window < WINDOW_MESSAGE) {
+        return false;
+    }
+    server->window -= WINDOW_MESSAGE;
+    return true;
 }
 
 /* ---- messages ---- */
@@ -181,9 +209,7 @@ static void finish(struct dns_flight *flight, struct question *question, struct 
 
     question->answer = NULL;
     *question->link = question->next;
-    if (question->next != NULL) {
-        question->next->link = question->link;
-    }
+    *(question->next != NULL ? &question->next->link : &flight->questions_end) = question->link;
     flight->events.answered(flight->events.ctx, answer, result, latency_us);
     dns_answer_unref(&answer);
 }
@@ -205,6 +231,22 @@ static unsigned lifetime_ms(const struct dns_flight_options *options)
     return options->timeout_ms + options->timeout_ms / 2;
 }
 
+/* If there is room for it. */
+static void send_question(struct dns_flight *flight, struct question *question, size_t server,
+                          int64_t now)
+{
+    if (!take_window(&flight->servers[server], now)) {
+        flight->held = true;
+        return;
+    }
+    question->next_at = now + interval(flight);
+    question->under_way++;
+    dns_health_sent(&flight->servers[server].health, now);
+    send_message(flight, question, server, dns_answer_name(question->answer),
+                 (unsigned)dns_answer_type(question->answer));
+    question->messages++;
+}
+
 /* Sends what is due, or ends the question. It may be gone afterwards. */
 static void tend_question(struct dns_flight *flight, struct question *question, int64_t now)
 {
@@ -217,12 +259,7 @@ static void tend_question(struct dns_flight *flight, struct question *question, 
     } else if (now < question->next_at) {
         return;
     } else if (server < count && question->messages < count * flight->options.tries) {
-        question->next_at = now + interval(flight);
-        question->under_way++;
-        dns_health_sent(&flight->servers[server].health, now);
-        send_message(flight, question, server, dns_answer_name(question->answer),
-                     (unsigned)dns_answer_type(question->answer));
-        question->messages++;
+        send_question(flight, question, server, now);
         return;
     } else if (question->under_way == 0) {
         fail(flight, question,
@@ -238,6 +275,7 @@ static void tend_questions(struct dns_flight *flight, int64_t now)
     struct question *next;
 
     flight->hurry = false;
+    flight->held = false;
     flight->tended_at = now;
     for (struct question *question = flight->questions; question != NULL; question = next) {
         next = question->next;
@@ -303,6 +341,9 @@ static void on_done(void *ctx, void *arg, const uint8_t *message, size_t len,
     struct question *question = attempt->question;
     bool current = attempt->generation == flight->generation;
 
+    if (message != NULL && current) {
+        flight->servers[attempt->server].window += WINDOW_MESSAGE;
+    }
     if (message != NULL && current &&
         dns_health_answered(&flight->servers[attempt->server].health)) {
         log_server(flight, attempt->server, "answers-again");
@@ -330,6 +371,7 @@ struct dns_flight *dns_flight_new(int wake_fd, const struct dns_flight_events *e
 
     flight->events = *events;
     flight->logger = logger;
+    flight->questions_end = &flight->questions;
     flight->transport = dns_transport_new(wake_fd, on_done, flight, why);
     if (flight->transport == NULL) {
         free(flight);
@@ -385,13 +427,12 @@ void dns_flight_ask(struct dns_flight *flight, struct dns_answer *answer)
 
     question->answer = dns_answer_ref(answer);
     question->asked_at = now;
-    question->next = flight->questions;
-    question->link = &flight->questions;
-    if (question->next != NULL) {
-        question->next->link = &question->next;
+    question->link = flight->questions_end;
+    *flight->questions_end = question;
+    flight->questions_end = &question->next;
+    if (!flight->held) {
+        tend_question(flight, question, now);
     }
-    flight->questions = question;
-    tend_question(flight, question, now);
 }
 
 /* Milliseconds until something is to be done if nothing comes; -1: nothing is. */
@@ -399,6 +440,9 @@ static int time_to_wait(const struct dns_flight *flight)
 {
     if (flight->hurry) {
         return 0;
+    }
+    if (flight->held) {
+        return 1;
     }
     if (flight->questions != NULL) {
         return TICK_MS;
@@ -418,7 +462,7 @@ bool dns_flight_run(struct dns_flight *flight)
     bool woken = dns_transport_wait(flight->transport, time_to_wait(flight));
     int64_t now = dns_now();
 
-    if (flight->hurry || now - flight->tended_at >= TICK_MS * MS) {
+    if (flight->hurry || flight->held || now - flight->tended_at >= TICK_MS * MS) {
         tend_questions(flight, now);
         probe_servers(flight, now);
     }
