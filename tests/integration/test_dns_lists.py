@@ -3,7 +3,7 @@
 
 import pytest
 
-from harness import names
+from harness import names, tools
 from harness.dns_world import (ALLOWED, CLEAN, CLEAN_V6, CODE_4, CODE_10, LISTED, LISTED_V6, THRICE, TWICE, dns_section,
                                list_section)
 from harness.site import unique
@@ -41,7 +41,8 @@ def test_listed_client_is_refused_at_rcpt_in_sendmails_words(site, dns):
     assert rcpt_reply(site, CLEAN)[:3] == "250"
     asked = dns.asked("2.0.30.127.ip.bl.test", "A")
     assert len(asked) == 1
-    postern.wait_entry(client=LISTED, verdict="reject")
+    said = postern.wait_entry(addr=LISTED, action="reject", reason="dnsbl")
+    assert (said["list"], said["answer"], said["stage"]) == ("ip.bl.test", "127.0.0.2", "rcpt")
 
 
 def test_every_recipient_gets_the_refusal(site, dns):
@@ -54,7 +55,7 @@ def test_the_question_is_asked_at_connect(site, dns):
     """The answer is there long before the recipient is."""
     daemon(site, dns, list_section("ip.bl.test"))
     with site.client(LISTED):
-        assert dns.asked("2.0.30.127.ip.bl.test", "A")
+        tools.wait_for(lambda: dns.asked("2.0.30.127.ip.bl.test", "A"), "the question", 2)
 
 
 def test_answer_at_mail(site, dns):
@@ -246,6 +247,7 @@ def test_second_client_of_one_connection_has_its_own_answers(site, dns):
             assert client.command("EHLO client.neutral.test").code == 250
             assert client.mail("s@neutral.test").ok
             assert str(client.rcpt(LOCAL))[:3] == wanted
+            assert client.command("RSET").ok
 
 
 def test_domain_list_for_senders(site, dns):

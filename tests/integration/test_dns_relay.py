@@ -3,7 +3,7 @@
 
 import pytest
 
-from harness import relay, smtp
+from harness import names, relay, smtp
 from harness.dns_world import dns_section
 from harness.mta import OWN_NAME
 from harness.relay import FOREIGN
@@ -75,7 +75,9 @@ def test_not_without_the_feature(site, dns):
 def test_failure_is_temporary_and_never_an_open_relay(site, dns, manner):
     dns.zone.manner("broken.script.test", manner)
     daemon(site, dns, timeout_ms=600, tries=1)
-    assert rcpt_reply(site, "u@broken.script.test") == "450 4.4.0 Can not check MX records for recipient host broken.script.test"
+    wanted = "450 4.4.0 Can not check MX records for recipient host broken.script.test"
+    assert rcpt_reply(site, "u@broken.script.test", names.NEUTRAL) == wanted
+    assert rcpt_reply(site, "u@broken.script.test").startswith("550 5.7.1 Relaying denied."), "a client without a name is told of that"
 
 
 def test_who_may_relay_anyway_asks_nobody(site, dns):

@@ -169,6 +169,7 @@ class DnsServer:
         self._forwarded, self._numbers = {}, itertools.count(1)
         self._later, self._sequence = [], itertools.count()
         self._stop_read, self._stop_write = os.pipe()
+        self._closed = False
         self._threads = [threading.Thread(target=self._serve_udp, daemon=True), threading.Thread(target=self._serve_tcp, daemon=True)]
         for thread in self._threads:
             thread.start()
@@ -197,6 +198,9 @@ class DnsServer:
         return f"127.0.0.1:{self.port}"
 
     def close(self):
+        if self._closed:
+            return
+        self._closed = True
         os.write(self._stop_write, b"x")
         self._tcp.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
