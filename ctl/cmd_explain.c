@@ -5,6 +5,9 @@
 
 #include "lib/base/diag.h"
 #include "lib/base/xalloc.h"
+#include "lib/dns/resolver.h"
+#include "lib/policy/dns_lists.h"
+#include "lib/policy/dns_options.h"
 #include "lib/policy/ruleset.h"
 
 #include <stdio.h>
@@ -47,7 +50,7 @@ static const struct option options[] = {
 
 static const char help[] =
     "Plays one SMTP session through the daemon's own stages, without the daemon and without sending\n"
-    "anything, and shows each key that is looked up, the rule that decides and the SMTP reply.\n\n"
+    "mail, and shows each key that is looked up, the rule that decides and the SMTP reply. DNS is asked.\n\n"
     "  --client IP        address of the client; \"\" for mail that does not come by SMTP\n"
     "  --name HOST        its verified host name; without it the client has none\n"
     "  --resolve RESULT   OK, FAIL (no PTR record), TEMP (lookup failed), FORGED (does not resolve back)\n"
@@ -209,6 +212,24 @@ static void print_errors(void *ctx, const struct diag_item *item)
     }
 }
 
+/* The servers that the daemon asks too; lists are probed as it does, so that those that it would not ask are not asked here. */
+static void start_dns(struct ctl *ctl, struct explain_request *request, struct ruleset *ruleset)
+{
+    const struct config_dns *dns = &ruleset_config(ruleset)->dns;
+    struct resolver_options wanted = dns_options(dns);
+    struct strbuf why;
+
+    strbuf_init(&why);
+    request->resolver = resolver_new(&wanted, NULL, &why);
+    if (request->resolver == NULL) {
+        ctl_complain(ctl, "warning: DNS is not asked: %s", why.data);
+    } else {
+        dns_lists_probe(ruleset_dns_lists(ruleset), request->resolver, NULL,
+                        dns_now() + (int64_t)dns->timeout_ms * 1000000);
+    }
+    strbuf_fini(&why);
+}
+
 static int run(struct ctl *ctl, struct explain_request *request)
 {
     char own_name[256] = "";
@@ -224,6 +245,8 @@ static int run(struct ctl *ctl, struct explain_request *request)
     if (request->client.hostname == NULL && gethostname(own_name, sizeof(own_name) - 1) == 0) {
         request->client.hostname = own_name;
     }
+    start_dns(ctl, request, ruleset);
+
     json_t *object = explain_session(ruleset, request);
     int code = CTL_DONE;
 
@@ -233,6 +256,7 @@ static int run(struct ctl *ctl, struct explain_request *request)
         explain_print(object);
         json_decref(object);
     }
+    resolver_free(&request->resolver);
     ruleset_unref(&ruleset);
     return code;
 }

@@ -61,6 +61,20 @@ static void print_patterns(const json_t *table)
     printf("\n");
 }
 
+static void print_dns_list(const json_t *list)
+{
+    printf("dns list       %s: ", control_client_text(list, "title"));
+    if (json_is_true(json_object_get(list, "suspended"))) {
+        printf("SUSPENDED, it fails its probe (%s); ", control_client_text(list, "probe"));
+    }
+    printf("asked %lld, listed %lld, errors %lld, failures %lld, answers in %.1f ms\n",
+           (long long)control_client_number(list, "asked"),
+           (long long)control_client_number(list, "listed"),
+           (long long)control_client_number(list, "errors"),
+           (long long)control_client_number(list, "tempfails"),
+           (double)control_client_number(list, "latency_mean_us") / 1000);
+}
+
 static void print(const json_t *status)
 {
     const json_t *counters = json_object_get(status, "counters");
@@ -86,6 +100,10 @@ static void print(const json_t *status)
     if (json_array_size(json_object_get(status, "patterns")) > 0) {
         printf("               read in %lld ms\n",
                (long long)control_client_number(status, "patterns_load_ms"));
+    }
+    json_array_foreach(json_object_get(json_object_get(status, "dns"), "lists"), index, table)
+    {
+        print_dns_list(table);
     }
     printf("sessions       %lld open, %lld since start\n",
            (long long)control_client_number(counters, "sessions_open"),

@@ -4,6 +4,7 @@
 #include "ctl/ctl.h"
 
 #include "lib/base/strbuf.h"
+#include "lib/policy/dns_questions.h"
 #include "lib/policy/ruleset.h"
 #include "lib/policy/stages.h"
 #include "lib/policy/trace.h"
@@ -134,6 +135,8 @@ static json_t *add_stage(json_t *stages, struct collector *collector, const char
         json_object_set_new(stage, "rule", rule);
     }
     set_text(stage, "reason", verdict->reason);
+    set_text(stage, "list", verdict->list);
+    set_text(stage, "answer", verdict->answer);
     json_array_append_new(stages, stage);
     return stage;
 }
@@ -163,6 +166,29 @@ static void run_connect(struct session *session, const struct explain_request *r
     strbuf_fini(&argument);
 }
 
+/* As the daemon runs them: answers of DNS are awaited between two calls. */
+static struct verdict run_mail(struct session *session, const struct explain_request *request)
+{
+    struct verdict verdict = stage_mail(session, &request->login, request->sender);
+
+    while (verdict.kind == VERDICT_WAIT) {
+        dns_questions_wait(session);
+        verdict = stage_mail(session, &request->login, request->sender);
+    }
+    return verdict;
+}
+
+static struct verdict run_rcpt(struct session *session, const char *recipient, const char *mailer)
+{
+    struct verdict verdict = stage_rcpt(session, recipient, mailer);
+
+    while (verdict.kind == VERDICT_WAIT) {
+        dns_questions_wait(session);
+        verdict = stage_rcpt(session, recipient, mailer);
+    }
+    return verdict;
+}
+
 /* All recipients; returns the last refusal, or CONTINUE if one was accepted or there are none. */
 static enum verdict_kind run_recipients(struct session *session,
                                         const struct explain_request *request, json_t *stages,
@@ -171,7 +197,7 @@ static enum verdict_kind run_recipients(struct session *session,
     enum verdict_kind refused = VERDICT_CONTINUE;
 
     for (size_t i = 0; i < request->recipient_count; i++) {
-        struct verdict verdict = stage_rcpt(session, request->recipients[i], request->mailer);
+        struct verdict verdict = run_rcpt(session, request->recipients[i], request->mailer);
 
         add_stage(stages, collector, "rcpt", request->recipients[i], &verdict);
         if (verdict_is_refusal(&verdict)) {
@@ -251,7 +277,7 @@ static json_t *edit_object(const struct header_edit *edit)
 static enum verdict_kind run_message(struct session *session, const struct explain_request *request,
                                      json_t *stages, json_t *edits, struct collector *collector)
 {
-    struct verdict verdict = stage_mail(session, &request->login, request->sender);
+    struct verdict verdict = run_mail(session, request);
 
     add_stage(stages, collector, "mail", request->sender, &verdict);
     if (verdict_is_refusal(&verdict)) {
@@ -289,6 +315,7 @@ json_t *explain_session(struct ruleset *ruleset, const struct explain_request *r
     json_object_set_new(object, "stages", stages);
     json_object_set_new(object, "edits", edits);
     session_init(&session, ruleset, &collector.trace);
+    session.resolver = request->resolver;
     run_connect(&session, request, stages, &collector);
     if (request->helo != NULL) {
         struct verdict verdict = stage_helo(&session, request->helo);

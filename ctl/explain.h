@@ -11,10 +11,12 @@
 #include <jansson.h>
 #include <stddef.h>
 
+struct resolver;
 struct ruleset;
 
 /* The session. NULL members are facts that the MTA does not tell. */
 struct explain_request {
+    struct resolver *resolver; /* whom to ask DNS; NULL: nobody */
     struct session_client client;
     const char *helo;
     struct session_login login;

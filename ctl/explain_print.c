@@ -93,7 +93,16 @@ static void print_verdict(const json_t *stage)
         put(get(rule, "key"));
         putchar('\n');
     } else if (*get(stage, "reason") != '\0') {
-        printf("     by %s\n", get(stage, "reason"));
+        printf("     by %s", get(stage, "reason"));
+        if (*get(stage, "list") != '\0') {
+            printf(" ");
+            put(get(stage, "list"));
+        }
+        if (*get(stage, "answer") != '\0') {
+            printf(": ");
+            put(get(stage, "answer"));
+        }
+        printf("\n");
     }
 }
 

@@ -2,6 +2,7 @@
 #include "milter/daemon.h"
 #include "lib/base/log.h"
 #include "lib/dns/resolver.h"
+#include "lib/policy/dns_lists.h"
 #include "lib/policy/dns_options.h"
 #include "lib/policy/ruleset.h"
 #include "milter/background.h"
@@ -226,6 +227,7 @@ static void *watch_thread(void *arg)
 
     while (poll(&stop, 1, REFRESH_MS) <= 0) {
         reload_refresh(&daemon->reload);
+        reload_probe_lists(&daemon->reload);
     }
     return NULL;
 }
@@ -309,6 +311,9 @@ static enum status load(struct daemon *daemon, const struct config *config, stru
         return STATUS_INVALID;
     }
     ruleset_prepare(ruleset);
+    /* No session is to meet a list of which nobody knows whether it still exists. */
+    dns_lists_probe(ruleset_dns_lists(ruleset), daemon->resolver, daemon->logger,
+                    dns_now() + (int64_t)config->dns.timeout_ms * 1000000);
     daemon->snapshot = snapshot_new(ruleset);
     reload_init(&daemon->reload, config, daemon->snapshot, daemon->resolver, daemon->logger,
                 &daemon->stats);

@@ -95,6 +95,8 @@ static void append_verdict(struct strbuf *line, const struct verdict *verdict)
 {
     append_rule(line, &verdict->rule);
     log_field(line, "reason", verdict->reason);
+    log_field(line, "list", verdict->list);
+    log_field(line, "answer", verdict->answer);
     log_field(line, "error", verdict->why);
     if (verdict->kind == VERDICT_QUARANTINE) {
         log_field(line, "hold", verdict->quarantine);
@@ -106,6 +108,13 @@ static void append_verdict(struct strbuf *line, const struct verdict *verdict)
                        verdict->reply.text != NULL ? verdict->reply.text : "");
         log_field(line, "reply", reply);
     }
+}
+
+/* What DNS lists said beside "not listed", decisive or not. */
+static void append_lists(struct strbuf *line, const struct session *session)
+{
+    append_text(line, "lists", session->client_lists);
+    append_text(line, "sender_lists", session->sender_lists);
 }
 
 /* What failed here is told to whoever wants to hear of failures alone, too. */
@@ -127,6 +136,7 @@ void decision_log_refusal(struct decision_log *log, const struct session *sessio
     log_field(&log->line, "stage", stats_stage_name(stage));
     log_field(&log->line, "action", verdict_kind_name(verdict->kind));
     append_verdict(&log->line, verdict);
+    append_lists(&log->line, session);
     log_line(log->logger, level_of(verdict), log->line.data);
 }
 
@@ -145,6 +155,7 @@ void decision_log_message(struct decision_log *log, const struct session *sessio
     log_field(&log->line, "action",
               verdict->kind == VERDICT_CONTINUE ? "accept" : verdict_kind_name(verdict->kind));
     append_verdict(&log->line, verdict);
+    append_lists(&log->line, session);
     if (session->edits.unlogged > 0) {
         log_field_uint(&log->line, "unlogged", (unsigned)session->edits.unlogged);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "milter/reload.h"
 #include "lib/dns/resolver.h"
+#include "lib/policy/dns_lists.h"
 #include "lib/policy/dns_options.h"
 #include "lib/policy/ruleset.h"
 
@@ -108,12 +109,25 @@ static void configure_resolver(struct reload *reload, const struct config *confi
     strbuf_fini(&why);
 }
 
+/* Lists that are new are probed before sessions ask them; the others keep what is known of them. */
+static void take_over_lists(struct reload *reload, const struct ruleset *ruleset)
+{
+    struct dns_lists *lists = ruleset_dns_lists(ruleset);
+    struct ruleset *current = snapshot_get(reload->snapshot);
+
+    dns_lists_adopt(lists, ruleset_dns_lists(current));
+    ruleset_unref(&current);
+    dns_lists_probe(lists, reload->resolver, reload->logger,
+                    dns_now() + (int64_t)ruleset_config(ruleset)->dns.timeout_ms * 1000000);
+}
+
 static void put_in_force(struct reload *reload, struct ruleset *ruleset, struct diag *diag)
 {
     const struct config *config = ruleset_config(ruleset);
 
     log_configure(reload->logger, config->log_facility, config->log_level);
     configure_resolver(reload, config, diag);
+    take_over_lists(reload, ruleset);
     ruleset_prepare(ruleset);
     snapshot_swap(reload->snapshot, ruleset);
     reload->loaded_at = time(NULL);
@@ -161,6 +175,16 @@ void reload_refresh(struct reload *reload)
         log_printf(reload->logger, LOG_LEVEL_INFO, "event=maps result=%s",
                    diag.warnings + diag.errors > 0 ? "changed-with-warnings" : "changed");
     }
+    (void)pthread_mutex_unlock(&reload->lock);
+}
+
+void reload_probe_lists(struct reload *reload)
+{
+    (void)pthread_mutex_lock(&reload->lock);
+    struct ruleset *current = snapshot_get(reload->snapshot);
+
+    dns_lists_tick(ruleset_dns_lists(current), reload->resolver, reload->logger, dns_now());
+    ruleset_unref(&current);
     (void)pthread_mutex_unlock(&reload->lock);
 }
 

@@ -45,6 +45,9 @@ bool reload_run(struct reload *reload, struct diag *asker);
 /* Takes maps that were renamed into place, came or went. Cheap if there are none. */
 void reload_refresh(struct reload *reload);
 
+/* Probes DNS lists that are due. To be called each second or so; never waits for an answer. */
+void reload_probe_lists(struct reload *reload);
+
 /* When the current rules were read. */
 time_t reload_time(struct reload *reload);
 

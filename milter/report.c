@@ -190,7 +190,7 @@ static json_t *answer_status(struct report *report)
         text(report->reload->started->listen), "loaded_at", utc(reload_time(report->reload)),
         "maps", maps, "patterns", pattern_tables(ruleset), "patterns_load_ms",
         (json_int_t)ruleset_patterns_ms(ruleset), "counters", counters(report->stats), "dns",
-        report_dns(report->resolver));
+        report_dns(report->resolver, ruleset_dns_lists(ruleset)));
 
     ruleset_unref(&ruleset);
     return status;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "milter/report_dns.h"
 #include "lib/dns/resolver.h"
+#include "lib/policy/dns_lists.h"
 
 static json_t *servers(const struct resolver_stats *stats)
 {
@@ -18,7 +19,39 @@ static json_t *servers(const struct resolver_stats *stats)
     return array;
 }
 
-json_t *report_dns(struct resolver *resolver)
+static json_t *list_object(struct dns_list *list)
+{
+    static const char *const senses[DNS_LISTS_SENSES] = {
+        [DNSBL_CLEAN] = "not_listed",
+        [DNSBL_LISTED] = "listed",
+        [DNSBL_ERROR] = "errors",
+        [DNSBL_UNKNOWN] = "tempfails",
+    };
+    json_t *object = json_pack(
+        "{sssssssbsIsIsI}", "title", list->config->title, "zone", list->config->zone, "probe",
+        dnsbl_health_name(dnsbl_health_state(list->health)), "suspended",
+        (int)!dns_list_is_usable(list), "asked", (json_int_t)atomic_load(&list->asked),
+        "latency_mean_us", (json_int_t)dns_latency_mean(&list->latency), "latency_p99_us",
+        (json_int_t)dns_latency_percentile(&list->latency, 99));
+
+    for (int sense = 0; sense < DNS_LISTS_SENSES; sense++) {
+        (void)json_object_set_new(object, senses[sense],
+                                  json_integer((json_int_t)atomic_load(&list->senses[sense])));
+    }
+    return object;
+}
+
+static json_t *list_array(const struct dns_lists *lists)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < dns_lists_count(lists); i++) {
+        (void)json_array_append_new(array, list_object(dns_lists_get(lists, i)));
+    }
+    return array;
+}
+
+json_t *report_dns(struct resolver *resolver, const struct dns_lists *lists)
 {
     struct resolver_stats stats;
 
@@ -50,6 +83,7 @@ json_t *report_dns(struct resolver *resolver)
 
     (void)json_object_set_new(object, "servers", servers(&stats));
     (void)json_object_set_new(object, "silent", json_boolean(stats.down));
+    (void)json_object_set_new(object, "lists", list_array(lists));
     for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
         (void)json_object_set_new(object, counters[i].name,
                                   json_integer((json_int_t)counters[i].value));

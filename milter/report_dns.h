@@ -7,9 +7,10 @@
 
 #include <jansson.h>
 
+struct dns_lists;
 struct resolver;
 
-/* Servers, questions, what became of them, and the cache. */
-json_t *report_dns(struct resolver *resolver);
+/* Servers, questions, what became of them, the cache; and of each list its state, what it answered, and how fast. */
+json_t *report_dns(struct resolver *resolver, const struct dns_lists *lists);
 
 #endif

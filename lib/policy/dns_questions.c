@@ -135,17 +135,6 @@ const struct dns_result *dns_questions_ask(struct session *session, enum dns_spa
     return NULL;
 }
 
-const struct dns_result *dns_questions_known(const struct session *session, const char *name,
-                                             enum dns_type type)
-{
-    const struct question *question = find(session->dns, name, type);
-
-    return question == NULL                        ? NULL
-           : question->given_up                    ? &no_time
-           : dns_answer_is_ready(question->answer) ? dns_answer_result(question->answer)
-                                                   : NULL;
-}
-
 bool dns_questions_is_news(struct session *session, const char *name, enum dns_type type,
                            uint64_t *latency_us_out)
 {

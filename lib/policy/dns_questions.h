@@ -40,10 +40,6 @@ const struct dns_result *dns_questions_expect(struct session *session, enum dns_
 const struct dns_result *dns_questions_ask(struct session *session, enum dns_span span,
                                            const char *name, enum dns_type type);
 
-/* What is answered to a question that the session has put, or given up; NULL: it has not, or nothing yet. */
-const struct dns_result *dns_questions_known(const struct session *session, const char *name,
-                                             enum dns_type type);
-
 /*
  * True once for each question that the session has put, for who counts. *latency_us_out: how long its answer took if it was asked of a
  * server for this session; else 0.

@@ -195,7 +195,11 @@ static struct rules_result check_host(struct session *session, const char *domai
 /* A domain without MX is its own MX. What cannot be known of a host is no reason to refuse. */
 static struct rules_result check_badmx(struct session *session, const char *domain)
 {
-    const struct dns_result *mx = dns_lookup(session, DNS_SPAN_MESSAGE, domain, DNS_MX);
+    /* Who traces has seen it where the domain had to exist. */
+    const struct dns_result *mx = has(session, FEATURE_ACCEPT_UNRESOLVABLE_DOMAINS)
+                                      ? dns_lookup(session, DNS_SPAN_MESSAGE, domain, DNS_MX)
+                                      : dns_questions_ask(session, DNS_SPAN_MESSAGE, domain,
+                                                          DNS_MX);
     struct rules_result result = rules_nothing();
 
     if (mx == NULL) {

@@ -101,6 +101,17 @@ static const char *query_of(const struct session *session, enum config_dns_looku
     return name == NULL || *name == '\0' || *name == '[' ? NULL : name;
 }
 
+/* The same, as it can stand in a reply: with A-labels. */
+static const char *query_text(const struct session *session, enum config_dns_lookup lookup)
+{
+    const char *query = query_of(session, lookup);
+    char plain[DNS_NAME_SIZE];
+
+    return lookup != DNS_LOOKUP_ADDRESS && dns_name_normalize(query, plain)
+               ? arena_strdup(session->scratch, plain)
+               : query;
+}
+
 /* The name under which a list has the fact; false: it cannot have it. */
 static bool name_in_list(const struct session *session, const struct dns_list *list,
                          enum config_dns_lookup lookup, char out[DNS_NAME_SIZE])
@@ -162,8 +173,22 @@ static void note(const struct walk *walk, const struct dns_list *list, const cha
     }
 }
 
-static void count(struct walk *walk, struct dns_list *list, enum dnsbl_sense sense,
-                  const struct dns_record *record)
+/* For the log: what a list said, other than "not listed". */
+static void remember(const struct walk *walk, const struct dns_list *list,
+                     enum config_dns_lookup lookup)
+{
+    struct session *session = walk->session;
+    bool sender = lookup == DNS_LOOKUP_SENDER;
+    const char **said = sender ? &session->sender_lists : &session->client_lists;
+
+    *said = arena_printf(sender ? session->message : session->arena, "%s%s%s=%s",
+                         *said == NULL ? "" : *said, *said == NULL ? "" : ",", list->config->title,
+                         walk->answer);
+}
+
+/* Once for each question, however often rules look at its answer. */
+static void count(const struct walk *walk, struct dns_list *list, enum config_dns_lookup lookup,
+                  enum dnsbl_sense sense, const struct dns_record *record)
 {
     uint64_t latency;
 
@@ -174,6 +199,9 @@ static void count(struct walk *walk, struct dns_list *list, enum dnsbl_sense sen
     dns_list_count(list, sense, record);
     if (latency > 0) {
         dns_latency_add(&list->latency, latency);
+    }
+    if (sense != DNSBL_CLEAN || record != NULL) {
+        remember(walk, list, lookup);
     }
 }
 
@@ -197,14 +225,14 @@ static bool ask(struct walk *walk, struct dns_list *list, enum config_dns_lookup
         return false;
     }
     *sense_out = dnsbl_judge(result, &list->config->match, &record);
-    walk->query = query_of(session, lookup);
+    walk->query = query_text(session, lookup);
     walk->answer = dns_lookup_text(session, result, DNS_A);
     if (record != NULL) {
         char text[NETADDR_TEXT_SIZE];
 
         walk->answer = arena_strdup(session->scratch, netaddr_format_short(&record->addr, text));
     }
-    count(walk, list, *sense_out, record);
+    count(walk, list, lookup, *sense_out, record);
     if (*sense_out == DNSBL_ERROR) {
         note(walk, list, "the answer is an error of the list, not a listing");
     }
@@ -427,34 +455,4 @@ struct rules_result dnsbl_rules_check(struct session *session, unsigned lookups,
         }
     }
     return allowed || rules_decided(&result) ? result : check_score(&walk);
-}
-
-/* ---- for the log ---- */
-
-void dnsbl_rules_summary(const struct session *session, struct strbuf *out)
-{
-    const struct dns_lists *lists = ruleset_dns_lists(session->ruleset);
-    char text[NETADDR_TEXT_SIZE];
-    char name[DNS_NAME_SIZE];
-
-    for (size_t i = 0; i < dns_lists_count(lists) && session->dns != NULL; i++) {
-        const struct dns_list *list = dns_lists_get(lists, i);
-
-        for (size_t j = 0; j < LOOKUPS; j++) {
-            const struct dns_record *record = NULL;
-            const struct dns_result *result = (list->config->lookups & all_lookups[j]) != 0 &&
-                                                      name_in_list(session, list, all_lookups[j],
-                                                                   name)
-                                                  ? dns_questions_known(session, name, DNS_A)
-                                                  : NULL;
-
-            if (result == NULL || result->status == DNS_NXDOMAIN || result->status == DNS_NODATA) {
-                continue;
-            }
-            (void)dnsbl_judge(result, &list->config->match, &record);
-            strbuf_appendf(out, "%s%s=%s", out->len == 0 ? "" : ",", list->config->title,
-                           record != NULL ? netaddr_format_short(&record->addr, text)
-                                          : dns_failure_name(result->failure));
-        }
-    }
 }

@@ -8,7 +8,6 @@
 #ifndef POSTERN_LIB_POLICY_DNSBL_RULES_H
 #define POSTERN_LIB_POLICY_DNSBL_RULES_H
 
-#include "lib/base/strbuf.h"
 #include "lib/policy/rules.h"
 
 #include <stdbool.h>
@@ -21,8 +20,5 @@ void dnsbl_rules_expect(struct session *session, unsigned lookups);
 
 /* The decision by these lookups; lists with a weight count by those of `scored`. */
 struct rules_result dnsbl_rules_check(struct session *session, unsigned lookups, unsigned scored);
-
-/* Appends what lists have said of this session, other than "not listed": "bl.example=127.0.0.2,other.example=timeout". */
-void dnsbl_rules_summary(const struct session *session, struct strbuf *out);
 
 #endif

@@ -38,10 +38,12 @@ static bool must_resolve(const struct session *session)
            *session->helo != '\0' && !domain_is_literal(session->helo);
 }
 
+/* Where the score of all lists is not yet known at the check of the client. */
 static bool asks_dns(const struct session *session)
 {
     return must_resolve(session) || dnsbl_rules_apply(session, DNS_LOOKUP_HELO) ||
-           (config_of(session)->score_threshold > 0 && dnsbl_rules_apply(session, ALL_LOOKUPS));
+           (config_of(session)->score_threshold > 0 &&
+            dnsbl_rules_apply(session, DNS_LOOKUP_SENDER));
 }
 
 void helo_rules_expect(struct session *session)

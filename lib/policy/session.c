@@ -190,6 +190,7 @@ void session_reset_message(struct session *session)
     session->login = no_login;
     session->sender = NULL;
     session->sender_domain = NULL;
+    session->sender_lists = NULL;
     session->recipients = 0;
     session->discard = verdict_continue();
     session->quarantine = verdict_continue();

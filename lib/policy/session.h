@@ -71,6 +71,10 @@ struct session {
         *resolver; /* whom to ask DNS; NULL: nobody. Set by the caller, outlives the session */
     struct dns_questions *dns; /* NULL: nothing was asked yet */
 
+    /* what DNS lists said beside "not listed", for the log: "bl.example=127.0.0.2,other.example=timeout"; NULL: nothing */
+    const char *client_lists; /* of address, names and HELO */
+    const char *sender_lists; /* of the sender's domain; lives as long as the message */
+
     /* facts of the connection */
     const char *client_name; /* "host.example" or "[192.0.2.1]"; "" if there is neither */
     const char *client_ptr;  /* "" if not known */
