@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What a DNS server may answer. The first line is the name that was asked, the first byte of the second one the type; the rest is
- * the message. With a second line that is longer the message gets the header and question of a good answer first, so that
- * records are reached sooner.
+ * the message. If three digits follow the type, the message gets a good header and question first, so that records are reached
+ * sooner: they are the error code and the numbers of answers and of records of authority.
  */
 #include "lib/base/strbuf.h"
 #include "lib/dns/dns_message.h"
@@ -39,17 +39,17 @@ static bool check_name(const char *text, char name[DNS_NAME_SIZE])
     return true;
 }
 
-/* A good answer to that question, without its records: their numbers are the last bytes of `counts`. */
+/* A good answer to that question, without its records. */
 static void put_header(struct strbuf *message, const char *name, enum dns_type type,
-                       const char *counts)
+                       const char *digits)
 {
     uint8_t question[DNS_MESSAGE_QUESTION_SIZE];
     size_t len = dns_message_question(question, name, (unsigned)type, 1, 0);
 
     question[2] = 0x84;
-    question[3] = (uint8_t)(counts[0] & 0x8f);
-    question[7] = (uint8_t)(counts[0] & 7);
-    question[9] = (uint8_t)(counts[0] >> 3 & 3);
+    question[3] = (uint8_t)(digits[0] & 15);
+    question[7] = (uint8_t)(digits[1] - '0');
+    question[9] = (uint8_t)(digits[2] - '0');
     strbuf_append_len(message, (const char *)question, len);
 }
 
@@ -89,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     strbuf_init(&message);
     if (check_name(text, name)) {
-        if (how[0] != '\0' && how[1] != '\0') {
+        if (strlen(how) == 4) {
             put_header(&message, name, type, how + 1);
         }
         strbuf_append_len(&message, (const char *)input.data, input.left);
