@@ -71,7 +71,7 @@ static void on_lookup(struct trace *trace, const struct trace_lookup *lookup)
     if (lookup->result == STATUS_TEMPFAIL) {
         set_text(entry, "failure",
                  lookup->value == NULL ? "the map cannot be read" : lookup->value);
-    } else if (lookup->result == STATUS_OK) {
+    } else {
         set_text(entry, "value", lookup->value);
     }
     if (lookup->file != NULL) {

@@ -58,6 +58,10 @@ static void print_lookup(const json_t *lookup)
         put(get(lookup, "value"));
     } else {
         printf("  -");
+        if (*get(lookup, "value") != '\0') {
+            printf(" ");
+            put(get(lookup, "value"));
+        }
     }
     if (json_object_get(lookup, "file") != NULL) {
         print_place(lookup);

@@ -4,6 +4,7 @@
 #include "lib/base/arena.h"
 #include "lib/mail/domain.h"
 #include "lib/mail/netaddr.h"
+#include "lib/policy/access_key.h"
 #include "lib/policy/action.h"
 
 #include <ctype.h>
@@ -181,12 +182,13 @@ static void check_network(struct entry *entry)
     strbuf_append(entry->line->stored_key, netaddr_format(&network, text));
 }
 
-/* "[IPv6:2001:db8::1]" is stored as clients and domains will be written: all groups. */
+/* "[IPv6:2001:db8::1]" is stored as clients and domains will be written: all groups; U-labels as A-labels. */
 static void store_name(const struct entry *entry, const char *name)
 {
     struct arena *arena = arena_new();
 
-    strbuf_append(entry->line->stored_key, domain_full_literal(arena, name));
+    strbuf_append(entry->line->stored_key,
+                  access_key_ascii(arena, domain_full_literal(arena, name)));
     arena_free(&arena);
 }
 
@@ -245,7 +247,7 @@ static void check_compat_key(struct entry *entry)
         error(entry, "write Compat:sender@domain<@>recipient@domain", "is no pair of addresses");
         return;
     }
-    strbuf_append(entry->line->stored_key, entry->rest);
+    store_name(entry, entry->rest);
 }
 
 /* ---- right-hand sides ---- */
@@ -364,7 +366,7 @@ static enum status check_spammers_line(const struct mapfile_line *line)
         error(&entry, "leave the last dot out",
               "can never match: trailing dots are taken off names");
     } else {
-        strbuf_append(line->stored_key, line->key);
+        store_name(&entry, line->key);
     }
     check_value(&entry);
     return entry.bad ? STATUS_INVALID : STATUS_OK;

@@ -3,6 +3,7 @@
 
 #include "lib/mail/address.h"
 #include "lib/mail/domain.h"
+#include "lib/policy/access_key.h"
 #include "lib/policy/ruleset.h"
 #include "lib/policy/trace.h"
 #include "lib/table/netwalk.h"
@@ -264,6 +265,7 @@ static struct access_match find_domain(const struct access_search *search, const
 
 struct access_match access_find_domain(const struct access_search *search, const char *domain)
 {
+    domain = access_key_ascii(search->session->scratch, domain);
     expect_domain(search, domain);
     return find_domain(search, domain);
 }
@@ -352,7 +354,7 @@ static struct access_match find_user(const struct access_search *search, const c
 struct access_match access_find_full(const struct access_search *search, const char *local,
                                      const char *domain)
 {
-    return find_user(search, local, domain);
+    return find_user(search, local, access_key_ascii(search->session->scratch, domain));
 }
 
 struct access_match access_find_user(const struct access_search *search, const char *local)
@@ -364,7 +366,7 @@ struct access_match access_find_exact(const struct access_search *search, const 
 {
     struct access_match match = {.status = STATUS_NOTFOUND};
 
-    (void)try_text(search, key, &match);
+    (void)try_text(search, access_key_ascii(search->session->scratch, key), &match);
     return match;
 }
 
@@ -374,6 +376,7 @@ struct access_match access_find(const struct access_search *search, const char *
     struct access_match match = {.status = STATUS_NOTFOUND};
 
     if (domain != NULL) {
+        domain = access_key_ascii(search->session->scratch, domain);
         expect_address(search, local, domain);
     }
     for (; *order != '\0' && match.status == STATUS_NOTFOUND; order++) {

@@ -3,6 +3,7 @@
 
 #include "lib/base/xalloc.h"
 #include "lib/mail/domain.h"
+#include "lib/mail/idna.h"
 #include "lib/policy/ruleset.h"
 #include "lib/policy/session.h"
 #include "lib/table/netwalk.h"
@@ -69,9 +70,14 @@ static bool holds(const struct session *session, const struct table *table, cons
            table_find(table, key, strlen(key), session->scratch, &value) == STATUS_OK;
 }
 
-/* A lower-case copy in `buf`; false if it is too long to be in any list. */
+/* A lower-case copy with A-labels in `buf`; false if it is too long to be in any list. */
 static bool fold_into(char buf[DOMAIN_MAX_LEN + 1], const char *name)
 {
+    char ascii[IDNA_NAME_SIZE];
+
+    if (idna_is_needed(name) && idna_to_ascii(name, ascii)) {
+        name = ascii;
+    }
     size_t len = strlen(name);
 
     if (len == 0 || len > DOMAIN_MAX_LEN) {

@@ -93,6 +93,15 @@ static const char *sender_text(struct session *session)
     return address_plain(session->scratch, canonical_typed(session, &sender));
 }
 
+/* The domain as Sendmail has it in replies: as it was typed, where that is the same. */
+static const char *domain_text(struct session *session)
+{
+    const char *at = strrchr(sender_text(session), '@');
+
+    return at != NULL && domain_equal(at + 1, session->sender_domain) ? at + 1
+                                                                      : session->sender_domain;
+}
+
 static struct rules_result refuse(struct session *session, int code, const char *dsn,
                                   const char *text, const char *reason, const char *answer)
 {
@@ -167,15 +176,21 @@ static struct rules_result check_domain(struct session *session, const char *dom
 
 /* ---- badmx ---- */
 
-static struct rules_result check_host(struct session *session, const char *domain, const char *host)
+static struct rules_result refuse_mx(struct session *session, const char *what, const char *answer)
+{
+    return refuse(
+        session, 550, "5.1.2",
+        arena_printf(session->scratch, "%s MX record for host %s", what, domain_text(session)),
+        "badmx", answer);
+}
+
+static struct rules_result check_host(struct session *session, const char *host)
 {
     const struct config_dns *dns = &ruleset_config(session->ruleset)->dns;
     static const enum dns_type types[] = {DNS_A, DNS_AAAA};
 
     if (mx_host_is_illegal(host)) {
-        return refuse(session, 550, "5.1.2",
-                      arena_printf(session->scratch, "Illegal MX record for host %s", domain),
-                      "badmx", *host == '\0' ? "." : host);
+        return refuse_mx(session, "Illegal", *host == '\0' ? "." : host);
     }
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         const struct dns_result *result = dns_lookup(session, DNS_SPAN_MESSAGE, host, types[i]);
@@ -184,9 +199,7 @@ static struct rules_result check_host(struct session *session, const char *domai
             return rules_wait();
         }
         if (mx_find_address(result, dns->bad_mx, dns->bad_mx_count) != NULL) {
-            return refuse(session, 550, "5.1.2",
-                          arena_printf(session->scratch, "Invalid MX record for host %s", domain),
-                          "badmx", dns_lookup_text(session, result, types[i]));
+            return refuse_mx(session, "Invalid", dns_lookup_text(session, result, types[i]));
         }
     }
     return rules_nothing();
@@ -206,19 +219,20 @@ static struct rules_result check_badmx(struct session *session, const char *doma
         return rules_wait();
     }
     if (mx->status == DNS_TEMPFAIL && mx->failure != DNS_FAILURE_LOOP) {
-        return refuse(session, 450, "4.1.2",
-                      arena_printf(session->scratch, "MX lookup failure for %s", domain), "badmx",
-                      dns_lookup_text(session, mx, DNS_MX));
+        return refuse(
+            session, 450, "4.1.2",
+            arena_printf(session->scratch, "MX lookup failure for %s", domain_text(session)),
+            "badmx", dns_lookup_text(session, mx, DNS_MX));
     }
     if (mx->status != DNS_FOUND) {
-        return check_host(session, domain, domain);
+        return check_host(session, domain);
     }
     for (size_t i = 0; i < mx->count && i < HOSTS_MAX; i++) {
         (void)dns_questions_expect(session, DNS_SPAN_MESSAGE, mx->records[i].text, DNS_A);
         (void)dns_questions_expect(session, DNS_SPAN_MESSAGE, mx->records[i].text, DNS_AAAA);
     }
     for (size_t i = 0; i < mx->count && i < HOSTS_MAX && !rules_decided(&result); i++) {
-        result = check_host(session, domain, mx->records[i].text);
+        result = check_host(session, mx->records[i].text);
     }
     return result;
 }

@@ -5,6 +5,7 @@
 
 #include "lib/base/strbuf.h"
 #include "lib/base/xalloc.h"
+#include "lib/mail/idna.h"
 #include "lib/table/hash64.h"
 #include "lib/table/linereader.h"
 #include "lib/table/textfile.h"
@@ -179,6 +180,7 @@ static void normalise_literal(struct strbuf *name)
 void table_list_key(struct strbuf *name)
 {
     char text[NETADDR_TEXT_SIZE];
+    char ascii[IDNA_NAME_SIZE];
     struct netaddr network;
     bool host_bits;
 
@@ -189,6 +191,10 @@ void table_list_key(struct strbuf *name)
         strbuf_append(name, netaddr_format(&network, text));
     } else if (name->len > 1 && name->data[name->len - 1] == '.') {
         name->data[--name->len] = '\0';
+    }
+    if (idna_is_needed(name->data) && idna_to_ascii(name->data, ascii)) {
+        strbuf_reset(name);
+        strbuf_append(name, ascii);
     }
     for (size_t i = 0; i < name->len; i++) {
         if (name->data[i] >= 'A' && name->data[i] <= 'Z') {
