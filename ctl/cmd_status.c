@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ctl/control_client.h"
+#include "ctl/status_dns.h"
 
 #include <stdio.h>
 
@@ -61,20 +62,6 @@ static void print_patterns(const json_t *table)
     printf("\n");
 }
 
-static void print_dns_list(const json_t *list)
-{
-    printf("dns list       %s: ", control_client_text(list, "title"));
-    if (json_is_true(json_object_get(list, "suspended"))) {
-        printf("SUSPENDED, it fails its probe (%s); ", control_client_text(list, "probe"));
-    }
-    printf("asked %lld, listed %lld, errors %lld, failures %lld, answers in %.1f ms\n",
-           (long long)control_client_number(list, "asked"),
-           (long long)control_client_number(list, "listed"),
-           (long long)control_client_number(list, "errors"),
-           (long long)control_client_number(list, "tempfails"),
-           (double)control_client_number(list, "latency_mean_us") / 1000);
-}
-
 static void print(const json_t *status)
 {
     const json_t *counters = json_object_get(status, "counters");
@@ -101,10 +88,7 @@ static void print(const json_t *status)
         printf("               read in %lld ms\n",
                (long long)control_client_number(status, "patterns_load_ms"));
     }
-    json_array_foreach(json_object_get(json_object_get(status, "dns"), "lists"), index, table)
-    {
-        print_dns_list(table);
-    }
+    status_dns_print(json_object_get(status, "dns"));
     printf("sessions       %lld open, %lld since start\n",
            (long long)control_client_number(counters, "sessions_open"),
            (long long)control_client_number(counters, "sessions"));
