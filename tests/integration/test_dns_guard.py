@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Broken DNS lists: what is no listing, the probes of RFC 5782, suspension and recovery."""
 
+import json
+
 import pytest
 
 from harness import tools
 from harness.dns_world import CLEAN, LISTED, dns_section, list_section
+from harness.site import unique
 
 LOCAL = "joe@local.example"
 LIST = "bl.script.test"
@@ -23,25 +26,23 @@ def add_list(dns, *addresses, zone=LIST, answer="127.0.0.2"):
 
 
 def suspended(postern, title=LIST):
-    return [line for line in postern.control("status").stdout.splitlines() if title in line and "suspended" in line]
+    return [line for line in postern.control("status").stdout.splitlines() if title in line and "SUSPENDED" in line]
 
 
 # ---- answers that are no listings
 
 
 @pytest.mark.parametrize("answer", ["127.255.255.252", "127.255.255.254", "127.255.255.255", "127.0.0.1", "203.0.113.5"])
-def test_error_answers_list_nobody(site, dns, answer):
+@pytest.mark.parametrize("on_tempfail", ["ignore", "451"])
+def test_error_answers_list_nobody(site, dns, answer, on_tempfail):
+    """Not even for the time being: all mail would wait for a list that is no more."""
     add_list(dns, LISTED, answer=answer)
-    postern = site.daemon("", sections=dns_section(dns) + list_section(LIST, on_tempfail="ignore"))
-    assert rcpt_reply(site, LISTED)[:3] == "250"
+    postern = site.daemon("", sections=dns_section(dns) + list_section(LIST, on_tempfail=on_tempfail))
+    assert site.send(unique("error-answer"), source=LISTED).code == 250
     assert dns.asked(f"2.0.30.127.{LIST}", "A")
-    assert LIST in postern.log() and answer in postern.log(), "and the log says what the list answered"
-
-
-def test_error_answer_counts_as_a_failure_of_the_list(site, dns):
-    add_list(dns, LISTED, answer="127.255.255.254")
-    site.daemon("", sections=dns_section(dns) + list_section(LIST, on_tempfail="451"))
-    assert rcpt_reply(site, LISTED) == f"451 4.4.3 Temporary lookup failure of {LISTED} at {LIST}"
+    assert [line for line in postern.lines() if LIST in line and answer in line], "the log says what the list answered"
+    lists = json.loads(postern.control("status", "--json").stdout)["dns"]["lists"]
+    assert lists[0]["errors"] >= 1
 
 
 def test_error_answers_even_if_they_are_matched(site, dns):
@@ -82,7 +83,7 @@ def test_broken_list_refuses_nobody_and_is_told(site, dns, how):
     tools.wait_for(lambda: suspended(postern), "status to tell of the suspended list", 5)
     assert not suspended(postern, "ip.bl.test")
     loud = [line for line in postern.lines() if LIST in line and "suspended" in line]
-    assert loud and any("level=warning" in line or "level=error" in line for line in loud), loud
+    assert loud and "reason=" in loud[0], loud
 
 
 def test_suspended_list_is_not_asked_about_clients(site, dns):

@@ -35,9 +35,11 @@ NAMES = {
     14: "a recipient whose local part names another host once its quotes are off is nobody's",
     15: "answers by which a list tells of an error are no listings",
     16: "a sender whose domain has a null MX is refused",
+    17: "an MX host with an address of ours is ours",
 }
 TEMPORARY_FAILURE = Verdict("tempfail", 451, "4.3.0", "Temporary system failure. Please try again later.")
-NULL_MX, ABSENT = "null-mx.zone.test", "none-mx.zone.test"
+NULL_MX, ABSENT, BAD = "null-mx.zone.test", "none-mx.zone.test", "also-bad-mx.zone.test"
+BY_ADDRESS, BY_NAME = "mx-alias.zone.test", "mx-same.zone.test"
 NULL_MX_TEXT = "Sender address has null MX"
 ERROR_LISTS = ("errors.script.test",)
 used = Counter()
@@ -407,30 +409,51 @@ def d10_told_at_mail(batch, want, have):
     return replace(want, connect=CONTINUE)
 
 
-def _looks_at_null_mx(features):
-    return features.dns and not features.has("accept_unresolvable_domains")
+def _for_null_mx(features):
+    """What Sendmail is asked for in place of the domain with a null MX, which it accepts: one that it refuses."""
+    if not features.dns:
+        return NULL_MX
+    if not features.has("accept_unresolvable_domains"):
+        return ABSENT
+    return BAD if features.has("badmx") else NULL_MX
+
+
+def _instead(name, other, text):
+    return re.sub(r"(?i)\b" + re.escape(name), other, text)
 
 
 def d16_sender_for_sendmail(batch, transaction):
-    """Sendmail is asked for a domain that does not exist in place of the one with a null MX."""
-    if not _looks_at_null_mx(batch.features):
+    return replace(transaction, sender=_instead(NULL_MX, _for_null_mx(batch.features), transaction.sender))
+
+
+def d17_recipients_for_sendmail(batch, transaction):
+    """relay_based_on_MX goes by the names of hosts; postern also knows itself by its address."""
+    if not batch.features.has("relay_based_on_MX"):
         return transaction
-    return replace(transaction, sender=re.sub("(?i)" + re.escape(NULL_MX), ABSENT, transaction.sender))
+    recipients = tuple(_instead(BY_ADDRESS, BY_NAME, rcpt) for rcpt in transaction.recipients)
+    if recipients != transaction.recipients:
+        note(17)
+    return replace(transaction, recipients=recipients)
 
 
-def d16_lines_for_sendmail(batch, lines):
-    if not _looks_at_null_mx(batch.features):
-        return lines
-    more = [re.sub("(?i)" + re.escape(NULL_MX), ABSENT, line) for line in lines]
-    return [line for pair in zip(lines, more) for line in dict.fromkeys(pair)]
+def dns_lines_for_sendmail(batch, lines):
+    """The same lines for the other names of 16 and 17."""
+    swaps = [(NULL_MX, _for_null_mx(batch.features))]
+    swaps += [(BY_ADDRESS, BY_NAME)] if batch.features.has("relay_based_on_MX") else []
+    for name, other in swaps:
+        lines = [line for one in lines for line in dict.fromkeys((one, _instead(name, other, one)))]
+    return lines
 
 
 def d16_null_mx(verdict):
     """And then its answer is that of RFC 7505."""
-    if verdict.dsn != "5.1.8" or ABSENT not in verdict.text:
-        return verdict
-    note(16)
-    return Verdict("reject", 550, "5.7.27", NULL_MX_TEXT)
+    if verdict.dsn == "5.1.8" and ABSENT in verdict.text:
+        note(16)
+        return Verdict("reject", 550, "5.7.27", NULL_MX_TEXT)
+    if verdict.dsn == "5.1.2" and BAD in verdict.text:
+        note(16)
+        return Verdict("reject", 550, "5.1.2", f"Illegal MX record for host {NULL_MX}")
+    return verdict
 
 
 def report():

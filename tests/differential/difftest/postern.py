@@ -37,7 +37,7 @@ def dns_sections(features, server):
         match = ", ".join(f'"{answer}"' for answer in one.match)
         words = [f"match = {{ {match} }}"] if match else []
         words += [f'reply = "{one.reply}"'] if one.reply else []
-        words += [f'action = "{one.action}"', f'on_tempfail = "{one.on_tempfail}"', "exempt = { }"]
+        words += [f'action = "{one.action}"', f'on_tempfail = "{one.on_tempfail}"', "exempt = { }", "ipv6 = false"]
         words += [] if one.zone.endswith(".bl.test") else ["probe = false"]
         lines.append(f'dnsbl "{one.zone}" {{ {" ".join(words)} }}')
     return lines

@@ -72,14 +72,15 @@ def accepted_lines(subject, lines, missing=False):
 
 
 def for_sendmail(batch, transaction):
-    """The transaction that Sendmail is asked about in place of this one: differences 6, 8, 11 and 16."""
+    """The transaction that Sendmail is asked about in place of this one: differences 6, 8, 11, 16 and 17."""
     transaction = known.d11_certificate_for_sendmail(batch, known.d6_helo_for_sendmail(batch, transaction))
-    return known.d8_addresses_for_sendmail(known.d16_sender_for_sendmail(batch, transaction))
+    transaction = known.d17_recipients_for_sendmail(batch, known.d16_sender_for_sendmail(batch, transaction))
+    return known.d8_addresses_for_sendmail(transaction)
 
 
 def lines_for_sendmail(batch, lines):
-    """The access file of Sendmail: differences 7, 8 and 16."""
-    return known.d8_keys_for_sendmail(known.d7_lines_for_sendmail(known.d16_lines_for_sendmail(batch, lines)))
+    """The access file of Sendmail: differences 7, 8, 16 and 17."""
+    return known.d8_keys_for_sendmail(known.d7_lines_for_sendmail(known.dns_lines_for_sendmail(batch, lines)))
 
 
 def batch_for_sendmail(batch):
