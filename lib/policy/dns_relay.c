@@ -2,10 +2,13 @@
 #include "lib/policy/dns_relay.h"
 
 #include "lib/dns/mx.h"
+#include "lib/mail/address.h"
 #include "lib/mail/domain.h"
 #include "lib/policy/classes.h"
 #include "lib/policy/dns_lookup.h"
 #include "lib/policy/ruleset.h"
+
+#include <string.h>
 
 enum dns_relay {
     DNS_RELAY_NO,
@@ -113,12 +116,21 @@ static struct rules_result cannot_check(struct session *session, const char *dom
         "relay");
 }
 
-struct rules_result dns_relay_check(struct session *session, const char *domain,
+/* "joe%other@ours": whoever gets this mail may send it on to that host. */
+static bool names_another_host(struct session *session, const struct canonical *recipient)
+{
+    return !session_has(session, FEATURE_LOOSE_RELAY_CHECK) &&
+           strpbrk(address_plain(session->scratch, recipient->local), "@%!") != NULL;
+}
+
+struct rules_result dns_relay_check(struct session *session, const struct canonical *recipient,
                                     struct rules_result refusal)
 {
+    const char *domain = recipient->domain;
+
     if (!verdict_is_refusal(&refusal.verdict) || refusal.internal || domain == NULL ||
         !session_has(session, FEATURE_RELAY_BASED_ON_MX) || domain_is_literal(domain) ||
-        !dns_questions_possible(session)) {
+        !dns_questions_possible(session) || names_another_host(session, recipient)) {
         return refusal;
     }
     switch (ask_domain(session, domain)) {

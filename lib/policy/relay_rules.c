@@ -440,7 +440,7 @@ static struct rules_result check(struct session *session, const struct canonical
 
     struct rules_result client = check_client(session, unknown);
 
-    return refused_form || unknown ? client : dns_relay_check(session, recipient->domain, client);
+    return refused_form || unknown ? client : dns_relay_check(session, recipient, client);
 }
 
 struct relay_result relay_rules_check(struct session *session, const struct canonical *recipient,

@@ -200,18 +200,19 @@ static struct verdict finish_put_off(struct session *session)
         {PUT_OFF_SENDER, dns_sender_finish},
         {PUT_OFF_HELO, helo_rules_finish},
     };
-    struct verdict verdict = verdict_continue();
+    struct verdict kept = verdict_continue();
 
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         if ((session->put_off & checks[i].what) != 0) {
-            verdict = checks[i].finish(session).verdict;
+            struct verdict verdict = checks[i].finish(session).verdict;
+
             if (verdict_is_final(&verdict)) {
                 return verdict;
             }
-            (void)keep(session, verdict);
+            kept = verdict.kind == VERDICT_CONTINUE ? kept : keep(session, verdict);
         }
     }
-    return verdict;
+    return kept;
 }
 
 /* The sender, then HELO unless a rule accepts the sender. */
