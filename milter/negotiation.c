@@ -53,12 +53,17 @@ static void tell_once(struct callbacks *callbacks, enum callbacks_told what, boo
     }
 }
 
-/* The steps that get no reply: connect and HELO together, whose refusal waits for MAIL; fields; the body. */
+/*
+ * The steps that get no reply: connect and HELO, whose refusal waits for MAIL; fields; the body. Postfix sends such a step together
+ * with the next one that gets a reply, so where DNS is asked about a step it is answered.
+ */
 static unsigned silent_steps(const struct ruleset_needs *needs, const struct mfi_offer *offer)
 {
     const unsigned greeting = MFI_STEP_CONNECT | MFI_STEP_HELO;
     unsigned silent = (offer->silent & greeting) == greeting ? greeting : 0;
 
+    silent &= ~((needs->ask_client ? (unsigned)MFI_STEP_CONNECT : 0u) |
+                (needs->ask_helo ? (unsigned)MFI_STEP_HELO : 0u));
     silent |= needs->headers ? offer->silent & MFI_STEP_HEADER : 0;
     silent |= needs->body ? offer->silent & MFI_STEP_BODY : 0;
     return silent;

@@ -336,6 +336,16 @@ static bool lists_quarantine(const struct config_dns *dns)
     return quarantines;
 }
 
+static bool lists_ask_for_helo(const struct config_dns *dns)
+{
+    bool asks = false;
+
+    for (size_t i = 0; i < dns->list_count; i++) {
+        asks |= (dns->lists[i].lookups & DNS_LOOKUP_HELO) != 0;
+    }
+    return asks;
+}
+
 struct ruleset_needs ruleset_needs(const struct ruleset *ruleset)
 {
     const struct config *config = ruleset_config(ruleset);
@@ -344,6 +354,9 @@ struct ruleset_needs ruleset_needs(const struct ruleset *ruleset)
     bool delayed = config_has_anywhere(config, FEATURE_DELAY_CHECKS);
 
     struct ruleset_needs needs = {
+        .ask_client = config->dns.list_count > 0 ||
+                      config_has_anywhere(config, FEATURE_REQUIRE_RDNS),
+        .ask_helo = config->dns.helo_must_resolve || lists_ask_for_helo(&config->dns),
         .client_resolve = true, /* whether the client's name counts at all */
         /* Beside its own feature it tells a forged name from none, on an MTA without {client_resolve}. */
         .client_ptr = relaying || config_has_anywhere(config, FEATURE_USE_CLIENT_PTR) ||

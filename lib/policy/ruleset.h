@@ -67,6 +67,9 @@ void ruleset_stop(const struct ruleset *ruleset);
 
 /* What the MTA must tell for this ruleset's decisions, beyond arguments, {j} and the queue id. */
 struct ruleset_needs {
+    bool
+        ask_client; /* DNS is asked as soon as the client is known: not to be kept back by the MTA */
+    bool ask_helo;  /* and as soon as its HELO name is */
     bool client_resolve;  /* {client_resolve} */
     bool client_ptr;      /* {client_ptr} */
     bool daemon_addr;     /* {if_addr}, {daemon_addr} */

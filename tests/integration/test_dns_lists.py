@@ -232,8 +232,11 @@ def test_ipv6_client(site, dns):
 
 
 def test_ipv6_client_is_not_asked_of_lists_without_ipv6(site, dns):
-    daemon(site, dns, list_section("low.bl.test"), list_section("ip.bl.test", ipv6=False))
+    dns.zone.add("2.0.0.127.old.script.test", "A", "127.0.0.2")
+    dns.zone.add("2.0.30.127.old.script.test", "A", "127.0.0.2")
+    daemon(site, dns, list_section("old.script.test"), list_section("ip.bl.test", ipv6=False))
     assert xclient(site, f"IPV6:{LISTED_V6}")[:3] == "250"
+    assert rcpt_reply(site, LISTED) == rejected(LISTED, "old.script.test")
     assert not [one for one in dns.asked() if one.name.startswith("2.0.0.0.0.0.0.0.0")]
 
 

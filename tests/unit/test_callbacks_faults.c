@@ -181,6 +181,21 @@ static void test_mta_that_wants_replies_gets_them(void **state)
     assert_int_equal(fake_helo(&fixture->fake, "x"), MFI_CONTINUE);
 }
 
+static void test_steps_that_dns_is_asked_about_are_answered(void **state)
+{
+    struct fixture *fixture = *state;
+
+    needs.ask_client = true;
+    assert_true(fake_negotiate(&fixture->fake, &full_offer));
+    assert_int_equal(fixture->fake.request.silent, MFI_STEP_HELO);
+    assert_int_equal(fake_connect(&fixture->fake, "host.example", "192.0.2.1"), MFI_CONTINUE);
+    assert_int_equal(fake_helo(&fixture->fake, "x"), MFI_NOREPLY);
+    fake_close(&fixture->fake);
+    needs.ask_helo = true;
+    assert_true(fake_negotiate(&fixture->fake, &full_offer));
+    assert_int_equal(fixture->fake.request.silent, 0);
+}
+
 static void test_macros_become_facts(void **state)
 {
     static const char *const macros[][2] = {{"{client_resolve}", "FORGED"},
@@ -210,6 +225,7 @@ int main(void)
         TEST(test_client_that_is_no_ip_client),
         TEST(test_negotiation_asks_for_what_is_needed),
         TEST(test_mta_that_wants_replies_gets_them),
+        TEST(test_steps_that_dns_is_asked_about_are_answered),
         TEST(test_macros_become_facts),
     };
 
