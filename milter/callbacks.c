@@ -88,27 +88,40 @@ static enum mfi_answer cb_helo(void *owner, struct mfi *mfi, const char *name)
 }
 
 /*
- * The two stages that may want an answer of DNS first. libmilter knows no way to answer later, so this thread waits: rarely, as the
- * questions were put at earlier commands, and for a time that is bounded for the whole session.
+ * libmilter knows no way to answer later, so this thread waits: rarely, as the questions were put at earlier commands, and for a time
+ * that is bounded for the whole session.
  */
-static struct verdict run_mail(struct session *session, const struct session_login *login,
-                               const char *sender)
+static void wait_for_dns(struct mfi *mfi, struct session *session)
+{
+    if (mfi->ops->waits != NULL) {
+        mfi->ops->waits(mfi, true);
+    }
+    dns_questions_wait(session);
+    if (mfi->ops->waits != NULL) {
+        mfi->ops->waits(mfi, false);
+    }
+}
+
+/* The two stages that may want an answer of DNS first. */
+static struct verdict run_mail(struct mfi *mfi, struct session *session,
+                               const struct session_login *login, const char *sender)
 {
     struct verdict verdict = stage_mail(session, login, sender);
 
     while (verdict.kind == VERDICT_WAIT) {
-        dns_questions_wait(session);
+        wait_for_dns(mfi, session);
         verdict = stage_mail(session, login, sender);
     }
     return verdict;
 }
 
-static struct verdict run_rcpt(struct session *session, const char *recipient, const char *mailer)
+static struct verdict run_rcpt(struct mfi *mfi, struct session *session, const char *recipient,
+                               const char *mailer)
 {
     struct verdict verdict = stage_rcpt(session, recipient, mailer);
 
     while (verdict.kind == VERDICT_WAIT) {
-        dns_questions_wait(session);
+        wait_for_dns(mfi, session);
         verdict = stage_rcpt(session, recipient, mailer);
     }
     return verdict;
@@ -132,7 +145,7 @@ static enum mfi_answer cb_mail(void *owner, struct mfi *mfi, char *const *args)
         .cert_subject = macro_if(needs->certificate, mfi, "{cert_subject}"),
         .cert_issuer = macro_if(needs->certificate, mfi, "{cert_issuer}"),
     };
-    struct verdict verdict = run_mail(&conversation->session, &login, args[0]);
+    struct verdict verdict = run_mail(mfi, &conversation->session, &login, args[0]);
 
     conversation_count(callbacks, STATS_MAIL, &verdict);
     if (verdict_is_refusal(&verdict)) {
@@ -157,7 +170,7 @@ static enum mfi_answer cb_rcpt(void *owner, struct mfi *mfi, char *const *args)
         return conversation_fail(callbacks, conversation, STATS_RCPT, "RCPT without MAIL");
     }
     struct session *session = &conversation->session;
-    struct verdict verdict = run_rcpt(session, args[0],
+    struct verdict verdict = run_rcpt(mfi, session, args[0],
                                       macro_if(conversation->needs.mailer, mfi, "{rcpt_mailer}"));
 
     conversation_count(callbacks, STATS_RCPT, &verdict);

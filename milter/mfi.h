@@ -102,6 +102,12 @@ struct mfi_ops {
 
     /* At end of message: puts a new field at `index`, as this MTA counts. False: it could not be asked. */
     bool (*insert_header)(struct mfi *mfi, unsigned index, const char *name, const char *value);
+
+    /*
+     * The call that is under way begins to wait for something, or waits no longer: the engine sees to it that other
+     * connections go on. NULL: it need not.
+     */
+    void (*waits)(struct mfi *mfi, bool begins);
 };
 
 /* One connection of an MTA. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "milter/mfi_libmilter.h"
 #include "lib/mail/reply.h"
+#include "milter/nudge.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,6 +27,9 @@
 /* libmilter has one filter per process and hands no pointer of the filter to its first callback. */
 static const struct mfi_filter *filter;
 static void *owner;
+
+static char listens_on[256];
+static struct nudge *nudge;
 
 static atomic_bool signal_thread_parked;
 
@@ -169,6 +173,16 @@ static bool op_insert_header(struct mfi *mfi, unsigned index, const char *name, 
     return done;
 }
 
+static void op_waits(struct mfi *mfi, bool begins)
+{
+    (void)mfi;
+    if (begins) {
+        nudge_begin(nudge);
+    } else {
+        nudge_end(nudge);
+    }
+}
+
 static const struct mfi_ops libmilter_ops = {
     .macro = op_macro,
     .set_reply = op_set_reply,
@@ -177,6 +191,7 @@ static const struct mfi_ops libmilter_ops = {
     .add_recipient = op_add_recipient,
     .change_header = op_change_header,
     .insert_header = op_insert_header,
+    .waits = op_waits,
 };
 
 /* ---- callbacks: libmilter -> filter ---- */
@@ -405,16 +420,16 @@ bool mfi_libmilter_init(const char *name, const struct mfi_filter *the_filter, v
 
 bool mfi_libmilter_listen(const char *listen)
 {
-    char copy[256];
-    int len = snprintf(copy, sizeof(copy), "%s", listen);
+    int len = snprintf(listens_on, sizeof(listens_on), "%s", listen);
 
     errno = 0;
-    return len > 0 && (size_t)len < sizeof(copy) && smfi_setconn(copy) == MI_SUCCESS &&
+    return len > 0 && (size_t)len < sizeof(listens_on) && smfi_setconn(listens_on) == MI_SUCCESS &&
            smfi_setbacklog(LISTEN_BACKLOG) == MI_SUCCESS && smfi_opensocket(false) == MI_SUCCESS;
 }
 
 void mfi_libmilter_run(void)
 {
+    nudge = nudge_start(listens_on);
     (void)smfi_main();
 }
 
