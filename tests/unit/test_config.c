@@ -272,45 +272,6 @@ static const struct bad_case {
     {"level", "log {\n level = \"loud\"\n}\n",
      "postern.conf:2: error: level: \"loud\" is none of error, warning, info, debug\n"},
     /* what this version would silently not do */
-    {"list with a match that is no listing",
-     "\ndnsbl \"zen.example\" {\n match = { \"127.0.0.1\" }\n}\n",
-     "postern.conf:3: error: match: \"127.0.0.1\" is no listing: 127.0.0.1, 127.255.255.0/24 and what "
-     "is outside of 127.0.0.0/8 are errors of a list\n"},
-    {"list with a match that is no address",
-     "dnsbl \"zen.example\" { match = { \"127.0.0.x\" } }\n",
-     "postern.conf:1: error: match: \"127.0.0.x\": write an address, \"127.0.0.2-127.0.0.11\" or "
-     "\"127.0.1.0/24\"\n"},
-    {"list with an action that is none", "dnsbl \"zen.example\" { action = \"bounce\" }\n",
-     "postern.conf:1: error: action: \"bounce\" is none of \"reject\", \"tempfail\", \"discard\", "
-     "\"quarantine\", \"allow\"\n"},
-    {"list with a reply without code", "enhdnsbl \"zen.example\" { reply = \"go away\" }\n",
-     "postern.conf:1: error: reply: \"go away\": write a reply with its code, such as \"550 5.7.1 "
-     "Rejected: %{client} listed at %{list}\"\n"},
-    {"list with a word in its reply that is none",
-     "dnsbl \"zen.example\" { reply = \"550 %{who} listed\" }\n",
-     "postern.conf:1: error: reply: \"550 %{who} listed\": it knows %{client}, %{list}, %{query}, "
-     "%{answer} and %{text}\n"},
-    {"list with a reply of the other class",
-     "dnsbl \"zen.example\" { action = tempfail reply = \"550 x\" }\n",
-     "postern.conf:1: error: dnsbl \"zen.example\": reply: with action tempfail its code must be "
-     "4xx\n"},
-    {"list with on_tempfail that refuses", "dnsbl \"zen.example\" { on_tempfail = \"550 no\" }\n",
-     "postern.conf:1: error: on_tempfail: \"550 no\": its code must be 4xx\n"},
-    {"list without a zone", "dnsbl \"not a name\" { }\n",
-     "postern.conf:1: error: dnsbl \"not a name\": is no name that DNS can have; write zone = "
-     "\"...\"\n"},
-    {"list that is there in both sections", "dnsbl \"a.test\" { }\nenhdnsbl \"A.test\" { }\n",
-     "postern.conf:2: error: enhdnsbl \"A.test\": is a dnsbl section already\n"},
-    {"listener with a list that is none",
-     "dnsbl \"a.test\" { }\ndaemon \"MSA\" { dnsbl = { \"b.test\" } }\n",
-     "postern.conf:2: error: daemon \"MSA\": dnsbl: there is no list b.test\n"},
-    {"server that is none", "dns { servers = { \"ns.example\" } }\n",
-     "postern.conf:1: error: servers: \"ns.example\": write an address, with a port as "
-     "\"127.0.0.1:5353\" or \"[::1]:5353\"\n"},
-    {"time that is too short", "dns { timeout_ms = 1 }\n",
-     "postern.conf:1: error: timeout_ms: 1 is not between 100 and 60000\n"},
-    {"stage that is none", "dns { answer_at = \"data\" }\n",
-     "postern.conf:1: error: answer_at: \"data\" is none of \"rcpt\", \"mail\"\n"},
     {"daemon with an unknown key", "daemon \"MSA\" {\n  require_tls = true\n}\n", NULL},
     {"daemon with a wrong relay_control", "daemon \"MSA\" {\n  relay_control = \"on\"\n}\n",
      "postern.conf:2: error: relay_control: \"on\" is none of \"mta\", \"milter\", \"off\"\n"},
@@ -365,51 +326,6 @@ static void test_load_keeps_the_paths_of_patterns(void **state)
     assert_string_equal(config->header_checks, "/x/headers");
     assert_string_equal(config->mime_header_checks, "/x/mime");
     assert_string_equal(site->log.text.data, "");
-    config_free(&config);
-}
-
-static void test_load_of_lists_in_the_order_of_the_file(void **state)
-{
-    struct site *site = *state;
-    struct config *config = load_text(
-        site,
-        "dns { servers = { \"192.0.2.53\", \"[::1]:5353\" } timeout_ms = 500 answer_at = mail }\n"
-        "enhdnsbl \"First.Test\" { match = { \"127.0.0.2-127.0.0.11\", \"127.0.1.0/24\" } }\n"
-        "dnsbl \"second\" { zone = \"bl.test\" lookup = { name, sender } exempt = {}\n"
-        "  on_tempfail = 451 weight = -2 probe = false }\n"
-        "daemon \"A\" { dnsbl = {} }\ndaemon \"B\" { dnsbl = { \"SECOND\" } }\n"
-        "daemon \"C\" { }\n");
-
-    assert_non_null(config);
-    assert_string_equal(site->log.text.data, "");
-    assert_int_equal(config->dns.server_count, 2);
-    assert_int_equal(config->dns.servers[1].port, 5353);
-    assert_int_equal(config->dns.timeout_ms, 500);
-    assert_true(config->dns.answer_at_mail);
-    assert_int_equal(config->dns.list_count, 2);
-    const struct config_dnsbl *first = &config->dns.lists[0];
-    const struct config_dnsbl *second = &config->dns.lists[1];
-
-    assert_string_equal(first->zone, "first.test");
-    assert_int_equal(first->match.count, 2);
-    assert_int_equal(first->match.ranges[0].last, 0x7f00000b);
-    assert_int_equal(first->match.ranges[1].last, 0x7f0001ff);
-    assert_int_equal(first->lookups, DNS_LOOKUP_ADDRESS);
-    assert_int_equal(first->exempt, DNS_EXEMPT_AUTHENTICATED | DNS_EXEMPT_RELAY);
-    assert_string_equal(first->tempfail_reply, "");
-    assert_true(first->probe);
-    assert_string_equal(second->title, "second");
-    assert_string_equal(second->zone, "bl.test");
-    assert_int_equal(second->lookups, DNS_LOOKUP_NAME | DNS_LOOKUP_SENDER);
-    assert_int_equal(second->exempt, 0);
-    assert_int_equal(second->weight, -2);
-    assert_false(second->probe);
-    assert_string_equal(second->tempfail_reply,
-                        "451 4.4.3 Temporary lookup failure of %{query} at %{list}");
-    assert_true(config_find_daemon(config, "a")->has_dnsbl);
-    assert_int_equal(config_find_daemon(config, "a")->dnsbl, 0);
-    assert_int_equal(config_find_daemon(config, "b")->dnsbl, 2);
-    assert_false(config_find_daemon(config, "c")->has_dnsbl);
     config_free(&config);
 }
 
@@ -514,7 +430,6 @@ int main(void)
         WITH_SITE(test_load_refuses_with_file_and_line),
         WITH_SITE(test_load_refuses_a_title_that_is_there_twice),
         WITH_SITE(test_load_keeps_the_paths_of_patterns),
-        WITH_SITE(test_load_of_lists_in_the_order_of_the_file),
         WITH_SITE(test_load_takes_rule_keys_that_are_empty),
         WITH_SITE(test_load_warns_of_what_has_no_effect_yet),
         WITH_SITE(test_load_of_a_file_that_is_not_there),
