@@ -8,6 +8,8 @@
 #include "lib/policy/dnsbl_rules.h"
 #include "lib/policy/ruleset.h"
 
+#include <string.h>
+
 #define ALL_LOOKUPS (DNS_LOOKUP_ADDRESS | DNS_LOOKUP_NAME | DNS_LOOKUP_HELO | DNS_LOOKUP_SENDER)
 
 static const struct config_dns *config_of(const struct session *session)
@@ -15,11 +17,17 @@ static const struct config_dns *config_of(const struct session *session)
     return &ruleset_config(session->ruleset)->dns;
 }
 
+/* This host itself: as for relaying, no other address of 127/8. */
+static bool is_here(const struct session *session)
+{
+    return *session->client_addr == '\0' || strcmp(session->client_addr, "127.0.0.1") == 0 ||
+           strcmp(session->client_addr, "IPv6:0:0:0:0:0:0:0:1") == 0;
+}
+
 /* As block_bad_helo: who logged in or is of ours may call himself as he likes. */
 static bool is_spared(const struct session *session)
 {
-    return *session->login.authen != '\0' || *session->client_addr == '\0' ||
-           classes_is_relay_client(session) || session->client_net.bytes[0] == 127 ||
+    return *session->login.authen != '\0' || is_here(session) || classes_is_relay_client(session) ||
            classes_is_local(session, session->client_name);
 }
 
