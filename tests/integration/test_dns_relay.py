@@ -88,11 +88,11 @@ def test_who_may_relay_anyway_asks_nobody(site, dns):
     assert dns.asked() == []
 
 
-def test_percent_hack_through_such_a_domain(site, dns):
-    """The domain that is relayed for is taken off, and what is left is judged."""
-    daemon(site, dns)
-    assert rcpt_reply(site, "u%zone.test@mx-us.zone.test").startswith("550")
-    assert rcpt_reply(site, "u%mx-us.zone.test@mx-us.zone.test")[:3] == "250"
+@pytest.mark.parametrize("features", [("relay_based_on_MX",), ("relay_based_on_MX", "relaytofulladdress")])
+def test_no_other_host_hides_in_such_a_recipient(site, dns, features):
+    daemon(site, dns, features=features)
+    for rcpt in ("u%zone.test@mx-us.zone.test", "zone.test!u@mx-us.zone.test", '"u@zone.test"@mx-us.zone.test'):
+        assert rcpt_reply(site, rcpt).startswith(DENIED), rcpt
 
 
 def test_entry_of_the_map_comes_first(site, dns):

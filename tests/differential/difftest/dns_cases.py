@@ -49,7 +49,8 @@ def domain(rng):
     return name if "." in name and name != "no.such" else f"{name}.zone.test"
 
 
-def _address(rng):
+def _address(rng, by_mx=False):
+    """by_mx: whose mail is relayed may hang on the MX of its domain."""
     roll = rng.random()
     user = rng.choice(("joe", "joe", "jim+x", "ann"))
     if roll < 0.05:
@@ -57,16 +58,18 @@ def _address(rng):
     if roll < 0.12:
         return f"<{user}@{rng.choice(LITERALS)}>"
     if roll < 0.20:
-        return f"<{user}%{domain(rng)}@{rng.choice((domain(rng), 'local.example'))}>"
+        outer = "partner.test" if by_mx else domain(rng)
+        return f"<{user}%{domain(rng)}@{rng.choice((outer, 'local.example'))}>"
     return f"<{user}@{mixed(rng, domain(rng))}>"
 
 
-def _transaction(rng):
+def _transaction(rng, features):
     addr, name = rng.choice(CLIENTS)
     resolve = rng.choices(("OK", "FORGED", "TEMP"), (80, 10, 10))[0] if name else "FAIL"
     client = make_client(addr, name, resolve)
     sender = "<>" if rng.random() < 0.07 else _address(rng)
-    recipients = tuple("<joe@local.example>" if rng.random() < 0.4 else _address(rng) for _ in range(rng.choice((1, 1, 2))))
+    by_mx = features.has("relay_based_on_MX")
+    recipients = tuple("<joe@local.example>" if rng.random() < 0.4 else _address(rng, by_mx) for _ in range(rng.choice((1, 1, 2))))
     return Transaction(client, "host.neutral.test", sender, recipients)
 
 
@@ -100,7 +103,7 @@ def _access(rng):
 def batch(seed, number, server, size=BATCH_SIZE):
     rng = random.Random(f"{seed}/dns/{number}")
     chosen, control = _features(rng), rng.choice(("mta", "milter", "milter"))
-    return Batch(number, chosen, _access(rng), [_transaction(rng) for _ in range(size)], False, USUAL, control, server)
+    return Batch(number, chosen, _access(rng), [_transaction(rng, chosen) for _ in range(size)], False, USUAL, control, server)
 
 
 def batches(seed, count, server):

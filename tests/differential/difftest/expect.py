@@ -44,7 +44,7 @@ def expected(batch, transaction, answer):
     features = batch.features
 
     def adapt(verdict):
-        return known.d16_null_mx(known.d13_mark_of_unreadable_map(batch, known.d3_given_dsn(verdict)))
+        return known.d16_null_mx(transaction, known.d13_mark_of_unreadable_map(batch, known.d3_given_dsn(verdict)))
 
     connect, mail = adapt(answer.connect), adapt(answer.mail)
     mail = known.d6_helo_refusal_at_mail(features, transaction, answer.helo, mail)

@@ -445,14 +445,15 @@ def dns_lines_for_sendmail(batch, lines):
     return lines
 
 
-def d16_null_mx(verdict):
-    """And then its answer is that of RFC 7505."""
+def d16_null_mx(transaction, verdict):
+    """And then its answer is that of RFC 7505, or of badmx."""
     if verdict.dsn == "5.1.8" and ABSENT in verdict.text:
         note(16)
         return Verdict("reject", 550, "5.7.27", NULL_MX_TEXT)
     if verdict.dsn == "5.1.2" and BAD in verdict.text:
         note(16)
-        return Verdict("reject", 550, "5.1.2", f"Illegal MX record for host {NULL_MX}")
+        typed = re.search("(?i)" + re.escape(NULL_MX), transaction.sender).group()
+        return Verdict("reject", 550, "5.1.2", f"Illegal MX record for host {typed}")
     return verdict
 
 
