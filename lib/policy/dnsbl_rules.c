@@ -53,15 +53,26 @@ bool dnsbl_rules_apply(const struct session *session, unsigned lookups)
     return false;
 }
 
+/* Has it shown at MAIL who it is? */
+static bool shows_who(const struct session *session)
+{
+    return *session->login.type != '\0' || *session->login.authen != '\0' ||
+           *session->login.cert_issuer != '\0';
+}
+
 /*
  * Who may relay by what it is. What the envelope sender claims to be (relay_mail_from, relay_local_from) spares nobody anything.
- * Nobody wants to see these lookups once more.
+ * Nobody wants to see these lookups once more, and what hangs on address and name alone is found out once.
  */
 static enum status may_relay(struct session *session, bool *relays_out)
 {
     const char *sender = session->sender;
     struct trace *trace = session->trace;
 
+    if (session->relay_known && !shows_who(session)) {
+        *relays_out = session->relays;
+        return STATUS_OK;
+    }
     session->sender = NULL;
     session->trace = NULL;
 
@@ -69,6 +80,10 @@ static enum status may_relay(struct session *session, bool *relays_out)
 
     session->sender = sender;
     session->trace = trace;
+    if (status == STATUS_OK && !shows_who(session)) {
+        session->relay_known = true;
+        session->relays = *relays_out;
+    }
     return status;
 }
 
