@@ -3,7 +3,6 @@
 #include "lib/mail/domain.h"
 #include "lib/mail/idna.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -45,12 +44,51 @@ bool dns_name_is_valid(const char *name)
     return label > 0 && at - name < DNS_NAME_SIZE;
 }
 
-bool dns_name_normalize(const char *name, char out[DNS_NAME_SIZE])
+/* What a byte of a name is in a normalized one; '\0': it may not stand there. */
+static char folded(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : may_stand_in_name(c) ? c : '\0';
+}
+
+/*
+ * One pass for what nearly all names are, as each list is asked under a name of its own: ASCII. Returns the length; 0: it is no name, or
+ * has other bytes.
+ */
+static size_t normalize_ascii(const char *name, char out[DNS_NAME_SIZE])
+{
+    size_t label = 0;
+    size_t len = 0;
+
+    for (; name[len] != '\0'; len++) {
+        if (len >= DNS_NAME_SIZE - 1) {
+            return name[len] == '.' && name[len + 1] == '\0' && label > 0 ? len : 0;
+        }
+        char c = name[len];
+
+        if (c == '.') {
+            if (label == 0) {
+                return 0;
+            }
+            if (name[len + 1] == '\0') {
+                return len;
+            }
+            label = 0;
+        } else {
+            c = folded(c);
+            if (c == '\0' || ++label > DNS_NAME_MAX_LABEL) {
+                return 0;
+            }
+        }
+        out[len] = c;
+    }
+    return len;
+}
+
+static bool normalize_other(const char *name, char out[DNS_NAME_SIZE])
 {
     char copy[4 * DNS_NAME_SIZE];
     size_t len = strlen(name);
 
-    out[0] = '\0';
     if (len > 0 && name[len - 1] == '.') {
         len--;
     }
@@ -59,7 +97,18 @@ bool dns_name_normalize(const char *name, char out[DNS_NAME_SIZE])
     }
     (void)memcpy(copy, name, len);
     copy[len] = '\0';
-    if (!idna_to_ascii(copy, out) || !dns_name_is_valid(out)) {
+    return idna_to_ascii(copy, out) && dns_name_is_valid(out);
+}
+
+bool dns_name_normalize(const char *name, char out[DNS_NAME_SIZE])
+{
+    size_t len = normalize_ascii(name, out);
+
+    out[len] = '\0';
+    if (len > 0) {
+        return true;
+    }
+    if (!idna_is_needed(name) || !normalize_other(name, out)) {
         out[0] = '\0';
         return false;
     }
@@ -87,33 +136,48 @@ bool dns_name_is_host(const char *name)
 
 bool dns_name_under(const char *name, const char *zone, char out[DNS_NAME_SIZE])
 {
-    char first[DNS_NAME_SIZE];
     char second[DNS_NAME_SIZE];
 
-    out[0] = '\0';
-    if (!dns_name_normalize(name, first) || !dns_name_normalize(zone, second)) {
+    if (!dns_name_normalize(name, out) || !dns_name_normalize(zone, second)) {
+        out[0] = '\0';
         return false;
     }
-    size_t first_len = strlen(first);
+    size_t first_len = strlen(out);
     size_t second_len = strlen(second);
 
     if (first_len + 1 + second_len >= DNS_NAME_SIZE) {
+        out[0] = '\0';
         return false;
     }
-    (void)memcpy(out, first, first_len);
     out[first_len] = '.';
     (void)memcpy(out + first_len + 1, second, second_len + 1);
     return true;
 }
 
+/* A byte in decimal; returns what stands behind it. */
+static char *put_number(char *out, unsigned byte)
+{
+    if (byte >= 100) {
+        *out++ = (char)('0' + byte / 100);
+    }
+    if (byte >= 10) {
+        *out++ = (char)('0' + byte / 10 % 10);
+    }
+    *out++ = (char)('0' + byte % 10);
+    return out;
+}
+
 /* "1.2.0.192" or the 32 nibbles; without a zone. */
-static void reverse(const struct netaddr *addr, char *out, size_t size)
+static void reverse(const struct netaddr *addr, char *out)
 {
     static const char digits[] = "0123456789abcdef";
     const uint8_t *bytes = addr->bytes;
 
     if (addr->family == NETADDR_IPV4) {
-        (void)snprintf(out, size, "%u.%u.%u.%u", bytes[3], bytes[2], bytes[1], bytes[0]);
+        for (size_t i = 4; i-- > 0;) {
+            out = put_number(out, bytes[i]);
+            *out++ = i > 0 ? '.' : '\0';
+        }
         return;
     }
     for (size_t i = 16; i-- > 0;) {
@@ -135,7 +199,7 @@ bool dns_name_reverse(const struct netaddr *addr, const char *zone, char out[DNS
     if (zone == NULL) {
         zone = addr->family == NETADDR_IPV4 ? "in-addr.arpa" : "ip6.arpa";
     }
-    reverse(addr, name, sizeof(name));
+    reverse(addr, name);
     return dns_name_under(name, zone, out);
 }
 
