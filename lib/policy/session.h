@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 struct header_state;
+struct relay_lookup;
 struct ruleset;
 struct trace;
 
@@ -57,6 +58,9 @@ struct session {
     struct arena *message;   /* since MAIL */
     struct arena *scratch;   /* of one stage: what a client sends often must not add up */
     struct arena *held; /* of `quarantine`, which each recipient may replace; NULL until one does */
+
+    const struct relay_lookup *
+        relayers; /* whom to ask whether the client logged in; NULL: nobody, which is no. Set by the caller */
 
     /* facts of the connection */
     const char *client_name; /* "host.example" or "[192.0.2.1]"; "" if there is neither */

@@ -356,7 +356,6 @@ static void test_load_warns_of_what_has_no_effect_yet(void **state)
     assert_int_equal(site->log.diag.errors, 0);
     assert_string_equal(
         site->log.text.data,
-        "postern.conf:2: warning: map_socket: this version does not serve this socket\n"
         "postern.conf:3: warning: dns: has no effect in this version\n"
         "postern.conf: warning: badmx: needs DNS, which this version does not ask: nothing is "
         "refused for it\n");
