@@ -18,6 +18,7 @@ NAME is one or more of
   postfix-pcre  postfix-pcre: its table type, which postfix lacks
   nss-wrapper   libnss-wrapper: an own hosts file for one process
   sasl          sasl2-bin, libsasl2-modules, libsasl2-modules-db: passwords in a file, mechanisms
+  dovecot       dovecot-core, dovecot-pop3d, dovecot-imapd: a POP3 and IMAP server
 each with those libraries it needs that the system does not have.
 
 Each lands in FOLDER/NAME as a root tree of its own (FOLDER/NAME/usr/sbin/...). FOLDER/NAME/.library-path holds
@@ -41,7 +42,8 @@ packages_of() {
     postfix-pcre) echo postfix-pcre ;;
     nss-wrapper) echo libnss-wrapper ;;
     sasl) echo sasl2-bin libsasl2-modules libsasl2-modules-db ;;
-    *) die "unknown name '$1' (sendmail, postfix, postfix-pcre, nss-wrapper, sasl)" ;;
+    dovecot) echo dovecot-core dovecot-pop3d dovecot-imapd ;;
+    *) die "unknown name '$1' (sendmail, postfix, postfix-pcre, nss-wrapper, sasl, dovecot)" ;;
   esac
 }
 
@@ -96,7 +98,7 @@ download() {
 }
 
 library_path() {
-  find "$1/usr/lib" "$1/lib" -name '*.so*' -type f 2>/dev/null | sed 's|/[^/]*$||' |
+  find "$1/usr/lib" "$1/lib" \( -name '*.so' -o -name '*.so.*' \) -type f 2>/dev/null | sed 's|/[^/]*$||' |
     grep -v -e '/perl/' -e '/sasl2$' -e '/security$' | sort -u | tr '\n' ':' | sed 's/:$//'
 }
 
