@@ -45,6 +45,7 @@ def conf_text(folder, features, names, relay_control):
         f'relay_control = "{relay_control}"',
         f'relay_by_certificate = "{features.certificate}"',
         'control_socket = ""',
+        f'relay_store {{ file = "{folder}/relayers.gdbm" }}',
     ]
     lines += [f'{key} = "{text}"' for key, text in features.messages]
     return "\n".join(lines) + "\n"
