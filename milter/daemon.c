@@ -6,6 +6,7 @@
 #include "milter/callbacks.h"
 #include "milter/control.h"
 #include "milter/crash.h"
+#include "milter/eventloop.h"
 #include "milter/listener.h"
 #include "milter/mfi_libmilter.h"
 #include "milter/notify.h"
@@ -44,6 +45,7 @@ struct daemon {
     struct report report;
     struct listener milter_socket;
     struct listener control_socket;
+    struct eventloop *loop;
     struct control *control;
     struct pid_file pid_file;
     int ready; /* for background_ready(); -1: in the foreground */
@@ -264,9 +266,14 @@ static enum status start_threads(struct daemon *daemon, struct strbuf *why)
     threads_prepare();
     start_log_thread(daemon);
 
+    daemon->loop = eventloop_new();
+    if (daemon->loop == NULL || !eventloop_start(daemon->loop)) {
+        strbuf_append(why, "cannot start the thread of the sockets");
+        return STATUS_INVALID;
+    }
     if (daemon->control_fd >= 0) {
-        daemon->control = control_start(daemon->control_fd, report_answer, &daemon->report,
-                                        daemon->logger);
+        daemon->control = control_start(daemon->loop, daemon->control_fd, report_answer,
+                                        &daemon->report, daemon->logger);
         if (daemon->control == NULL) {
             strbuf_append(why, "cannot start the thread of the control socket");
             return STATUS_INVALID;
@@ -300,7 +307,8 @@ static enum status load(struct daemon *daemon, const struct config *config, stru
     daemon->snapshot = snapshot_new(ruleset);
     reload_init(&daemon->reload, config, daemon->snapshot, daemon->logger, &daemon->stats);
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    daemon->report = (struct report){daemon->snapshot, &daemon->reload, &daemon->stats, now.tv_sec};
+    daemon->report = (struct report){daemon->snapshot, &daemon->reload, &daemon->stats, now.tv_sec,
+                                     NULL};
     daemon->callbacks.snapshot = daemon->snapshot;
     daemon->callbacks.logger = daemon->logger;
     daemon->callbacks.stats = &daemon->stats;
@@ -374,6 +382,7 @@ static void drain(struct daemon *daemon)
 static void close_sockets(struct daemon *daemon)
 {
     control_stop(&daemon->control);
+    eventloop_free(&daemon->loop);
     listener_close(&daemon->control_socket);
     listener_close(&daemon->milter_socket);
     pid_file_remove(&daemon->pid_file);

@@ -228,8 +228,9 @@ static json_t *answer_reload(struct report *report)
 
 /* ---- requests ---- */
 
-char *report_answer(void *ctx, const char *request)
+char *report_answer(void *ctx, const char *request, int fd)
 {
+    (void)fd;
     struct report *report = ctx;
     json_t *answer;
 

@@ -11,18 +11,21 @@
 
 #include <stdint.h>
 
+struct relay_store;
+
 /* What the answers speak of. */
 struct report {
     struct snapshot *snapshot;
     struct reload *reload;
     struct stats *stats;
-    int64_t started; /* CLOCK_MONOTONIC, seconds */
+    int64_t started;                 /* CLOCK_MONOTONIC, seconds */
+    struct relay_store *relay_store; /* NULL: none */
 };
 
 /*
  * The answer to "status", "stats" or "reload" (which it carries out), or {"error": ...} for anything else. free() it. A
  * control_handler, the owner being a struct report.
  */
-char *report_answer(void *report, const char *request);
+char *report_answer(void *report, const char *request, int fd);
 
 #endif

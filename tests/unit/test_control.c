@@ -11,6 +11,7 @@
 
 #include "lib/base/xalloc.h"
 #include "milter/control.h"
+#include "milter/eventloop.h"
 #include "milter/listener.h"
 
 #include <poll.h>
@@ -27,13 +28,15 @@ struct fixture {
     char folder[32];
     char path[64];
     struct listener listener;
+    struct eventloop *loop;
     struct control *control;
     atomic_int requests;
     size_t answer_size; /* of the answer to "large" */
 };
 
-static char *handler(void *owner, const char *request)
+static char *handler(void *owner, const char *request, int fd)
 {
+    assert_int_equal(fd, -1);
     struct fixture *fixture = owner;
 
     fixture->requests++;
@@ -66,7 +69,10 @@ static int setup(void **state)
     assert_int_equal(listener_open(&fixture->listener, fixture->path, 0660, (gid_t)-1, &fd, &why),
                      STATUS_OK);
     strbuf_fini(&why);
-    fixture->control = control_start(fd, handler, fixture, NULL);
+    fixture->loop = eventloop_new();
+    assert_non_null(fixture->loop);
+    assert_true(eventloop_start(fixture->loop));
+    fixture->control = control_start(fixture->loop, fd, handler, fixture, NULL);
     assert_non_null(fixture->control);
     *state = fixture;
     return 0;
@@ -78,6 +84,7 @@ static int teardown(void **state)
 
     control_stop(&fixture->control);
     assert_null(fixture->control);
+    eventloop_free(&fixture->loop);
     listener_close(&fixture->listener);
     assert_int_equal(rmdir(fixture->folder), 0); /* nothing was left behind */
     free(fixture);
