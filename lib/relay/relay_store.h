@@ -37,6 +37,12 @@ struct relay_store_options {
  */
 struct relay_store *relay_store_open(const struct relay_store_options *options, struct strbuf *why);
 
+/*
+ * The entries as the files have them now, without the lock, and without a byte of them being changed: for a program that only
+ * asks. Another process may have the store. Changes fail. NULL: they cannot be read, or there are none.
+ */
+struct relay_store *relay_store_read(const struct relay_store_options *options, struct strbuf *why);
+
 /* Ends the thread after what was submitted is done, brings the file up to date and closes it; NULL is legal. */
 void relay_store_close(struct relay_store **store);
 
