@@ -23,9 +23,9 @@ struct report {
 };
 
 /*
- * The answer to "status", "stats" or "reload" (which it carries out), or {"error": ...} for anything else. free() it. A
+ * The answer to "status", "stats", "reload" (which it carries out) or what relay_requests knows, or {"error": ...} for anything else. free() it. A
  * control_handler, the owner being a struct report.
  */
-char *report_answer(void *report, const char *request, int fd);
+char *report_answer(void *report, const char *request, int descriptor);
 
 #endif

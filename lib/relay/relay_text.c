@@ -73,6 +73,9 @@ bool relay_text_parse_line(char *line, struct strbuf *texts, struct relay_entry 
         *why_out = "there is no timestamp behind the address";
         return false;
     }
+    for (size_t i = 0; i < len; i++) {
+        value[i] = value[i] == '\t' ? ' ' : value[i]; /* what an editor made of blanks */
+    }
     *end = '\0';
     if (!relay_entry_parse_address(word, &addr, why_out) ||
         !relay_entry_parse_value(value, len, texts, entry_out, why_out)) {
@@ -152,8 +155,8 @@ static void read_line(struct reading *reading, char *line, unsigned number)
     }
 }
 
-bool relay_text_read(int fd, const char *name, size_t max_entries, struct diag *diag,
-                     struct relay_list *list)
+enum status relay_text_read(int fd, const char *name, size_t max_entries, struct diag *diag,
+                            struct relay_list *list)
 {
     struct reading reading = {
         .name = name,
@@ -171,10 +174,12 @@ bool relay_text_read(int fd, const char *name, size_t max_entries, struct diag *
     while ((line = linereader_next(&reader, &len)) != NULL) {
         read_line(&reading, line, reader.number);
     }
-    bool done = !reader.failed && diag->errors == errors;
+    enum status status = reader.failed           ? STATUS_TEMPFAIL
+                         : diag->errors > errors ? STATUS_INVALID
+                                                 : STATUS_OK;
 
     linereader_fini(&reader);
     strbuf_fini(&reading.texts);
     free(reading.lines);
-    return done;
+    return status;
 }

@@ -11,6 +11,7 @@
 #define POSTERN_LIB_RELAY_RELAY_TEXT_H
 
 #include "lib/base/diag.h"
+#include "lib/base/status.h"
 #include "lib/base/strbuf.h"
 #include "lib/relay/relay_list.h"
 
@@ -43,10 +44,10 @@ bool relay_text_parse_line(char *line, struct strbuf *texts, struct relay_entry 
 
 /*
  * Reads a text and adds its entries to the list, which was empty. Comments and blank lines are skipped; each line that is wrong, an address that
- * comes twice, and more than `max_entries` entries are errors, reported with their number. False: there was an error; the list
- * then holds what was right.
+ * comes twice, and more than `max_entries` entries are errors, reported with their number: STATUS_INVALID. STATUS_TEMPFAIL: reading
+ * failed, which was reported too. In both cases the list holds what was right.
  */
-bool relay_text_read(int fd, const char *name, size_t max_entries, struct diag *diag,
-                     struct relay_list *list);
+enum status relay_text_read(int fd, const char *name, size_t max_entries, struct diag *diag,
+                            struct relay_list *list);
 
 #endif
