@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 # pylint: disable=wrong-import-position
-from harness import relay  # noqa: E402
+from harness import asking, relay  # noqa: E402
 from harness.postern import program  # noqa: E402
 from harness.postfix import Postfix  # noqa: E402
 from harness.sendmail import Sendmail  # noqa: E402
@@ -69,7 +69,7 @@ def servers(workspace):
 
     def get(name):
         if name not in running:
-            kind = KINDS.get(name) or relay.KINDS[name]
+            kind = {**KINDS, **relay.KINDS, **asking.KINDS}[name]
             running[name] = kind(workspace / name, Sink())
         return running[name]
 

@@ -9,12 +9,13 @@ import socket
 import subprocess
 
 from . import tools
+from .postern import POPAUTH_GROUP
 
 USER = "ann"
 PASSWORD = "sesame"  # of users who exist in these tests only
 
 # Accounts of every Debian that own nothing: who does what the names say in an installed Dovecot.
-INTERNAL_USER = "mail"  # also the one who runs the hook, and so the group of popauth.sock
+INTERNAL_USER = "mail"
 LOGIN_USER = "games"
 MAIL_USER = "list"
 
@@ -65,19 +66,6 @@ service imap-login {{
   }}
   inet_listener imaps {{
     port = 0
-  }}
-}}
-"""
-
-# What conf/dovecot-postern.conf says, with paths of the test's own.
-HOOK = """\
-service {service} {{
-  executable = {service} {service}-postlogin
-}}
-service {service}-postlogin {{
-  executable = script-login {hook} --socket {popauth} --service {service} {back}
-  user = $default_internal_user
-  unix_listener {service}-postlogin {{
   }}
 }}
 """
@@ -141,9 +129,19 @@ class Dovecot:
             variables = "\n".join(f"{key}={value}" for key, value in self._more.items())
             back.write_text(BACK.format(variables=variables, names=" ".join(self._more), root=self._root))
             back.chmod(0o755)
-            for service in ("pop3", "imap"):
-                text += HOOK.format(service=service, hook=hook, popauth=popauth, back=back)
+            text += self._hook(hook, popauth, back)
         (self.folder / "dovecot.conf").write_text(text)
+
+    @staticmethod
+    def _hook(hook, popauth, back):
+        replacements = {
+            "@libexecdir@/postern/postern-login": f"{hook} --socket {popauth}",
+            "--service imap\n": f"--service imap {back}\n",
+            "--service pop3\n": f"--service pop3 {back}\n",
+            "user = dovecot": f"user = {INTERNAL_USER}",
+            "group = postern": f"group = {POPAUTH_GROUP}",
+        }
+        return tools.sample("dovecot-postern.conf.in", replacements)
 
     def _start(self):
         """doveconf reads the configuration for the master, whose own path to doveconf is that of an installed one."""

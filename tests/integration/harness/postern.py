@@ -17,7 +17,7 @@ from .mta import LOCAL_DOMAIN, OWN_NAME
 # The daemon gives up root for this user; Postfix's smtpd, which runs as it too, can use the socket.
 USER = "daemon"
 GROUP = "daemon"
-POPAUTH_GROUP = "mail"  # who may say who logged in
+POPAUTH_GROUP = "uucp"  # who may say who logged in
 
 FIELD = re.compile(r'([A-Za-z_][A-Za-z0-9_.]*)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?= |$)')
 SANITIZER = re.compile(r"(Address|Thread|Leak|UndefinedBehavior)Sanitizer|runtime error:")
