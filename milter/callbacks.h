@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 struct logger;
+struct relay_lookup;
 struct snapshot;
 struct stats;
 
@@ -31,6 +32,8 @@ struct callbacks {
     struct snapshot *snapshot;
     struct logger *logger;
     struct stats *stats;
+    const struct relay_lookup
+        *relayers; /* whom sessions ask who logged in; NULL: nobody. Lives as long as they do */
     atomic_bool told[CALLBACKS_TOLD];
 };
 
