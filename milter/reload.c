@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "milter/reload.h"
 #include "lib/policy/ruleset.h"
+#include "lib/relay/relay_store.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -64,6 +65,11 @@ static void report_fixed_keys(struct diag *diag, const struct config *before,
     compare(diag, now, "user", before->user, now->user);
     compare(diag, now, "pid_file", before->pid_file, now->pid_file);
     compare(diag, now, "control_socket", before->control_socket, now->control_socket);
+    compare(diag, now, "popauth_socket", before->popauth_socket.path, now->popauth_socket.path);
+    compare(diag, now, "popauth_group", before->popauth_group, now->popauth_group);
+    compare(diag, now, "map_socket", before->map_socket.path, now->map_socket.path);
+    compare(diag, now, "policy_socket", before->policy_socket.path, now->policy_socket.path);
+    compare(diag, now, "relay_store file", before->relay_store.file, now->relay_store.file);
     if (before->listen_mode != now->listen_mode) {
         diag_report(
             diag, DIAG_WARNING, now->path, 0, "restart postern",
@@ -93,8 +99,13 @@ void reload_fini(struct reload *reload)
 static void put_in_force(struct reload *reload, struct ruleset *ruleset)
 {
     const struct config *config = ruleset_config(ruleset);
+    const struct config_relay_store *store = &config->relay_store;
 
     log_configure(reload->logger, config->log_facility, config->log_level);
+    if (reload->relay_store != NULL) {
+        relay_store_configure(reload->relay_store, store->window_minutes, store->max_entries,
+                              store->ipv6_prefix_bits);
+    }
     ruleset_prepare(ruleset);
     snapshot_swap(reload->snapshot, ruleset);
     reload->loaded_at = time(NULL);

@@ -18,6 +18,7 @@
 #include <time.h>
 
 struct config;
+struct relay_store;
 
 struct reload {
     pthread_mutex_t lock; /* one at a time; also guards loaded_at */
@@ -26,6 +27,7 @@ struct reload {
         *started; /* with what the daemon started: its sockets and user stay those */
     struct logger *logger;
     struct stats *stats;
+    struct relay_store *relay_store; /* set later by who has one; NULL: none */
     time_t loaded_at;
 };
 
