@@ -16,6 +16,7 @@ RESTRICTIONS = "permit_mynetworks, permit_auth_destination, {asked}, reject_unau
 POSTFIX_WAYS = {
     "clients": "check_client_access socketmap:unix:{map}:relay_client, "
     "check_recipient_access socketmap:unix:{map}:relay_to",
+    "proxy": "check_client_access proxy:socketmap:unix:{map}:relayers",
     "policy": "check_policy_service unix:{policy}",
     "policy-own-time": "check_policy_service {{ unix:{policy}, timeout=5s, default_action=DUNNO }}",
 }
@@ -25,6 +26,8 @@ POSTFIX_PORT = """\
   -o {{ smtpd_relay_restrictions = {restrictions} }}
 """
 POSTFIX_CHROOTED = POSTFIX_PORT + "  -o {{ smtpd_milters = unix:/postern/milter.sock }}\n"
+
+ASKING = {"milter_default_action": "accept", "smtpd_sasl_auth_enable": "no"}
 
 
 def postfix_sample(folder):
@@ -41,7 +44,7 @@ def restrictions(asked, **places):
 class AskingPostfix(relay.RelayPostfix):
     """One port for each way of asking, and one that runs in the chroot, as Debian's does."""
 
-    settings = {**relay.POSTFIX_CLOSED, "milter_default_action": "accept"}
+    settings = relay.POSTFIX_CLOSED
 
     def __init__(self, folder, sink):
         self.ports = {name: tools.free_port() for name in [*POSTFIX_WAYS, "chroot"]}
@@ -50,7 +53,8 @@ class AskingPostfix(relay.RelayPostfix):
 
     def more_settings(self):
         asked = postfix_sample(self.socket_folder)
-        return {**super().more_settings(), "smtpd_relay_restrictions": asked, "smtpd_sasl_auth_enable": "no"}
+        proxied = f"proxy:socketmap:unix:{self.socket_folder}/map.sock:relayers"
+        return {**super().more_settings(), **ASKING, "smtpd_relay_restrictions": asked, "proxy_read_maps": proxied}
 
     def more_services(self):
         places = {"map": self.socket_folder / "map.sock", "policy": self.socket_folder / "policy.sock"}
