@@ -73,8 +73,10 @@ static void print_relayers(const json_t *store)
     }
     long long window = (long long)control_client_number(store, "window_minutes");
 
-    printf("relayers       %lld entries: %lld in force, %lld expired, %lld dated in the future\n",
-           (long long)control_client_number(store, "entries"),
+    long long entries = (long long)control_client_number(store, "entries");
+
+    printf("relayers       %lld %s: %lld in force, %lld expired, %lld dated in the future\n",
+           entries, entries == 1 ? "entry" : "entries",
            (long long)control_client_number(store, "in_force"),
            (long long)control_client_number(store, "expired"),
            (long long)control_client_number(store, "in_future"));

@@ -1,13 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""posternctl relay, makemap relayers and vsmtprelay: without a daemon, with one, and while one has the file."""
+"""posternctl relay, makemap relayers and vsmtprelay on the file, and while a daemon has it."""
 import fcntl
 import json
 import os
 import pathlib
 import pwd
 import shutil
-import signal
 import socket
 import stat
 import subprocess
@@ -17,7 +16,6 @@ import unittest
 
 BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", ".")).resolve()
 POSTERNCTL = BUILD / "posternctl"
-POSTERN = BUILD / "postern"
 OLD = 906502527  # Tue Sep 22 22:15:27 1998
 ENTRY = "# timestamp (UTC): Tue Sep 22 22:15:27 1998\n10.11.12.13 906502527\n"
 FUTURE = 4102444800  # 2100
