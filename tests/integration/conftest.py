@@ -13,7 +13,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 # pylint: disable=wrong-import-position
 from harness import asking, relay  # noqa: E402
-from harness.postern import program  # noqa: E402
+from harness.dovecot import USER as USER_NAME  # noqa: E402
+from harness.dovecot import Dovecot  # noqa: E402
+from harness.postern import GROUP, USER, program  # noqa: E402
 from harness.postfix import Postfix  # noqa: E402
 from harness.sendmail import Sendmail  # noqa: E402
 from harness.sink import Sink  # noqa: E402
@@ -77,6 +79,24 @@ def servers(workspace):
     for server in running.values():
         server.close()
         server.sink.close()
+
+
+@pytest.fixture(scope="session")
+def popauth(workspace):
+    """Where a daemon listens if the logins of `dovecot` are to reach it."""
+    folder = workspace / "popauth"
+    folder.mkdir()
+    shutil.chown(folder, USER, GROUP)
+    return folder / "popauth.sock"
+
+
+@pytest.fixture(scope="session")
+def dovecot(workspace, popauth):
+    """A POP3 and IMAP server that tells of its logins at popauth, if somebody listens there."""
+    users = [USER_NAME, f"{USER_NAME}@local.example"]
+    one = Dovecot(workspace / "dovecot", program("postern-login"), popauth, users)
+    yield one
+    one.close()
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ POSTFIX_PORT = """\
 127.0.0.1:{port} inet n - {chroot} - - smtpd
   -o {{ smtpd_relay_restrictions = {restrictions} }}
 """
-POSTFIX_CHROOTED = POSTFIX_PORT + "  -o {{ smtpd_milters = unix:/postern/milter.sock }}\n"
+POSTFIX_CHROOTED = POSTFIX_PORT + "  -o smtpd_milters=\n"
 
 ASKING = {"milter_default_action": "accept", "smtpd_sasl_auth_enable": "no"}
 
