@@ -211,7 +211,9 @@ static void get_relay_store(struct config *config, cfg_t *cfg)
         .window_minutes = (unsigned)cfg_getint(section, "window_minutes"),
         .max_entries = (size_t)cfg_getint(section, "max_entries"),
         .ipv6_prefix_bits = (unsigned)cfg_getint(section, "ipv6_prefix_bits"),
-        .was_set = was_set(cfg, "relay_store"),
+        /* libConfuse calls every section set. */
+        .was_set = was_set(section, "file") || was_set(section, "window_minutes") ||
+                   was_set(section, "max_entries") || was_set(section, "ipv6_prefix_bits"),
     };
 }
 

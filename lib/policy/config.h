@@ -74,7 +74,7 @@ struct config_relay_store {
     unsigned window_minutes; /* 0: entries never expire */
     size_t max_entries;
     unsigned ipv6_prefix_bits;
-    bool was_set; /* the file has such a section */
+    bool was_set; /* the file sets one of these */
 };
 
 /* A unix socket of the daemon. */
