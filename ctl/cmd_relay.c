@@ -104,7 +104,7 @@ static int show(const struct relay *relay, struct selection *selection)
     if (status == STATUS_OK) {
         relay_list_sort(&list);
         relay_print_list(relay->ctl, &list, selection != NULL ? is_selected : NULL, selection);
-    } else {
+    } else if (why.len > 0) {
         ctl_complain(relay->ctl, "%s", why.data);
     }
     strbuf_fini(&why);
@@ -139,7 +139,8 @@ static int print_check(const struct relay *relay, enum status status,
         if (status == STATUS_OK) {
             json_object_set_new(object, "entry", relay_print_json(&entry));
         } else {
-            json_object_set_new(object, "reason", ctl_json_text(why));
+            json_object_set_new(object, "reason",
+                                ctl_json_text(*why != '\0' ? why : RELAY_PRINT_NO_ANSWER));
         }
         return ctl_print_json(relay->ctl, object, NULL, code);
     }
@@ -152,7 +153,7 @@ static int print_check(const struct relay *relay, enum status status,
         strbuf_fini(&line);
     } else if (status == STATUS_NOTFOUND) {
         printf("%s may not relay: %s\n", relay->arguments[0], why);
-    } else {
+    } else if (*why != '\0') {
         ctl_complain(relay->ctl, "%s: %s", relay->arguments[0], why);
     }
     return code;
@@ -179,7 +180,7 @@ static int run_check(const struct relay *relay)
 
     strbuf_init(&why);
     enum status status = relay_target_check(target, &client, &found, &why);
-    int code = print_check(relay, status, &found, why.len > 0 ? why.data : "");
+    int code = print_check(relay, status, &found, why.data);
 
     strbuf_fini(&why);
     relay_target_close(&target);
@@ -205,9 +206,9 @@ static int change(const struct relay *relay, struct relay_change *what)
         strbuf_reset(&why);
         strbuf_append(&why, "there is no such entry");
     }
-    int code = relay_print_result(
-        relay->ctl, what->kind == RELAY_EXPIRE ? "expire" : relay->arguments[0], status,
-        why.len > 0 ? why.data : "it failed, and nobody says why", count, NULL);
+    int code = relay_print_result(relay->ctl,
+                                  what->kind == RELAY_EXPIRE ? "expire" : relay->arguments[0],
+                                  status, why.data, count, NULL);
 
     strbuf_fini(&why);
     relay_target_close(&target);

@@ -12,7 +12,7 @@
 
 #define WRITE_BYTES (1u << 20)
 
-/* The result of an answer, which may be NULL; a text for people in `why` unless it is STATUS_OK. */
+/* The result of an answer, which may be NULL: that was said. */
 static enum status read_result(const json_t *answer, struct strbuf *why)
 {
     static const struct {
@@ -27,9 +27,9 @@ static enum status read_result(const json_t *answer, struct strbuf *why)
             status = results[i].status;
         }
     }
-    strbuf_append(why, status == STATUS_OK ? ""
-                       : answer == NULL    ? "the daemon does not answer"
-                                           : control_client_text(answer, "reason"));
+    if (status != STATUS_OK && answer != NULL) {
+        strbuf_append(why, control_client_text(answer, "reason"));
+    }
     return status;
 }
 

@@ -2,8 +2,8 @@
 /*
  * relay_daemon - the addresses that may relay, asked of the daemon on its control socket.
  *
- * All functions: STATUS_OK, or `why` has a text for people; STATUS_TEMPFAIL also if the daemon does not answer. `socket` is
- * that of control_client_socket().
+ * All functions: STATUS_OK, or `why` has a text for people. With STATUS_TEMPFAIL it is empty if the daemon does not answer, which was said
+ * on standard error. `socket` is that of control_client_socket().
  */
 #ifndef POSTERN_CTL_RELAY_DAEMON_H
 #define POSTERN_CTL_RELAY_DAEMON_H

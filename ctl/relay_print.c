@@ -101,7 +101,7 @@ int relay_print_result(const struct ctl *ctl, const char *what, enum status stat
     int code = relay_print_code(status);
 
     if (!ctl->json) {
-        if (status != STATUS_OK) {
+        if (status != STATUS_OK && *why != '\0') {
             ctl_complain(ctl, "%s: %s", what, why);
         }
         return code;
@@ -111,7 +111,8 @@ int relay_print_result(const struct ctl *ctl, const char *what, enum status stat
     if (status == STATUS_OK) {
         json_object_set_new(object, "count", json_integer((json_int_t)count));
     } else {
-        json_object_set_new(object, "reason", ctl_json_text(why));
+        json_object_set_new(object, "reason",
+                            ctl_json_text(*why != '\0' ? why : RELAY_PRINT_NO_ANSWER));
     }
     return ctl_print_json(ctl, object, problems, code);
 }

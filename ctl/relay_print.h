@@ -12,6 +12,9 @@
 
 #include <stdbool.h>
 
+/* The reason that programs are told if `why` is empty: nobody answered, and people were told more on standard error. */
+#define RELAY_PRINT_NO_ANSWER "the daemon does not answer"
+
 /* Prints the entries that `wants` (NULL: all), in the order of the list. Many are printed without much memory. */
 void relay_print_list(const struct ctl *ctl, const struct relay_list *list,
                       bool (*wants)(void *ctx, const struct relay_entry *entry), void *ctx);
@@ -24,7 +27,7 @@ int relay_print_code(enum status status);
 
 /*
  * Tells the result of a change of `what`: with --json an object with "result" and "count", or "reason"; else nothing if it was done, and the
- * reason on standard error if it was not. Returns the exit status.
+ * reason on standard error if it was not and there is one. Returns the exit status.
  */
 int relay_print_result(const struct ctl *ctl, const char *what, enum status status, const char *why,
                        size_t count, const struct ctl_problems *problems);

@@ -2,8 +2,8 @@
 /*
  * relay_target - the addresses that may relay, wherever they are to be had: from the daemon that runs, or from their file if none does.
  *
- * The file is held while it is open: a daemon that starts at that moment waits for it. Owner and mode of the file stay. What goes wrong is
- * said on standard error by nobody but the opening; the others tell it to the caller.
+ * The file is held while it is open: a daemon that starts at that moment waits for it. Owner and mode of the file stay. `why` is
+ * as relay_daemon.h has it.
  */
 #ifndef POSTERN_CTL_RELAY_TARGET_H
 #define POSTERN_CTL_RELAY_TARGET_H

@@ -80,7 +80,7 @@ static json_t *answer_walk(struct request *request)
     }
     json_t *object = answer(STATUS_OK, "");
 
-    (void)json_object_set_new(object, "entries", answer_text(page.len > 0 ? page.data : ""));
+    (void)json_object_set_new(object, "entries", answer_text(page.data));
     if (more) {
         (void)json_object_set_new(object, "next", answer_number(cursor));
     }
