@@ -30,12 +30,13 @@ struct relay_fold {
 };
 
 /* The snapshot, and then the old journal away. */
-static bool write_snapshot(struct relay_fold *fold, const char *aside, uint64_t *bytes_out,
-                           struct strbuf *why)
+static bool write_snapshot(struct relay_fold *fold, const char *aside, bool is_gentle,
+                           uint64_t *bytes_out, struct strbuf *why)
 {
     const struct relay_files *files = fold->files;
+    const struct relay_store_gdbm_manner manner = {aside, &fold->stop, is_gentle};
 
-    if (!relay_store_gdbm_write(files, fold->index, aside, &fold->stop, bytes_out, why)) {
+    if (!relay_store_gdbm_write(files, fold->index, &manner, bytes_out, why)) {
         return false;
     }
     if (unlink(files->old_journal) != 0) {
@@ -52,7 +53,7 @@ static void *run(void *arg)
 {
     struct relay_fold *fold = arg;
 
-    fold->done = write_snapshot(fold, fold->aside, &fold->bytes, &fold->why);
+    fold->done = write_snapshot(fold, fold->aside, true, &fold->bytes, &fold->why);
     atomic_store(&fold->ended, true);
     fold->wake(fold->ctx);
     return NULL;
@@ -109,7 +110,7 @@ bool relay_fold_now(struct relay_fold *fold, const char *aside, uint64_t *bytes_
                     struct strbuf *why)
 {
     atomic_store(&fold->stop, false);
-    return write_snapshot(fold, aside, bytes_out, why);
+    return write_snapshot(fold, aside, false, bytes_out, why);
 }
 
 bool relay_fold_abandon(struct relay_fold *fold)

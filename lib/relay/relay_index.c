@@ -2,6 +2,7 @@
 #include "lib/relay/relay_index.h"
 
 #include "lib/base/xalloc.h"
+#include "lib/relay/relay_pace.h"
 #include "lib/relay/relay_slots.h"
 #include "lib/table/hash64.h"
 
@@ -160,44 +161,73 @@ size_t relay_index_count(const struct relay_index *index)
     return atomic_load(&index->counts[side_in_force(index)]);
 }
 
-/* A copy of one side of a part, texts behind each other in `texts`; returns how many. The slots' `texts` are not to be used. */
-static size_t copy_side(struct shard *shard, unsigned side, struct relay_slot **copies_out,
-                        struct strbuf *texts)
+/* A copy of a whole part: texts behind each other. */
+struct part {
+    struct relay_slot *slots;
+    size_t count;
+    size_t size;
+    struct strbuf texts;
+};
+
+static void append_piece(struct part *part, const struct relay_slots_copy *piece)
 {
-    size_t count = 0;
-
-    (void)pthread_mutex_lock(&shard->lock);
-    const struct relay_slots *slots = &shard->sides[side];
-    struct relay_slot *copies = slots->count == 0 ? NULL : xmalloc(slots->count * sizeof(*copies));
-
-    for (uint32_t i = 0; i < slots->capacity; i++) {
-        const struct relay_slot *slot = &slots->at[i];
-
-        if (slot->family == NETADDR_NONE) {
-            continue;
-        }
-        copies[count++] = *slot;
-        strbuf_append_len(texts, relay_slot_user(slot), strlen(relay_slot_user(slot)) + 1);
-        strbuf_append_len(texts, relay_slot_service(slot), strlen(relay_slot_service(slot)) + 1);
+    if (part->count + piece->count > part->size) {
+        part->size = 2 * part->size + RELAY_SLOTS_PIECE;
+        part->slots = xrealloc(part->slots, part->size * sizeof(*part->slots));
     }
-    (void)pthread_mutex_unlock(&shard->lock);
-    *copies_out = copies;
-    return count;
+    memcpy(part->slots + part->count, piece->slots, piece->count * sizeof(*part->slots));
+    part->count += piece->count;
+    strbuf_append_len(&part->texts, piece->texts, piece->texts_len);
 }
 
-/* The same of the side in force. */
-static size_t copy_part(const struct relay_index *index, struct shard *shard,
-                        struct relay_slot **copies_out, struct strbuf *texts)
+/* Copies the side in force; what must grow for that grows while the lock is not held. */
+static void copy_part(const struct relay_index *index, struct shard *shard, struct part *part)
 {
-    for (;;) {
-        unsigned generation = atomic_load(&index->generation);
-        size_t count = copy_side(shard, generation % SIDES, copies_out, texts);
+    unsigned generation = atomic_load(&index->generation);
+    struct relay_slots_copy piece;
+    uint32_t cursor = 0;
+    uint32_t moves = 0;
+    bool more = true;
 
-        if (atomic_load(&index->generation) == generation) {
-            return count;
+    part->count = 0;
+    strbuf_reset(&part->texts);
+    while (more) {
+        (void)pthread_mutex_lock(&shard->lock);
+        const struct relay_slots *slots = &shard->sides[generation % SIDES];
+
+        if (cursor > 0 && slots->moves != moves) {
+            cursor = 0;
+            part->count = 0;
+            strbuf_reset(&part->texts);
         }
-        free(*copies_out);
-        strbuf_reset(texts);
+        moves = slots->moves;
+        more = relay_slots_copy(slots, &cursor, &piece);
+        (void)pthread_mutex_unlock(&shard->lock);
+        append_piece(part, &piece);
+        if (!more && atomic_load(&index->generation) != generation) {
+            /* That side was replaced and emptied meanwhile. */
+            generation = atomic_load(&index->generation);
+            cursor = 0;
+            part->count = 0;
+            strbuf_reset(&part->texts);
+            more = true;
+        }
+    }
+}
+
+static void visit_part(const struct part *part, relay_store_visit *visit, void *ctx)
+{
+    const char *at = part->texts.data;
+
+    for (size_t i = 0; i < part->count; i++) {
+        struct relay_entry entry = {.addr = relay_slot_addr(&part->slots[i]),
+                                    .login_at = part->slots[i].login_at};
+
+        entry.user = at;
+        at += strlen(at) + 1;
+        entry.service = at;
+        at += strlen(at) + 1;
+        visit(ctx, &entry);
     }
 }
 
@@ -205,55 +235,50 @@ bool relay_index_walk(const struct relay_index *index, size_t *cursor, relay_sto
                       void *ctx)
 {
     struct relay_index *own = (struct relay_index *)(uintptr_t)index;
-    struct strbuf texts;
-    size_t count = 0;
+    struct part part = {.count = 0};
 
-    strbuf_init(&texts);
-    while (count == 0 && *cursor < SHARDS) {
-        struct relay_slot *copies;
-
-        count = copy_part(index, &own->shards[*cursor], &copies, &texts);
+    strbuf_init(&part.texts);
+    while (part.count == 0 && *cursor < SHARDS) {
+        copy_part(index, &own->shards[*cursor], &part);
         (*cursor)++;
-
-        const char *at = texts.data;
-
-        for (size_t i = 0; i < count; i++) {
-            struct relay_entry entry = {.addr = relay_slot_addr(&copies[i]),
-                                        .login_at = copies[i].login_at};
-
-            entry.user = at;
-            at += strlen(at) + 1;
-            entry.service = at;
-            at += strlen(at) + 1;
-            visit(ctx, &entry);
-        }
-        free(copies);
+        visit_part(&part, visit, ctx);
     }
-    strbuf_fini(&texts);
-    return count > 0;
+    bool found = part.count > 0;
+
+    free(part.slots);
+    strbuf_fini(&part.texts);
+    return found;
 }
+
+/*
+ * ---- changes ----
+ *
+ * There is one thread that makes them, so it reads without locks: it needs them to change what others may be reading. What takes long (new
+ * memory, tables of another size) is made ready before, and only put in its place under the lock.
+ */
 
 size_t relay_index_count_until(const struct relay_index *index, int64_t until)
 {
-    struct relay_index *own = (struct relay_index *)(uintptr_t)index;
     unsigned side = side_in_force(index);
     size_t count = 0;
 
     for (unsigned part = 0; part < SHARDS; part++) {
-        struct shard *shard = &own->shards[part];
-
-        (void)pthread_mutex_lock(&shard->lock);
-        const struct relay_slots *slots = &shard->sides[side];
-
-        for (uint32_t i = 0; i < slots->capacity; i++) {
-            count += slots->at[i].family != NETADDR_NONE && slots->at[i].login_at <= until;
-        }
-        (void)pthread_mutex_unlock(&shard->lock);
+        count += relay_slots_count_until(&index->shards[part].sides[side], until);
     }
     return count;
 }
 
-/* ---- changes ---- */
+/* Puts another table in the place of this one; returns the old one. */
+static struct relay_slots exchange(struct shard *shard, unsigned side, struct relay_slots slots)
+{
+    struct relay_slots old;
+
+    (void)pthread_mutex_lock(&shard->lock);
+    old = shard->sides[side];
+    shard->sides[side] = slots;
+    (void)pthread_mutex_unlock(&shard->lock);
+    return old;
+}
 
 static void put(struct relay_index *index, unsigned side, const struct relay_entry *entry,
                 bool younger_only)
@@ -268,9 +293,12 @@ static void put(struct relay_index *index, unsigned side, const struct relay_ent
                                .bits = entry->addr.bits};
 
     memcpy(fresh.bytes, entry->addr.bytes, sizeof(fresh.bytes));
-    (void)pthread_mutex_lock(&place.shard->lock);
     struct relay_slot *slot = relay_slots_search(slots, place.tag, &entry->addr);
 
+    if (slot == NULL && relay_slots_are_full(slots)) {
+        free(exchange(place.shard, side, relay_slots_grown(slots)).at);
+    }
+    (void)pthread_mutex_lock(&place.shard->lock);
     if (slot == NULL) {
         relay_slots_insert(slots, &fresh);
         count_change(index, side, &fresh, 1);
@@ -295,41 +323,54 @@ bool relay_index_remove(struct relay_index *index, const struct netaddr *addr)
     struct place place = place_of(index, addr);
     struct relay_slots *slots = &place.shard->sides[side];
 
-    (void)pthread_mutex_lock(&place.shard->lock);
     struct relay_slot *slot = relay_slots_search(slots, place.tag, addr);
 
-    if (slot != NULL) {
-        count_change(index, side, slot, SIZE_MAX);
-        relay_slots_vacate(slots, slot);
+    if (slot == NULL) {
+        return false;
     }
+    char *texts = slot->texts;
+
+    count_change(index, side, slot, SIZE_MAX);
+    (void)pthread_mutex_lock(&place.shard->lock);
+    relay_slots_vacate(slots, slot);
     (void)pthread_mutex_unlock(&place.shard->lock);
-    return slot != NULL;
+    free(texts);
+    return true;
 }
 
-/* The side of an index that is worked on. */
-struct side {
-    struct relay_index *index;
-    unsigned number;
-};
-
-static void count_expired(void *ctx, const struct relay_slot *slot)
+/* Throws the old ones of one part out. */
+static size_t expire_part(struct relay_index *index, struct shard *shard, unsigned side,
+                          int64_t until)
 {
-    const struct side *side = ctx;
+    size_t removed = relay_slots_count_until(&shard->sides[side], until);
 
-    count_change(side->index, side->number, slot, SIZE_MAX);
+    if (removed == 0) {
+        return 0;
+    }
+    struct relay_slots old = exchange(shard, side, relay_slots_younger(&shard->sides[side], until));
+
+    for (uint32_t i = 0; i < old.capacity; i++) {
+        const struct relay_slot *slot = &old.at[i];
+
+        if (slot->family != NETADDR_NONE && slot->login_at <= until) {
+            count_change(index, side, slot, SIZE_MAX);
+            free(slot->texts);
+        }
+    }
+    free(old.at);
+    return removed;
 }
 
 size_t relay_index_expire(struct relay_index *index, int64_t until)
 {
-    struct side side = {index, side_in_force(index)};
+    unsigned side = side_in_force(index);
+    struct relay_pace pace;
     size_t removed = 0;
 
+    relay_pace_init(&pace);
     for (unsigned part = 0; part < SHARDS; part++) {
-        struct shard *shard = &index->shards[part];
-
-        (void)pthread_mutex_lock(&shard->lock);
-        removed += relay_slots_expire(&shard->sides[side.number], until, count_expired, &side);
-        (void)pthread_mutex_unlock(&shard->lock);
+        removed += expire_part(index, &index->shards[part], side, until);
+        relay_pace_step(&pace);
     }
     return removed;
 }
@@ -338,14 +379,16 @@ size_t relay_index_expire(struct relay_index *index, int64_t until)
 
 static void empty_side(struct relay_index *index, unsigned side)
 {
-    for (unsigned part = 0; part < SHARDS; part++) {
-        struct relay_slots old;
+    struct relay_pace pace;
 
-        (void)pthread_mutex_lock(&index->shards[part].lock);
-        old = index->shards[part].sides[side];
-        index->shards[part].sides[side] = (struct relay_slots){0};
-        (void)pthread_mutex_unlock(&index->shards[part].lock);
+    relay_pace_init(&pace);
+    for (unsigned part = 0; part < SHARDS; part++) {
+        struct shard *shard = &index->shards[part];
+        struct relay_slots old = exchange(
+            shard, side, (struct relay_slots){.moves = shard->sides[side].moves + 1});
+
         relay_slots_forget(&old);
+        relay_pace_step(&pace);
     }
     atomic_store(&index->counts[side], 0);
     for (unsigned bits = 0; bits < LENGTHS; bits++) {

@@ -29,10 +29,10 @@ bool relay_index_get(const struct relay_index *index, const struct netaddr *addr
 bool relay_index_walk(const struct relay_index *index, size_t *cursor, relay_store_visit *visit,
                       void *ctx);
 
-/* How many entries have a date of `until` or before. */
-size_t relay_index_count_until(const struct relay_index *index, int64_t until);
-
 /* ---- changes ---- */
+
+/* How many entries have a date of `until` or before: for the thread that makes changes. */
+size_t relay_index_count_until(const struct relay_index *index, int64_t until);
 
 /* Sets an entry that is sound. With `younger_only`, one that has a later date already stays as it is. */
 void relay_index_put(struct relay_index *index, const struct relay_entry *entry, bool younger_only);

@@ -92,14 +92,16 @@ static void occupy(struct relay_slots *slots, const struct relay_slot *slot)
     slots->count++;
 }
 
-/* Makes room for one more: a part holds about a thousandth of all, so this takes microseconds. */
-static void reserve(struct relay_slots *slots)
+bool relay_slots_are_full(const struct relay_slots *slots)
 {
-    if (slots->count < slots->capacity - slots->capacity / 4) {
-        return;
-    }
+    return slots->count >= slots->capacity - slots->capacity / 4;
+}
+
+struct relay_slots relay_slots_grown(const struct relay_slots *slots)
+{
     struct relay_slots grown = {
         .capacity = slots->capacity == 0 ? FIRST_CAPACITY : slots->capacity + slots->capacity / 2,
+        .moves = slots->moves + 1,
     };
 
     grown.at = xcalloc(grown.capacity, sizeof(*grown.at));
@@ -108,13 +110,11 @@ static void reserve(struct relay_slots *slots)
             occupy(&grown, &slots->at[i]);
         }
     }
-    free(slots->at);
-    *slots = grown;
+    return grown;
 }
 
 void relay_slots_insert(struct relay_slots *slots, const struct relay_slot *slot)
 {
-    reserve(slots);
     occupy(slots, slot);
 }
 
@@ -123,7 +123,6 @@ void relay_slots_vacate(struct relay_slots *slots, struct relay_slot *slot)
 {
     uint32_t hole = (uint32_t)(slot - slots->at);
 
-    free(slot->texts);
     for (uint32_t at = next_of(slots, hole); slots->at[at].family != NETADDR_NONE;
          at = next_of(slots, at)) {
         uint32_t home = home_of(slots, slots->at[at].tag);
@@ -137,6 +136,7 @@ void relay_slots_vacate(struct relay_slots *slots, struct relay_slot *slot)
     }
     slots->at[hole] = (struct relay_slot){0};
     slots->count--;
+    slots->moves++;
 }
 
 void relay_slots_forget(struct relay_slots *slots)
@@ -148,36 +148,56 @@ void relay_slots_forget(struct relay_slots *slots)
     *slots = (struct relay_slots){0};
 }
 
-size_t relay_slots_expire(struct relay_slots *slots, int64_t until,
-                          void (*removed)(void *ctx, const struct relay_slot *slot), void *ctx)
+size_t relay_slots_count_until(const struct relay_slots *slots, int64_t until)
 {
-    uint32_t old = 0;
+    size_t count = 0;
 
     for (uint32_t i = 0; i < slots->capacity; i++) {
-        old += slots->at[i].family != NETADDR_NONE && slots->at[i].login_at <= until;
+        count += slots->at[i].family != NETADDR_NONE && slots->at[i].login_at <= until;
     }
-    if (old == 0) {
-        return 0;
-    }
-    /* The others move into a new table, whose size fits them again. */
-    uint32_t rest = slots->count - old;
-    struct relay_slots kept = {.capacity = rest + rest / 2 + FIRST_CAPACITY};
+    return count;
+}
+
+struct relay_slots relay_slots_younger(const struct relay_slots *slots, int64_t until)
+{
+    uint32_t rest = slots->count - (uint32_t)relay_slots_count_until(slots, until);
+    struct relay_slots kept = {
+        .capacity = rest + rest / 2 + FIRST_CAPACITY,
+        .moves = slots->moves + 1,
+    };
 
     kept.at = xcalloc(kept.capacity, sizeof(*kept.at));
     for (uint32_t i = 0; i < slots->capacity; i++) {
-        struct relay_slot *slot = &slots->at[i];
+        if (slots->at[i].family != NETADDR_NONE && slots->at[i].login_at > until) {
+            occupy(&kept, &slots->at[i]);
+        }
+    }
+    return kept;
+}
+
+bool relay_slots_copy(const struct relay_slots *slots, uint32_t *cursor,
+                      struct relay_slots_copy *copy)
+{
+    uint32_t end = slots->capacity - *cursor > RELAY_SLOTS_PIECE ? *cursor + RELAY_SLOTS_PIECE
+                                                                 : slots->capacity;
+
+    copy->count = 0;
+    copy->texts_len = 0;
+    for (; *cursor < end; (*cursor)++) {
+        const struct relay_slot *slot = &slots->at[*cursor];
 
         if (slot->family == NETADDR_NONE) {
             continue;
         }
-        if (slot->login_at <= until) {
-            removed(ctx, slot);
-            free(slot->texts);
-        } else {
-            occupy(&kept, slot);
-        }
+        size_t user = strlen(relay_slot_user(slot)) + 1;
+        size_t service = strlen(relay_slot_service(slot)) + 1;
+
+        /* They fit: the texts of an entry have their bounds. */
+        memcpy(copy->texts + copy->texts_len, relay_slot_user(slot), user);
+        memcpy(copy->texts + copy->texts_len + user, relay_slot_service(slot), service);
+        copy->texts_len += user + service;
+        copy->slots[copy->count] = *slot;
+        copy->slots[copy->count++].texts = NULL;
     }
-    free(slots->at);
-    *slots = kept;
-    return old;
+    return *cursor < slots->capacity;
 }

@@ -4,6 +4,7 @@
 #include "lib/relay/relay_store_gdbm.h"
 
 #include "lib/base/xalloc.h"
+#include "lib/relay/relay_pace.h"
 #include "lib/table/gdbm_order.h"
 #include "lib/table/newfile.h"
 
@@ -20,6 +21,7 @@
 #define CACHE_BUCKETS 64u           /* keys come in the order of their buckets */
 #define PASS_ENTRIES (128u * 1024u) /* that are sorted at a time */
 #define NEW_MODE 0640
+#define RECORDS_AT_ONCE 64u
 /* No mmap: a file that is cut off while it is read must be an error, not a signal. */
 #define FLAGS (GDBM_NOLOCK | GDBM_NOMMAP | GDBM_CLOEXEC | GDBM_CLOERROR)
 
@@ -226,6 +228,9 @@ struct writing {
     struct record *records;
     size_t count;
     size_t size;
+    const atomic_bool *stop;
+    bool is_gentle;
+    struct relay_pace pace;
 };
 
 static void collect(void *ctx, const struct relay_entry *entry)
@@ -258,13 +263,20 @@ static int compare_order(const void *a, const void *b)
     return (left->order > right->order) - (left->order < right->order);
 }
 
-static bool is_stopped(const atomic_bool *stop)
+static bool is_stopped(const struct writing *writing)
 {
-    return stop != NULL && atomic_load(stop);
+    return writing->stop != NULL && atomic_load(writing->stop);
+}
+
+static void take_a_break(struct writing *writing)
+{
+    if (writing->is_gentle) {
+        relay_pace_step(&writing->pace);
+    }
 }
 
 /* Stores what was collected. False: stopped, or gdbm_text() says why not. */
-static bool store_records(struct writing *writing, const atomic_bool *stop)
+static bool store_records(struct writing *writing)
 {
     qsort(writing->records, writing->count, sizeof(*writing->records), compare_order);
     for (size_t i = 0; i < writing->count; i++) {
@@ -273,15 +285,17 @@ static bool store_records(struct writing *writing, const atomic_bool *stop)
         datum key = {at, (int)record->key_len};
         datum value = {at + record->key_len, (int)record->value_len};
 
-        if (is_stopped(stop) || gdbm_store(writing->db, key, value, GDBM_REPLACE) != 0) {
+        if (is_stopped(writing) || gdbm_store(writing->db, key, value, GDBM_REPLACE) != 0) {
             return false;
+        }
+        if (i % RECORDS_AT_ONCE == 0) {
+            take_a_break(writing);
         }
     }
     return true;
 }
 
-static bool write_entries(struct writing *writing, const struct relay_index *index,
-                          const atomic_bool *stop)
+static bool write_entries(struct writing *writing, const struct relay_index *index)
 {
     uint64_t passes = relay_index_count(index) / PASS_ENTRIES + 1;
     bool done = true;
@@ -293,19 +307,22 @@ static bool write_entries(struct writing *writing, const struct relay_index *ind
         writing->end = GDBM_ORDER_END * (pass + 1) / passes;
         writing->count = 0;
         strbuf_reset(&writing->bytes);
-        while (relay_index_walk(index, &cursor, collect, writing) && !is_stopped(stop)) {
+        while (relay_index_walk(index, &cursor, collect, writing) && !is_stopped(writing)) {
+            take_a_break(writing);
         }
-        done = store_records(writing, stop) && !is_stopped(stop);
+        done = store_records(writing) && !is_stopped(writing);
     }
     return done;
 }
 
 /* Fills the new file with a database. */
 static bool write_database(const struct newfile *file, const struct relay_index *index,
-                           const atomic_bool *stop, struct strbuf *why)
+                           const struct relay_store_gdbm_manner *manner, struct strbuf *why)
 {
-    struct writing writing = {.count = 0};
+    struct writing writing = {.stop = manner->stop, .is_gentle = manner->is_gentle};
     size_t cache = CACHE_BUCKETS;
+
+    relay_pace_init(&writing.pace);
     /* A descriptor of its own, so that the lock outlives gdbm_close(). */
     int fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
 
@@ -318,9 +335,9 @@ static bool write_database(const struct newfile *file, const struct relay_index 
     /* If it cannot be set, the library's own size serves. */
     (void)gdbm_setopt(writing.db, GDBM_SETCACHESIZE, &cache, sizeof(cache));
     strbuf_init(&writing.bytes);
-    bool done = write_entries(&writing, index, stop) && gdbm_sync(writing.db) == 0;
+    bool done = write_entries(&writing, index) && gdbm_sync(writing.db) == 0;
 
-    if (!done && !is_stopped(stop)) {
+    if (!done && !is_stopped(&writing)) {
         strbuf_appendf(why, "%s: cannot be written: %s", file->path, gdbm_text());
     }
     if (gdbm_close(writing.db) != 0 && done) {
@@ -341,7 +358,7 @@ static bool set_first_mode(const struct relay_files *files, const struct newfile
 }
 
 bool relay_store_gdbm_write(const struct relay_files *files, const struct relay_index *index,
-                            const char *aside, const atomic_bool *stop, uint64_t *bytes_out,
+                            const struct relay_store_gdbm_manner *manner, uint64_t *bytes_out,
                             struct strbuf *why)
 {
     struct newfile file;
@@ -350,12 +367,13 @@ bool relay_store_gdbm_write(const struct relay_files *files, const struct relay_
     if (!newfile_create(&file, files->file, files->folder, NULL, why)) {
         return false;
     }
-    bool done = set_first_mode(files, &file) && write_database(&file, index, stop, why);
+    bool done = set_first_mode(files, &file) && write_database(&file, index, manner, why);
 
     /* EEXIST: an earlier attempt came as far as this. */
-    if (done && aside != NULL && link(files->file, aside) != 0 && errno != ENOENT &&
+    if (done && manner->aside != NULL && link(files->file, manner->aside) != 0 && errno != ENOENT &&
         errno != EEXIST) {
-        strbuf_appendf(why, "%s: cannot be kept as %s: %s", files->file, aside, strerror(errno));
+        strbuf_appendf(why, "%s: cannot be kept as %s: %s", files->file, manner->aside,
+                       strerror(errno));
         done = false;
     }
     *bytes_out = done && fstat(file.fd, &stat) == 0 ? (uint64_t)stat.st_size : 0;

@@ -37,13 +37,19 @@ bool relay_store_gdbm_read(const struct relay_files *files, bool may_repair,
                            struct relay_index *index, struct relay_snapshot *report_out,
                            struct strbuf *why);
 
+/* How a file is written. */
+struct relay_store_gdbm_manner {
+    const char *aside;       /* the present file keeps this name; NULL: it goes */
+    const atomic_bool *stop; /* gives up when it becomes true; may be NULL */
+    bool is_gentle;          /* takes breaks, so that nobody who asks waits for the processor */
+};
+
 /*
- * Writes all entries and puts the file in the place of the old one, which keeps the name *aside (NULL: is removed). Owner and mode are
- * kept; a first one is the folder's owner's. Questions and changes may go on. False: `why` says why not, the old one is as it was; `why` is
- * empty if *stop ended it.
+ * Writes all entries and puts the file in the place of the old one. Owner and mode are kept; a first one is the folder's owner's.
+ * Questions and changes may go on. False: `why` says why not, and the old one is as it was; `why` is empty if it was stopped.
  */
 bool relay_store_gdbm_write(const struct relay_files *files, const struct relay_index *index,
-                            const char *aside, const atomic_bool *stop, uint64_t *bytes_out,
+                            const struct relay_store_gdbm_manner *manner, uint64_t *bytes_out,
                             struct strbuf *why);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "lib/base/xalloc.h"
 #include "lib/relay/relay_journal.h"
+#include "lib/relay/relay_pace.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -12,6 +13,7 @@
 #define SWEEP_MS 60000
 #define ROOM_MS 1000 /* a full store is searched for entries beyond their window at most so often */
 #define CHUNK (256u * 1024u)
+#define ENTRIES_AT_ONCE 256u
 
 struct relay_writer {
     struct relay_index *index;
@@ -208,6 +210,21 @@ static bool write_replacement(struct relay_writer *writer, const struct relay_ch
     return written && commit(writer, why);
 }
 
+static void replace_in_memory(struct relay_index *index, const struct relay_change *change)
+{
+    struct relay_pace pace;
+
+    relay_pace_init(&pace);
+    relay_index_unstage(index);
+    for (size_t i = 0; i < change->entry_count; i++) {
+        relay_index_stage(index, &change->entries[i]);
+        if (i % ENTRIES_AT_ONCE == 0) {
+            relay_pace_step(&pace);
+        }
+    }
+    (void)relay_index_swap(index);
+}
+
 static void replace(struct relay_writer *writer, struct relay_change *change)
 {
     struct strbuf why;
@@ -220,11 +237,7 @@ static void replace(struct relay_writer *writer, struct relay_change *change)
         status = STATUS_TEMPFAIL;
         relay_trouble_set(writer->trouble, RELAY_TROUBLE_CHANGES, why.data);
     } else {
-        relay_index_unstage(writer->index);
-        for (size_t i = 0; i < change->entry_count; i++) {
-            relay_index_stage(writer->index, &change->entries[i]);
-        }
-        (void)relay_index_swap(writer->index);
+        replace_in_memory(writer->index, change);
     }
     relay_batch_tell(writer->counts, change, status, why.data,
                      status == STATUS_OK ? change->entry_count : 0);
