@@ -206,7 +206,8 @@ static bool report_login(const struct hook *hook)
         (void)fprintf(stderr, "postern-login: %s cannot be recorded: %s: %s\n", address,
                       hook->socket, strerror(errno));
     } else if (strcmp(answer, "ok") != 0) {
-        (void)fprintf(stderr, "postern-login: %s is not recorded: %s\n", address, answer);
+        (void)fprintf(stderr, "postern-login: %s is not recorded: %s\n", address,
+                      strncmp(answer, "err ", 4) == 0 ? answer + 4 : answer);
     }
     if (fd >= 0) {
         (void)close(fd);
