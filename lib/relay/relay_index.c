@@ -171,6 +171,9 @@ struct part {
 
 static void append_piece(struct part *part, const struct relay_slots_copy *piece)
 {
+    if (piece->count == 0) {
+        return;
+    }
     if (part->count + piece->count > part->size) {
         part->size = 2 * part->size + RELAY_SLOTS_PIECE;
         part->slots = xrealloc(part->slots, part->size * sizeof(*part->slots));
