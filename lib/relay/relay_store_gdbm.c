@@ -278,7 +278,9 @@ static void take_a_break(struct writing *writing)
 /* Stores what was collected. False: stopped, or gdbm_text() says why not. */
 static bool store_records(struct writing *writing)
 {
-    qsort(writing->records, writing->count, sizeof(*writing->records), compare_order);
+    if (writing->count > 0) {
+        qsort(writing->records, writing->count, sizeof(*writing->records), compare_order);
+    }
     for (size_t i = 0; i < writing->count; i++) {
         const struct record *record = &writing->records[i];
         char *at = writing->bytes.data + record->at;
