@@ -42,7 +42,7 @@ struct fixture {
 };
 
 /* Lines: "promise" is answered when the test says so, "big" by much, "end" by no more; others by themselves. */
-static size_t take_line(void *owner, struct server_client *client, const char *data, size_t len)
+static size_t answer_line(void *owner, struct server_client *client, const char *data, size_t len)
 {
     struct fixture *fixture = owner;
     const char *end = memchr(data, '\n', len);
@@ -54,7 +54,6 @@ static size_t take_line(void *owner, struct server_client *client, const char *d
     size_t line_len = (size_t)(end - data);
 
     (void)snprintf(line, sizeof(line), "%.*s", (int)line_len, data);
-    atomic_fetch_add(&fixture->requests, 1);
     fixture->peer = server_peer(client);
     if (strcmp(line, "promise") == 0) {
         (void)pthread_mutex_lock(&fixture->lock);
@@ -75,6 +74,18 @@ static size_t take_line(void *owner, struct server_client *client, const char *d
         server_reply(client, data, line_len + 1);
     }
     return line_len + 1;
+}
+
+/* Counts a request when all is done for it, for whoever waits for that. */
+static size_t take_line(void *owner, struct server_client *client, const char *data, size_t len)
+{
+    struct fixture *fixture = owner;
+    size_t taken = answer_line(fixture, client, data, len);
+
+    if (taken != SERVER_INCOMPLETE) {
+        atomic_fetch_add(&fixture->requests, 1);
+    }
+    return taken;
 }
 
 static const struct server_protocol lines = {
