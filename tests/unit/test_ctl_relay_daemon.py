@@ -37,8 +37,8 @@ class Daemon(test_ctl_relay.Site):
     def stop(self, number=signal.SIGTERM):
         self.daemon.send_signal(number)
         code = self.daemon.wait(timeout=30)
+        self.assertEqual(code, 0 if number == signal.SIGTERM else -number, (self.folder / "log").read_text())
         self.log.truncate(0)
-        return code
 
     def store(self):
         status = json.loads(self.ctl("--json", "status").stdout)
