@@ -13,6 +13,8 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,6 +29,7 @@
 #define LIMIT_MS 1000 /* for all of it */
 #define RETRY_MS 20   /* when the daemon's queue of connections is full */
 #define ANSWER_MAX 512u
+#define LINE_MAX_BYTES 1024
 #define NO_PROGRAM 127 /* what a shell says, too */
 
 static const char usage[] =
@@ -38,6 +41,23 @@ struct hook {
     const char *service;
     int64_t deadline; /* monotonic milliseconds */
 };
+
+/* One line on standard error: Dovecot's log. What others wrote (the client's address, the answer) cannot make two of it. */
+__attribute__((format(printf, 1, 2))) static void complain(const char *format, ...)
+{
+    char line[LINE_MAX_BYTES];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    for (char *c = line; *c != '\0'; c++) {
+        if (*c < ' ' || *c > '~') {
+            *c = '?';
+        }
+    }
+    (void)fprintf(stderr, "postern-login: %s\n", line);
+}
 
 static int64_t now_ms(void)
 {
@@ -192,8 +212,7 @@ static bool report_login(const struct hook *hook)
     struct strbuf request;
 
     if (!netaddr_parse(address, &parsed)) {
-        (void)fprintf(stderr, "postern-login: IP=\"%.64s\" in the environment is no address\n",
-                      address);
+        complain("IP=\"%.64s\" in the environment is no address", address);
         return false;
     }
     strbuf_init(&request);
@@ -203,11 +222,10 @@ static bool report_login(const struct hook *hook)
                     receive_line(hook, fd, answer);
 
     if (!answered) {
-        (void)fprintf(stderr, "postern-login: %s cannot be recorded: %s: %s\n", address,
-                      hook->socket, strerror(errno));
+        complain("%s cannot be recorded: %s: %s", address, hook->socket, strerror(errno));
     } else if (strcmp(answer, "ok") != 0) {
-        (void)fprintf(stderr, "postern-login: %s is not recorded: %s\n", address,
-                      strncmp(answer, "err ", 4) == 0 ? answer + 4 : answer);
+        complain("%s is not recorded: %s", address,
+                 strncmp(answer, "err ", 4) == 0 ? answer + 4 : answer);
     }
     if (fd >= 0) {
         (void)close(fd);
@@ -243,6 +261,11 @@ int main(int argc, char **argv)
     struct hook hook = {.socket = POSTERN_RUNSTATEDIR "/popauth.sock",
                         .deadline = now_ms() + LIMIT_MS};
 
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct sigaction before;
+    bool saved = sigaction(SIGPIPE, &ignore, &before) ==
+                 0; /* a log that nobody reads ends no login */
+
     if (!read_options(&hook, argc, argv)) {
         return 0;
     }
@@ -251,7 +274,10 @@ int main(int argc, char **argv)
     if (optind >= argc) {
         return recorded ? 0 : EX_TEMPFAIL;
     }
+    if (saved) {
+        (void)sigaction(SIGPIPE, &before, NULL);
+    }
     (void)execvp(argv[optind], argv + optind);
-    (void)fprintf(stderr, "postern-login: %s: %s\n", argv[optind], strerror(errno));
+    complain("%s: %s", argv[optind], strerror(errno));
     return NO_PROGRAM;
 }

@@ -130,6 +130,22 @@ class Hook(unittest.TestCase):
             self.program_ran(done)
             self.assertIn("is no address", done.stderr)
 
+    def test_complaint_is_one_line_of_text(self):
+        done = self.run_hook(*self.PROGRAM, env={"IP": "192.0.2.1\nadd 192.0.2.9\033[31m"})
+        self.program_ran(done)
+        self.assertEqual(done.stderr, 'postern-login: IP="192.0.2.1?add 192.0.2.9?[31m" in the environment is no address\n')
+
+    def test_log_that_nobody_reads(self):
+        reads, writes = os.pipe()
+        os.close(reads)
+        done = subprocess.run([HOOK, "-s", self.socket, "/bin/sh", "-c", "trap - PIPE; grep SigIgn /proc/self/status"],
+                              stdout=subprocess.PIPE, stderr=writes, text=True, check=False, timeout=30,
+                              env={"IP": "192.0.2.1", "PATH": os.environ["PATH"]}, restore_signals=True)
+        os.close(writes)
+        self.assertEqual(done.returncode, 0)
+        ignored = int(done.stdout.split()[1], 16)
+        self.assertEqual(ignored >> (13 - 1) & 1, 0, "the program gets SIGPIPE as it was before")
+
     def test_wrong_options_hold_up_no_login(self):
         thread = self.serve(b"ok\n")
         done = self.run_hook("--bogus", *self.PROGRAM)
