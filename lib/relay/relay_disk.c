@@ -285,6 +285,9 @@ bool relay_disk_open(struct relay_disk *disk, struct strbuf *why)
         close(lock);
         return false;
     }
+    /* What a crash may have left. */
+    (void)unlink(disk->files.new_journal);
+    (void)unlink(disk->files.repair);
     disk->lock = lock;
     disk->has_old_journal = loaded.has_old_journal;
     disk->snapshot_bytes = loaded.snapshot_bytes;
