@@ -237,10 +237,54 @@ static json_t *answer_load(struct request *request)
 static const struct verb {
     const char *word;
     json_t *(*answer)(struct request *request);
+    bool changes;
 } verbs[] = {
-    {"walk", answer_walk},     {"check", answer_check},   {"add", answer_add},
-    {"remove", answer_remove}, {"expire", answer_expire}, {"load", answer_load},
+    {"walk", answer_walk, false},    {"check", answer_check, false},  {"add", answer_add, true},
+    {"remove", answer_remove, true}, {"expire", answer_expire, true}, {"load", answer_load, true},
 };
+
+/* What an administrator changed can be read in the log, as what logins change can. */
+static void log_change(struct logger *logger, const char *word, const char *argument,
+                       const json_t *answer)
+{
+    const char *reason = json_string_value(json_object_get(answer, "reason"));
+    const json_t *count = json_object_get(answer, "count");
+    struct strbuf line;
+
+    if (!log_enabled(logger, LOG_LEVEL_INFO)) {
+        return;
+    }
+    strbuf_init(&line);
+    log_field(&line, "event", "relay_command");
+    log_field(&line, "command", word);
+    log_field(&line, "argument", *argument != '\0' ? argument : NULL);
+    log_field(&line, "result", json_string_value(json_object_get(answer, "result")));
+    log_field(&line, "reason", reason);
+    if (count != NULL) {
+        log_field_uint(&line, "count", (unsigned long)json_integer_value(count));
+    }
+    log_line(logger, LOG_LEVEL_INFO, line.data);
+    strbuf_fini(&line);
+}
+
+/* Carries out what stands behind the prefix; NULL: there is no such word. */
+static json_t *run(struct request *request, const char *word, struct logger *logger)
+{
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        if (strcmp(verbs[i].word, word) != 0) {
+            continue;
+        }
+        char *argument = xstrdup(request->argument); /* reading it changes it */
+        json_t *object = verbs[i].answer(request);
+
+        if (verbs[i].changes) {
+            log_change(logger, word, argument, object);
+        }
+        free(argument);
+        return object;
+    }
+    return NULL;
+}
 
 /* NULL: there is a store, and it works; else why not. */
 static json_t *refusal(const struct relay_store *store)
@@ -255,7 +299,7 @@ static json_t *refusal(const struct relay_store *store)
 }
 
 json_t *relay_requests_answer(struct relay_store *store, const struct config_relay_store *config,
-                              const char *request, int descriptor)
+                              struct logger *logger, const char *request, int descriptor)
 {
     json_t *object = refusal(store);
 
@@ -267,11 +311,7 @@ json_t *relay_requests_answer(struct relay_store *store, const struct config_rel
     struct request parts = {store, config, copy + len + strspn(copy + len, " "), descriptor};
 
     copy[len] = '\0';
-    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]) && object == NULL; i++) {
-        if (strcmp(verbs[i].word, copy) == 0) {
-            object = verbs[i].answer(&parts);
-        }
-    }
+    object = run(&parts, copy, logger);
     free(copy);
     return object != NULL ? object : json_pack("{siss}", "version", 1, "error", "unknown request");
 }

@@ -13,6 +13,7 @@
 #ifndef POSTERN_MILTER_RELAY_REQUESTS_H
 #define POSTERN_MILTER_RELAY_REQUESTS_H
 
+#include "lib/base/log.h"
 #include "lib/policy/config.h"
 #include "lib/relay/relay_store.h"
 
@@ -22,11 +23,11 @@
 #define RELAY_REQUESTS_PREFIX "relay "
 
 /*
- * Carries out a request, which waits for the disk: not for the thread of an event loop. `store` may be NULL, `descriptor` -1. Safe for
+ * Carries out a request, which waits for the disk: not for the thread of an event loop. Changes are logged. `store` may be NULL, `descriptor` -1. Safe for
  * threads.
  */
 json_t *relay_requests_answer(struct relay_store *store, const struct config_relay_store *config,
-                              const char *request, int descriptor);
+                              struct logger *logger, const char *request, int descriptor);
 
 /* The store's part of the status; `store` may be NULL. */
 json_t *relay_requests_status(const struct relay_store *store,

@@ -181,8 +181,9 @@ static json_t *answer_reload(struct report *report)
 static json_t *answer_relay(struct report *report, const char *request, int descriptor)
 {
     struct ruleset *ruleset = snapshot_get(report->snapshot);
-    json_t *answer = relay_requests_answer(
-        report->relay_store, &ruleset_config(ruleset)->relay_store, request, descriptor);
+    json_t *answer = relay_requests_answer(report->relay_store,
+                                           &ruleset_config(ruleset)->relay_store,
+                                           report->reload->logger, request, descriptor);
 
     ruleset_unref(&ruleset);
     return answer;

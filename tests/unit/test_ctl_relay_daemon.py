@@ -69,6 +69,19 @@ class WithDaemon(Daemon, test_ctl_relay.Words):
         self.start()
         self.assertEqual(len(self.entries()), 2)
 
+    def test_commands_are_logged(self):
+        self.relay("add", "10.0.0.1", "--user", "ann\nevent=forged")
+        self.load(f"10.0.0.2 {OLD}\n")
+        self.relay("expire", "60")
+        self.relay("remove", "10.0.0.1", code=1)
+        self.relay("check", "10.0.0.1", code=1)
+        lines = [line for line in (self.folder / "log").read_text().splitlines() if line.startswith("event=relay_command ")]
+        self.assertRegex(lines[0], r'^event=relay_command command=add argument="10\.0\.0\.1 \d+ user=ann%0Aevent=forged" result=ok')
+        self.assertEqual(lines[1:], [
+            "event=relay_command command=load result=ok count=1",
+            "event=relay_command command=expire argument=60 result=ok count=1",
+            'event=relay_command command=remove argument=10.0.0.1 result=notfound reason="there is no such entry" count=0'])
+
     def test_window_is_told(self):
         self.load(f"10.0.0.1 {OLD}\n10.0.0.2 {self.ago(1)}\n")
         self.window = 60
