@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define ANSWER_SECONDS 60 /* a reload reads all lists before it answers */
-#define ANSWER_MAX (16u << 20)
+#define ANSWER_MAX (256u << 20)
 
 /* ---- which socket ---- */
 
@@ -149,6 +149,9 @@ static bool exchange(int fd, const char *request, int descriptor, struct strbuf 
     }
     while ((got = read(fd, part, sizeof(part))) > 0 && answer->len < ANSWER_MAX) {
         strbuf_append_len(answer, part, (size_t)got);
+    }
+    if (got > 0) {
+        errno = EMSGSIZE;
     }
     return got == 0;
 }
