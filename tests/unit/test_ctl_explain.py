@@ -89,7 +89,7 @@ class Logins(Site):
 
     def test_store_that_cannot_be_read_is_nobody(self):
         (self.folder / "relayers.gdbm").mkdir()
-        done = self.ctl("explain", "--json", "--client", "192.0.2.1", "--from", "<a@a.test>", "--rcpt", "<x@other.test>")
+        done = self.ctl("explain", "--json", "--client", "192.0.2.1", "--from", "<>", "--rcpt", "<x@other.test>")
         self.assertIn(b"who logged in cannot be read", done.stderr)
         told = json.loads(done.stdout)
         self.assertEqual(told["stages"][2]["reply"]["code"], 550)
