@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every classic form of an address that leads elsewhere, where Postfix asks postern and believes its OK: by tables and by policy.
+"""Every classic form of an address that leads elsewhere, where Postfix asks postern and believes its OK: by tables and
+by policy.
 
-Postfix takes quotes and routes off before it asks a policy server, and lets a routed address go where that says OK; so it is
-postern that must not be fooled."""
+Postfix takes quotes and routes off before it asks a policy server, and lets a routed address go where that says OK; so
+it is postern that must not be fooled."""
 
 import concurrent.futures
 
@@ -16,8 +17,9 @@ HOME = "127.82.0.1"
 
 # To postern, and to postern alone, friend.test is a domain that everybody may send to.
 ACCESS = "To:friend.test RELAY\nTo:x@friend.test RELAY\n"
+RELAYED = {name: form for name, form in FORMS.items() if "partner.test" in form}
 FRIENDLY = {
-    **{f"{name}_friend": form.replace("partner.test", "friend.test") for name, form in FORMS.items() if "partner" in form},
+    **{f"{name}_friend": form.replace("partner.test", "friend.test") for name, form in RELAYED.items()},
     "brackets_in_quotes": '<"<x@friend.test>"@outside.test>',
     "brackets_in_quotes_at": '<"<x@friend.test>@"@outside.test>',
     "list_in_quotes": '<"x@friend.test,"@outside.test>',
