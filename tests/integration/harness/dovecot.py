@@ -5,6 +5,7 @@ import imaplib
 import os
 import poplib
 import pwd
+import shutil
 import socket
 import subprocess
 
@@ -129,7 +130,8 @@ class Dovecot:
             variables = "\n".join(f"{key}={value}" for key, value in self._more.items())
             back.write_text(BACK.format(variables=variables, names=" ".join(self._more), root=self._root))
             back.chmod(0o755)
-            text += self._hook(hook, popauth, back)
+            # It runs as a user who may not be able to enter the folder of the build.
+            text += self._hook(shutil.copy2(hook, self.folder / "hook"), popauth, back)
         (self.folder / "dovecot.conf").write_text(text)
 
     @staticmethod
