@@ -2,8 +2,8 @@
 /*
  * control - the control socket: one request line, one answer, and the connection ends.
  *
- * Requests are carried out by threads of their own, so that one that takes long (a reload) holds up nobody else. When all places
- * are taken, the client that is silent for longest is dropped.
+ * Requests are carried out by threads of their own, so that one that takes long (a reload) holds up nobody else. When all
+ * places are taken, the client that is silent for longest is dropped.
  */
 #ifndef POSTERN_MILTER_CONTROL_H
 #define POSTERN_MILTER_CONTROL_H
@@ -20,9 +20,9 @@
 struct control;
 
 /*
- * The answer to a request (without its newline): text that control frees with free(); never NULL. `descriptor` came with the request by SCM_RIGHTS
- * (a file to be read, say) and is closed after it; -1: none. Called by one of CONTROL_THREADS threads: two requests may be
- * carried out at the same time.
+ * The answer to a request (without its newline): text that control frees with free(); never NULL. `descriptor` came with
+ * the request by SCM_RIGHTS (a file to be read, say) and is closed after it; -1: none. Called by one of CONTROL_THREADS
+ * threads: two requests may be carried out at the same time.
  */
 typedef char *control_handler(void *owner, const char *request, int descriptor);
 

@@ -2,8 +2,9 @@
 /*
  * eventloop - one thread that serves many descriptors: it waits for what is ready and never for one of them.
  *
- * All functions but those that say otherwise are for the loop's thread (the functions that it calls), or for anybody while the thread
- * does not run. Whoever is called must not block. What a caller hands in (sources, timers, tasks) is its own storage; the loop only links it.
+ * All functions but those that say otherwise are for the loop's thread (the functions that it calls), or for anybody while
+ * the thread does not run. Whoever is called must not block. What a caller hands in (sources, timers, tasks) is its own
+ * storage; the loop only links it.
  */
 #ifndef POSTERN_MILTER_EVENTLOOP_H
 #define POSTERN_MILTER_EVENTLOOP_H
@@ -44,8 +45,8 @@ struct eventloop_source {
 };
 
 /*
- * Has `ready` called when one of the events (EVENTLOOP_READ, EVENTLOOP_WRITE) is there, as long as it is. 0: no longer, not even
- * for EVENTLOOP_ENDED; to be done before the descriptor is closed. False if the system refuses.
+ * Has `ready` called when one of the events (EVENTLOOP_READ, EVENTLOOP_WRITE) is there, as long as it is. 0: no longer, not
+ * even for EVENTLOOP_ENDED; to be done before the descriptor is closed. False if the system refuses.
  */
 bool eventloop_watch(struct eventloop *loop, struct eventloop_source *source, unsigned events);
 
@@ -74,14 +75,14 @@ struct eventloop_task {
 };
 
 /*
- * Has the loop's thread call `run` soon, after what it is doing; in the order in which tasks were posted. The task may be freed or posted again by `run`. Safe for
- * threads.
+ * Has the loop's thread call `run` soon, after what it is doing; in the order in which tasks were posted. The task may be
+ * freed or posted again by `run`. Safe for threads.
  */
 void eventloop_post(struct eventloop *loop, struct eventloop_task *task);
 
 /*
- * Calls `function` in the loop's thread and waits until it has returned; if there is no thread, or it is this one, here and now. Safe for
- * threads, but for eventloop_stop() at the same time.
+ * Calls `function` in the loop's thread and waits until it has returned; if there is no thread, or it is this one, here and
+ * now. Safe for threads, but for eventloop_stop() at the same time.
  */
 void eventloop_call(struct eventloop *loop, void (*function)(void *owner), void *owner);
 

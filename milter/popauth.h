@@ -6,8 +6,9 @@
  *     logout ADDR [...]                                checked, and changes nothing: the window runs from the login
  *     add ADDR [...]                                   an address or IPv6 network that may relay for another reason
  *
- * Words are as relay_entry_format_value() writes them; unknown ones are skipped. `ok` comes when the address is on the disk, else
- * `err TEXT`. Nothing can be asked, removed or seen here. Requests that arrive together share one write to the disk.
+ * Words are as relay_entry_format_value() writes them; unknown ones are skipped. `ok` comes when the address is on the
+ * disk, else `err TEXT`. Nothing can be asked, removed or seen here. Requests that arrive together share one write to the
+ * disk.
  */
 #ifndef POSTERN_MILTER_POPAUTH_H
 #define POSTERN_MILTER_POPAUTH_H

@@ -26,8 +26,8 @@ struct popauth_line {
 const char *popauth_line_verb(enum popauth_verb verb);
 
 /*
- * Reads a line (without its newline; it may hold any bytes). The texts of user and service live in `texts`, which is emptied first. False:
- * *why_out says what is wrong.
+ * Reads a line (without its newline; it may hold any bytes). The texts of user and service live in `texts`, which is
+ * emptied first. False: *why_out says what is wrong.
  */
 bool popauth_line_parse(const char *line, size_t len, int64_t now, struct strbuf *texts,
                         struct popauth_line *line_out, const char **why_out);

@@ -2,10 +2,10 @@
 /*
  * server - a unix socket with many clients that ask and are answered, on an event loop.
  *
- * A protocol gets the bytes of a client until it has a whole request and answers it: at once, or later and from any thread. Answers
- * are sent in the order of the requests. The server does the rest, so that no client costs more than its share: one read in a
- * round, bounded input, no reading from who does not take its answers, a limit of clients, deadlines. A client that is idle
- * holds a few hundred bytes.
+ * A protocol gets the bytes of a client until it has a whole request and answers it: at once, or later and from any thread.
+ * Answers are sent in the order of the requests. The server does the rest, so that no client costs more than its share: one
+ * read in a round, bounded input, no reading from who does not take its answers, a limit of clients, deadlines. A client
+ * that is idle holds a few hundred bytes.
  */
 #ifndef POSTERN_MILTER_SERVER_H
 #define POSTERN_MILTER_SERVER_H
@@ -27,20 +27,25 @@ struct server_answer; /* one that was promised */
 
 struct server_protocol {
     const char *name; /* for the log: "popauth" */
-    size_t
-        max_request; /* bytes; a client whose request is still incomplete then is dropped: refuse it before */
-    unsigned
-        max_clients; /* when there are more, the one that is silent for longest goes; never more than an eighth of the process's descriptors */
-    unsigned
-        max_unanswered; /* of one client: so many answers are promised or not yet sent, then it is not read from */
+
+    /* Bytes; a client whose request is still incomplete then is dropped: refuse it before. */
+    size_t max_request;
+
+    /* Never more than an eighth of the process's descriptors. The client that is silent for longest makes room. */
+    unsigned max_clients;
+
+    /* Of one client: when so many answers are promised or not yet sent, it is not read from. */
+    unsigned max_unanswered;
+
     int request_ms;        /* a request must be there, and an answer be taken, within this time */
     int idle_ms;           /* between requests; 0: for ever */
     bool one_request;      /* the connection ends after the first answer */
     bool takes_descriptor; /* clients may pass a descriptor: see server_take_descriptor() */
 
     /*
-     * `len` bytes of a client, at least one, beginning with a request: answers it if it is whole (server_reply() or server_promise(), at most one of them, once) and
-     * returns its length, SERVER_INCOMPLETE or SERVER_END. In the loop's thread, so it must not block; `owner` is that of the server.
+     * `len` bytes of a client, at least one, that begin with a request. If it is whole, answers it (one call of
+     * server_reply() or server_promise(), or none) and returns its length; else SERVER_INCOMPLETE or SERVER_END. In the
+     * loop's thread, so it must not block; `owner` is that of the server.
      */
     size_t (*request)(void *owner, struct server_client *client, const char *data, size_t len);
 };
@@ -59,8 +64,8 @@ void server_close_socket(struct server *server);
 void server_finish(struct server *server);
 
 /*
- * Drops all clients and frees the server. Promises may still be kept afterwards, as long as the loop lives; they go nowhere. NULL
- * is legal. Safe for threads.
+ * Drops all clients and frees the server. Promises may still be kept afterwards, as long as the loop lives; they go
+ * nowhere. NULL is legal. Safe for threads.
  */
 void server_free(struct server **server);
 

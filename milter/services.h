@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * services - what the daemon does beside the milter: the store of who logged in, and the sockets control, popauth, map and policy,
- * all served by one event loop.
+ * services - what the daemon does beside the milter: the store of who logged in, and the sockets control, popauth, map and
+ * policy, all served by one event loop.
  */
 #ifndef POSTERN_MILTER_SERVICES_H
 #define POSTERN_MILTER_SERVICES_H
@@ -49,8 +49,8 @@ struct services {
 void services_init(struct services *services, struct logger *logger);
 
 /*
- * Makes the sockets, as long as the process may still give them to their groups; `user_group` is that of the user whom it will become. A
- * socket of popauth, map and policy that is a default and cannot be made is a warning.
+ * Makes the sockets, as long as the process may still give them to their groups; `user_group` is that of the user whom it
+ * will become. A socket of popauth, map and policy that is a default and cannot be made is a warning.
  */
 enum status services_open_sockets(struct services *services, const struct config *config,
                                   gid_t user_group, struct strbuf *why);

@@ -17,7 +17,10 @@ struct workers_job {
 /* Starts `threads` threads; NULL if not even one is to be had. */
 struct workers *workers_new(unsigned threads);
 
-/* Has one of the threads call the job's function; jobs begin in the order in which they come. Waits for nothing; safe for threads. */
+/*
+ * Has one of the threads call the job's function; jobs begin in the order in which they come. Waits for nothing; safe for
+ * threads.
+ */
 void workers_submit(struct workers *workers, struct workers_job *job);
 
 /* Finishes all jobs that were submitted, ends the threads and frees all. NULL is legal. */
