@@ -13,6 +13,9 @@
 #define HEAD_LEN (CHECK_DIGITS + 1)
 #define WORD_MAX 16u
 #define NUMBER_DIGITS 18u
+#define PAD_PIECE 16384u
+#define PAD_MIN (64u * 1024u)
+#define PAD_MAX (4u * 1024u * 1024u)
 
 static const char *const op_words[] = {
     [RELAY_JOURNAL_LOGIN] = "login",     [RELAY_JOURNAL_ADD] = "add",
@@ -219,9 +222,7 @@ bool relay_journal_open(struct relay_journal *journal, const struct relay_files 
         relay_journal_close(journal);
         return false;
     }
-    journal->size = size;
-    journal->end = size;
-    journal->has_name = false;
+    *journal = (struct relay_journal){.fd = journal->fd, .size = size, .end = size, .padded = size};
     return true;
 }
 
@@ -233,26 +234,61 @@ void relay_journal_close(struct relay_journal *journal)
     *journal = (struct relay_journal){.fd = -1};
 }
 
-bool relay_journal_write(struct relay_journal *journal, const struct strbuf *lines,
-                         struct strbuf *why)
+/* Returns 0 or errno. */
+static int write_at(int fd, const char *bytes, size_t len, uint64_t at)
 {
     size_t done = 0;
 
-    while (done < lines->len) {
-        ssize_t now = pwrite(journal->fd, lines->data + done, lines->len - done,
-                             (off_t)journal->end);
+    while (done < len) {
+        ssize_t now = pwrite(fd, bytes + done, len - done, (off_t)(at + done));
 
-        if (now < 0 && errno == EINTR) {
-            continue;
+        if (now <= 0 && !(now < 0 && errno == EINTR)) {
+            return now == 0 ? ENOSPC : errno;
         }
-        if (now <= 0) {
-            strbuf_appendf(why, "the journal cannot be written: %s",
-                           strerror(now == 0 ? ENOSPC : errno));
-            return false;
-        }
-        done += (size_t)now;
-        journal->end += (uint64_t)now;
+        done += now > 0 ? (size_t)now : 0;
     }
+    return 0;
+}
+
+/*
+ * Writes zeros ahead of the lines. To sync bytes of a file that has them already is much less work for a file system than to sync
+ * a file that grows, and does not wait for what others write. If there is no room for them, the lines may still fit.
+ */
+static void pad(struct relay_journal *journal, uint64_t need)
+{
+    static const char zeros[PAD_PIECE];
+    uint64_t size = journal->size < PAD_MIN ? PAD_MIN : journal->size;
+    uint64_t end = need + (size > PAD_MAX ? PAD_MAX : size);
+    uint64_t at = journal->padded;
+
+    while (at < end && write_at(journal->fd, zeros, sizeof(zeros), at) == 0) {
+        at += sizeof(zeros);
+    }
+    if (at < end) {
+        /* The lines shall have what room there is. */
+        journal->is_unpadded = true;
+        (void)!ftruncate(journal->fd, (off_t)journal->padded);
+        return;
+    }
+    journal->padded = at;
+}
+
+bool relay_journal_write(struct relay_journal *journal, const struct strbuf *lines,
+                         struct strbuf *why)
+{
+    uint64_t need = journal->end + lines->len;
+
+    if (need > journal->padded && !journal->is_unpadded) {
+        pad(journal, need);
+    }
+    int failed = write_at(journal->fd, lines->data, lines->len, journal->end);
+
+    if (failed != 0) {
+        strbuf_appendf(why, "the journal cannot be written: %s", strerror(failed));
+        return false;
+    }
+    journal->end = need;
+    journal->padded = need > journal->padded ? need : journal->padded;
     return true;
 }
 
@@ -277,6 +313,8 @@ bool relay_journal_commit(struct relay_journal *journal, const struct relay_file
 bool relay_journal_rollback(struct relay_journal *journal)
 {
     journal->end = journal->size;
+    journal->padded = journal->size;
+    journal->is_unpadded = false;
     return ftruncate(journal->fd, (off_t)journal->size) == 0;
 }
 

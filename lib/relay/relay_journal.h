@@ -11,7 +11,7 @@
  *     replace 2 / entry ADDRESS VALUE (twice) / end       all entries by these; without `end` nothing happened
  *
  * Who reads the lines a second time, on what they have made already, comes to the same end: so it does no harm to
- * find lines that a snapshot holds too.
+ * find lines that a snapshot holds too. Zeros behind the last line are room for more.
  */
 #ifndef POSTERN_LIB_RELAY_RELAY_JOURNAL_H
 #define POSTERN_LIB_RELAY_RELAY_JOURNAL_H
@@ -60,10 +60,12 @@ size_t relay_journal_apply(const struct relay_journal_line *line, struct relay_i
 /* ---- writing ---- */
 
 struct relay_journal {
-    int fd;        /* -1: not open */
-    uint64_t size; /* what is durable */
-    uint64_t end;  /* what is written */
-    bool has_name; /* its name is durable too */
+    int fd;           /* -1: not open */
+    uint64_t size;    /* what is durable */
+    uint64_t end;     /* what is written */
+    uint64_t padded;  /* bytes of the file; behind the lines they are zeros */
+    bool is_unpadded; /* there was no room for zeros */
+    bool has_name;    /* its name is durable too */
 };
 
 /* Opens the journal, or makes it, and cuts it off behind `size` bytes. */

@@ -19,6 +19,7 @@ struct replay {
     uint64_t number;      /* of the present line */
     uint64_t at;          /* where it ends */
     bool replacing;       /* between `replace` and its `end` */
+    bool has_hole;        /* zeros came; if lines follow, these were lost */
     uint64_t pending_bad; /* bad lines that nothing good has followed yet */
     uint64_t first_pending;
     const char *pending_why;
@@ -58,15 +59,33 @@ static bool belongs_to_replacement(enum relay_journal_op op)
     return op == RELAY_JOURNAL_ENTRY || op == RELAY_JOURNAL_END;
 }
 
+/* How many zeros there are at the beginning. */
+static size_t count_zeros(const char *text, size_t len)
+{
+    size_t count = 0;
+
+    while (count < len && text[count] == '\0') {
+        count++;
+    }
+    return count;
+}
+
 /* One line, without its newline. */
 static void take_line(struct replay *replay, const char *text, size_t len)
 {
     const struct relay_journal_line end = {.op = RELAY_JOURNAL_END};
     struct relay_journal_line line;
     const char *why;
+    size_t zeros = count_zeros(text, len);
 
     replay->number++;
     replay->at += len + 1;
+    if (zeros > 0 || replay->has_hole) {
+        note_bad(replay, "zeros stand before it");
+        replay->has_hole = false;
+        text += zeros;
+        len -= zeros;
+    }
     if (!relay_journal_parse(text, len, &replay->texts, &line, &why)) {
         note_bad(replay, why);
         return;
@@ -88,13 +107,19 @@ static void take_line(struct replay *replay, const char *text, size_t len)
     }
 }
 
-static void finish(struct replay *replay, uint64_t size)
+/* `rest` is what follows the last newline. */
+static void finish(struct replay *replay, uint64_t size, const char *rest, size_t rest_len)
 {
+    bool is_padded = count_zeros(rest, rest_len) == rest_len;
+
     if (replay->replacing) {
         relay_index_unstage(replay->index);
     }
     replay->report->torn_bytes = size - replay->report->good_bytes;
     replay->report->torn_lines = replay->pending_bad;
+    if (is_padded && replay->pending_bad == 0 && !replay->replacing) {
+        replay->report->torn_bytes = 0;
+    }
     strbuf_fini(&replay->texts);
 }
 
@@ -122,8 +147,9 @@ void relay_replay_text(const char *text, size_t len, struct relay_index *index,
     struct replay replay;
 
     begin(&replay, index, report_out);
-    (void)take_lines(&replay, text, len);
-    finish(&replay, len);
+    size_t done = take_lines(&replay, text, len);
+
+    finish(&replay, len, text + done, len - done);
 }
 
 /* The whole file, piece by piece. Returns 0 or errno. */
@@ -149,12 +175,16 @@ static int take_file(struct replay *replay, int fd, char *buf)
         memmove(buf, buf + done, len);
         if (len == CHUNK) {
             /* No line is as long; the next newline begins another one. */
-            note_bad(replay, "no newline for very long");
+            if (count_zeros(buf, len) == len) {
+                replay->has_hole = true;
+            } else {
+                note_bad(replay, "no newline for very long");
+            }
             replay->at += len;
             len = 0;
         }
     }
-    finish(replay, size);
+    finish(replay, size, buf, len);
     return 0;
 }
 

@@ -213,6 +213,44 @@ static void test_bad_line_in_the_middle(void **state)
     strbuf_fini(&text);
 }
 
+/* Zeros at the end are room; before other lines they are lines that were lost. */
+static void test_zeros(void **state)
+{
+    struct kit *kit = *state;
+    struct relay_files files;
+    struct strbuf text;
+    const char zeros[1000] = {0};
+
+    strbuf_init(&text);
+    relay_files_init(&files, kit->file);
+    append_line(&text, RELAY_JOURNAL_LOGIN, "192.0.2.1 5");
+    size_t end = text.len;
+
+    for (unsigned pieces = 1; pieces < 1000; pieces *= 9) {
+        struct relay_index *index = relay_index_new();
+        struct relay_replay report;
+
+        for (unsigned i = 0; i < pieces; i++) {
+            strbuf_append_len(&text, zeros, sizeof(zeros));
+        }
+        kit_write(kit->journal, text.data, text.len);
+        assert_true(relay_replay(&files, files.journal, index, &report, &kit->why));
+        assert_string_equal(kit_index_text(kit, index), "192.0.2.1 5\n");
+        assert_int_equal(report.bad + report.torn_lines + report.torn_bytes, 0);
+        assert_int_equal(report.good_bytes, end);
+        append_line(&text, RELAY_JOURNAL_LOGIN, "192.0.2.2 5");
+        kit_write(kit->journal, text.data, text.len);
+        assert_true(relay_replay(&files, files.journal, index, &report, &kit->why));
+        assert_string_equal(kit_index_text(kit, index), "192.0.2.1 5\n192.0.2.2 5\n");
+        assert_int_equal(report.bad, 1);
+        assert_int_equal(report.good_bytes, text.len);
+        relay_index_free(&index);
+        text.len = end;
+    }
+    relay_files_fini(&files);
+    strbuf_fini(&text);
+}
+
 static void test_damaged_replacement(void **state)
 {
     struct kit *kit = *state;
@@ -393,6 +431,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_replay, kit_setup, kit_teardown),
         cmocka_unit_test_setup_teardown(test_torn_at_any_byte, kit_setup, kit_teardown),
         cmocka_unit_test_setup_teardown(test_bad_line_in_the_middle, kit_setup, kit_teardown),
+        cmocka_unit_test_setup_teardown(test_zeros, kit_setup, kit_teardown),
         cmocka_unit_test_setup_teardown(test_damaged_replacement, kit_setup, kit_teardown),
         cmocka_unit_test_setup_teardown(test_replay_over_its_own_result, kit_setup, kit_teardown),
         cmocka_unit_test_setup_teardown(test_write_and_roll_back, kit_setup, kit_teardown),
