@@ -2,14 +2,17 @@
 #include "ctl/ctl.h"
 
 #include "lib/policy/config.h"
+#include "lib/policy/pop_check.h"
 #include "lib/policy/rule_check.h"
 
 #include <stdio.h>
 
+#define SENDMAIL_CF "/etc/mail/sendmail.cf"
+
 static const char help[] =
     "Reads postern.conf and all files that it names, and reports every error and warning with its\n"
-    "file and line; changes nothing. Exit status 1 if there is an error, 0 if there are warnings "
-    "at most.\n";
+    "file and line; changes nothing. Maps of postern in " SENDMAIL_CF " are looked at, too.\n"
+    "Exit status 1 if there is an error, 0 if there are warnings at most.\n";
 
 static int report(const struct ctl *ctl, const struct ctl_problems *problems)
 {
@@ -47,6 +50,7 @@ int cmd_check(struct ctl *ctl, int argc, char **argv)
 
     if (config != NULL) {
         rule_check_all(config, &problems.diag);
+        pop_check_sendmail(config, SENDMAIL_CF, &problems.diag);
         config_free(&config);
     }
     int code = report(ctl, &problems);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ctl/ctl.h"
 #include "ctl/explain.h"
+#include "ctl/explain_logins.h"
 #include "ctl/explain_print.h"
 
 #include "lib/base/diag.h"
@@ -22,6 +23,7 @@ enum explain_option {
     OPT_RESOLVE,
     OPT_PTR,
     OPT_HELO,
+    OPT_LOGGED_IN,
     OPT_AUTH,
     OPT_MECH,
     OPT_MACRO,
@@ -37,6 +39,7 @@ static const struct option options[] = {
     {"resolve", required_argument, NULL, OPT_RESOLVE},
     {"ptr", required_argument, NULL, OPT_PTR},
     {"helo", required_argument, NULL, OPT_HELO},
+    {"logged-in", no_argument, NULL, OPT_LOGGED_IN},
     {"auth", required_argument, NULL, OPT_AUTH},
     {"mech", required_argument, NULL, OPT_MECH},
     {"macro", required_argument, NULL, OPT_MACRO},
@@ -49,14 +52,15 @@ static const struct option options[] = {
 };
 
 static const char help[] =
-    "Plays one SMTP session through the daemon's own stages, without the daemon and without sending\n"
-    "mail, and shows each key that is looked up, the rule that decides and the SMTP reply. DNS is asked.\n\n"
+    "Plays one SMTP session through the daemon's own stages, without sending mail, and shows each key\n"
+    "that is looked up, the rule that decides and the SMTP reply. DNS is asked.\n\n"
     "  --client IP        address of the client; \"\" for mail that does not come by SMTP\n"
     "  --name HOST        its verified host name; without it the client has none\n"
     "  --resolve RESULT   OK, FAIL (no PTR record), TEMP (lookup failed), FORGED (does not resolve back)\n"
     "  --ptr NAME         what the PTR record says, verified or not\n"
     "  --helo NAME        the argument of HELO\n"
     "  --auth USER        the login; --mech MECHANISM is PLAIN if not given\n"
+    "  --logged-in        a client that has just logged in to POP or IMAP; without it the daemon is asked\n"
     "  --macro NAME=VALUE what else the MTA would tell: j, {daemon_name}, {daemon_addr}, ...\n"
     "  --from ADDRESS     envelope sender; <> or \"\" for a bounce\n"
     "  --rcpt ADDRESS     recipient; may be given several times\n"
@@ -129,6 +133,7 @@ struct arguments {
     const char **headers;
     size_t header_count;
     const char *message; /* NULL: none */
+    bool logged_in;
 };
 
 /* One option; a value other than CTL_DONE ends the program with it. */
@@ -153,6 +158,9 @@ static int take_option(struct ctl *ctl, struct explain_request *request,
         break;
     case OPT_HELO:
         request->helo = optarg;
+        break;
+    case OPT_LOGGED_IN:
+        arguments->logged_in = true;
         break;
     case OPT_AUTH:
         request->login.authen = optarg;
@@ -230,8 +238,9 @@ static void start_dns(struct ctl *ctl, struct explain_request *request, struct r
     strbuf_fini(&why);
 }
 
-static int run(struct ctl *ctl, struct explain_request *request)
+static int run(struct ctl *ctl, struct explain_request *request, bool logged_in)
 {
+    struct explain_logins logins;
     char own_name[256] = "";
     struct diag diag;
 
@@ -247,6 +256,8 @@ static int run(struct ctl *ctl, struct explain_request *request)
     }
     start_dns(ctl, request, ruleset);
 
+    explain_logins_init(&logins, ctl, ruleset_config(ruleset), logged_in);
+    request->relayers = &logins.lookup;
     json_t *object = explain_session(ruleset, request);
     int code = CTL_DONE;
 
@@ -257,6 +268,7 @@ static int run(struct ctl *ctl, struct explain_request *request)
         json_decref(object);
     }
     resolver_free(&request->resolver);
+    explain_logins_fini(&logins);
     ruleset_unref(&ruleset);
     return code;
 }
@@ -276,7 +288,7 @@ static int run_with_message(struct ctl *ctl, struct explain_request *request,
         request->field_count = message.field_count;
         request->body = message.body;
         request->body_len = message.body_len;
-        code = run(ctl, request);
+        code = run(ctl, request, arguments->logged_in);
     } else {
         ctl_complain(ctl, "%s", why.data);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ctl/ctl.h"
 #include "ctl/progress.h"
+#include "ctl/relay_load.h"
 #include "ctl/standard_input.h"
 
 #include "lib/base/strbuf.h"
@@ -33,7 +34,9 @@ static const char help[] =
     "a file at its beginning (posternctl makemap access < file), or a pipe or socket with bytes in it, for\n"
     "whose first byte it waits two seconds. A terminal, /dev/null, an empty file, an empty pipe and a file of\n"
     "which something was read already are no text: then the file that postern.conf names is compiled, as\n"
-    "from cron and systemd.\n";
+    "from cron and systemd.\n"
+    "\n"
+    "relayers are no map, but the daemon keeps them, and \"makemap relayers < FILE\" is \"relay load < FILE\".\n";
 
 static const struct option options[] = {
     CTL_LONG_OPTIONS, {"force", no_argument, NULL, 'f'}, {NULL, 0, NULL, 0}};
@@ -261,7 +264,8 @@ static int check_names(const struct ctl *ctl, const struct map *maps, char **nam
         const struct map *map = find_map(maps, names[i]);
 
         if (map == NULL) {
-            return ctl_usage(ctl, "there is no map \"%s\"; access and spammers are", names[i]);
+            return ctl_usage(ctl, "there is no map \"%s\"; access, spammers and relayers are",
+                             names[i]);
         }
         if (map->text[0] == '\0') {
             ctl_complain(ctl, "%s: no map \"%s\" is configured", ctl->config_path, names[i]);
@@ -314,6 +318,13 @@ int cmd_makemap(struct ctl *ctl, int argc, char **argv)
         } else if (!ctl_option(ctl, option, optarg)) {
             return option == 'h' ? ctl_help(ctl, help) : ctl_usage(ctl, "wrong option");
         }
+    }
+    if (optind < argc && strcmp(argv[optind], "relayers") == 0) {
+        bool dash = optind + 2 == argc && strcmp(argv[optind + 1], "-") == 0;
+
+        return optind + 1 == argc || dash
+                   ? relay_load_run(ctl)
+                   : ctl_usage(ctl, "relayers cannot be loaded along with others");
     }
     ctl_problems_init(&run.problems, ctl);
     run.shown = run.problems.diag;

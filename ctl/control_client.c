@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define ANSWER_SECONDS 60 /* a reload reads all lists before it answers */
-#define ANSWER_MAX (16u << 20)
+#define ANSWER_MAX (256u << 20)
 
 /* ---- which socket ---- */
 
@@ -66,7 +66,7 @@ static char *socket_of_broken_file(const char *path)
     return found;
 }
 
-static char *find_socket(const struct ctl *ctl)
+char *control_client_socket(const struct ctl *ctl)
 {
     struct diag diag;
 
@@ -84,7 +84,7 @@ static char *find_socket(const struct ctl *ctl)
 
 /* ---- question and answer ---- */
 
-static int connect_to(const char *path)
+int control_client_connect(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct timeval limit = {.tv_sec = ANSWER_SECONDS};
@@ -97,6 +97,7 @@ static int connect_to(const char *path)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) == 0 &&
         connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
         return fd;
     }
@@ -109,25 +110,56 @@ static int connect_to(const char *path)
     return -1;
 }
 
-/* Sends the request and reads until the daemon closes. False: errno says why. */
-static bool exchange(int fd, const char *request, struct strbuf *answer)
+/* Sends the request, and with its first byte the file. */
+static bool send_request(int fd, const char *request, int descriptor)
 {
-    char part[4096];
+    struct strbuf line;
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {.room = {0}};
+    struct msghdr message = {.msg_iovlen = 1};
+
+    strbuf_init(&line);
+    strbuf_appendf(&line, "%s\n", request);
+    struct iovec part = {line.data, line.len};
+
+    message.msg_iov = &part;
+    if (descriptor >= 0) {
+        message.msg_control = control.room;
+        message.msg_controllen = sizeof(control.room);
+        control.head = (struct cmsghdr){
+            .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+        memcpy(CMSG_DATA(&control.head), &descriptor, sizeof(descriptor));
+    }
+    bool sent = sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t)line.len;
+
+    strbuf_fini(&line);
+    return sent;
+}
+
+/* Sends the request and reads until the daemon closes. False: errno says why. */
+static bool exchange(int fd, const char *request, int descriptor, struct strbuf *answer)
+{
+    char part[65536];
     ssize_t got;
 
-    if (send(fd, request, strlen(request), MSG_NOSIGNAL) != (ssize_t)strlen(request) ||
-        send(fd, "\n", 1, MSG_NOSIGNAL) != 1) {
+    if (!send_request(fd, request, descriptor)) {
         return false;
     }
     while ((got = read(fd, part, sizeof(part))) > 0 && answer->len < ANSWER_MAX) {
         strbuf_append_len(answer, part, (size_t)got);
     }
+    if (got > 0) {
+        errno = EMSGSIZE;
+    }
     return got == 0;
 }
 
-static json_t *ask_at(const struct ctl *ctl, const char *path, const char *request)
+json_t *control_client_ask_at(const struct ctl *ctl, const char *path, const char *request,
+                              int descriptor)
 {
-    int fd = connect_to(path);
+    int fd = control_client_connect(path);
 
     if (fd < 0) {
         ctl_complain(ctl, "no daemon answers on %s: %s", path, strerror(errno));
@@ -138,7 +170,7 @@ static json_t *ask_at(const struct ctl *ctl, const char *path, const char *reque
     strbuf_init(&text);
     json_t *answer = NULL;
 
-    if (!exchange(fd, request, &text)) {
+    if (!exchange(fd, request, descriptor, &text)) {
         ctl_complain(ctl, "%s: %s", path,
                      errno == EAGAIN ? "the daemon does not answer" : strerror(errno));
     } else {
@@ -158,14 +190,14 @@ static json_t *ask_at(const struct ctl *ctl, const char *path, const char *reque
 
 json_t *control_client_ask(const struct ctl *ctl, const char *request)
 {
-    char *path = find_socket(ctl);
+    char *path = control_client_socket(ctl);
     json_t *answer = NULL;
 
     if (*path == '\0') {
         ctl_complain(ctl, "%s: control_socket is empty: the daemon cannot be asked",
                      ctl->config_path);
     } else {
-        answer = ask_at(ctl, path, request);
+        answer = control_client_ask_at(ctl, path, request, -1);
     }
     free(path);
     return answer;

@@ -14,12 +14,22 @@ bool control_client_arguments(struct ctl *ctl, int argc, char **argv, const char
                               int *code_out);
 
 /*
- * Sends the request and returns the daemon's answer, an object that the caller releases. NULL if the daemon does not
- * answer; then that was said on standard error.
- *
- * The socket is that of postern.conf, also if the file has errors: they must not keep anybody from asking the daemon
- * that still runs with the rules of before.
+ * The daemon's socket, as postern.conf names it, also if the file has errors: they must not keep anybody from asking the daemon
+ * that still runs with the rules of before. "": none; free() it.
  */
+char *control_client_socket(const struct ctl *ctl);
+
+/* A connection to the socket; -1: errno says why there is none. The caller closes it. */
+int control_client_connect(const char *path);
+
+/*
+ * Sends the request, with a file if `descriptor` is not -1, and returns the daemon's answer, an object that the caller releases. NULL if the
+ * daemon does not answer; then that was said on standard error.
+ */
+json_t *control_client_ask_at(const struct ctl *ctl, const char *path, const char *request,
+                              int descriptor);
+
+/* The same on the daemon's socket, without a file. */
 json_t *control_client_ask(const struct ctl *ctl, const char *request);
 
 /* A member of an answer; 0 or "" if there is none. */

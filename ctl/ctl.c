@@ -22,9 +22,23 @@ bool ctl_option(struct ctl *ctl, int option, const char *argument)
     }
 }
 
+/* Behind the program's name: the verb, unless the name stands for it. */
+static const char *verb_of(const struct ctl *ctl)
+{
+    return ctl->alias != NULL ? "" : ctl->verb;
+}
+
+static void print_usage(const struct ctl *ctl, FILE *stream)
+{
+    fprintf(stream, "usage: %s [-c FILE] [--json]%s%s%s%s\n", ctl->program,
+            ctl->alias != NULL ? "" : " ", verb_of(ctl), *ctl->usage != '\0' ? " " : "",
+            ctl->usage);
+}
+
 int ctl_help(const struct ctl *ctl, const char *text)
 {
-    printf("usage: %s [-c FILE] [--json] %s %s\n%s", ctl->program, ctl->verb, ctl->usage, text);
+    print_usage(ctl, stdout);
+    printf("%s", text);
     return CTL_DONE;
 }
 
@@ -32,11 +46,12 @@ int ctl_usage(const struct ctl *ctl, const char *format, ...)
 {
     va_list args;
 
-    fprintf(stderr, "%s %s: ", ctl->program, ctl->verb);
+    fprintf(stderr, "%s%s%s: ", ctl->program, ctl->alias != NULL ? "" : " ", verb_of(ctl));
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
-    fprintf(stderr, "\nusage: %s [-c FILE] [--json] %s %s\n", ctl->program, ctl->verb, ctl->usage);
+    fputc('\n', stderr);
+    print_usage(ctl, stderr);
     return CTL_USAGE;
 }
 

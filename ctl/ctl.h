@@ -27,6 +27,9 @@ struct ctl {
     const char *usage;       /* of the verb: its arguments */
     const char *config_path; /* -c FILE; config_default_path() if it is not given */
     bool json;
+    bool old_output; /* called by a name of older systems: print what their program printed */
+    const char
+        *alias; /* the arguments of a program that is one verb under another name; else NULL */
 };
 
 /*
@@ -79,6 +82,7 @@ int cmd_check(struct ctl *ctl, int argc, char **argv);
 int cmd_explain(struct ctl *ctl, int argc, char **argv);
 int cmd_makemap(struct ctl *ctl, int argc, char **argv);
 int cmd_query(struct ctl *ctl, int argc, char **argv);
+int cmd_relay(struct ctl *ctl, int argc, char **argv);
 int cmd_reload(struct ctl *ctl, int argc, char **argv);
 int cmd_stats(struct ctl *ctl, int argc, char **argv);
 int cmd_status(struct ctl *ctl, int argc, char **argv);

@@ -4,6 +4,7 @@
 #include "ctl/ctl.h"
 
 #include "lib/base/strbuf.h"
+#include "lib/mail/address.h"
 #include "lib/policy/dns_questions.h"
 #include "lib/policy/ruleset.h"
 #include "lib/policy/stages.h"
@@ -298,6 +299,32 @@ static enum verdict_kind run_message(struct session *session, const struct expla
     return verdict.kind;
 }
 
+/*
+ * What an MTA is told that decides on relaying itself and asks over policy_socket: the same facts, and addresses without their
+ * brackets.
+ */
+static void run_relaying(struct session *session, const struct explain_request *request,
+                         json_t *relaying, struct collector *collector)
+{
+    struct arena *arena = arena_new();
+    const char *sender = address_strip(arena, request->sender);
+
+    for (size_t i = 0; i < request->recipient_count; i++) {
+        const char *recipient = address_strip(arena, request->recipients[i]);
+        struct verdict verdict = stage_relay(session, &request->login, sender, recipient);
+        json_t *stage = add_stage(relaying, collector, "relay", recipient, &verdict);
+
+        set_text(stage, "answer", verdict.kind == VERDICT_CONTINUE ? "OK" : "DUNNO");
+    }
+    arena_free(&arena);
+}
+
+static bool mta_may_ask(const struct session *session, const struct explain_request *request)
+{
+    return session->relay_control == RELAY_CONTROL_MTA && *session->client_addr != '\0' &&
+           request->sender != NULL && request->recipient_count > 0;
+}
+
 json_t *explain_session(struct ruleset *ruleset, const struct explain_request *request)
 {
     struct collector collector = {
@@ -311,11 +338,13 @@ json_t *explain_session(struct ruleset *ruleset, const struct explain_request *r
     struct session session;
 
     json_t *edits = json_array();
+    json_t *relaying = json_array();
 
     json_object_set_new(object, "stages", stages);
     json_object_set_new(object, "edits", edits);
     session_init(&session, ruleset, &collector.trace);
     session.resolver = request->resolver;
+    session.relayers = request->relayers;
     run_connect(&session, request, stages, &collector);
     if (request->helo != NULL) {
         struct verdict verdict = stage_helo(&session, request->helo);
@@ -327,6 +356,11 @@ json_t *explain_session(struct ruleset *ruleset, const struct explain_request *r
     if (request->sender != NULL) {
         disposition = run_message(&session, request, stages, edits, &collector);
     }
+    if (mta_may_ask(&session, request)) {
+        run_relaying(&session, request, relaying, &collector);
+        json_object_set(object, "relaying", relaying);
+    }
+    json_decref(relaying);
     set_text(object, "disposition",
              disposition == VERDICT_CONTINUE ? "accept" : verdict_kind_name(disposition));
     session_fini(&session);

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 struct resolver;
+struct relay_lookup;
 struct ruleset;
 
 /* The session. NULL members are facts that the MTA does not tell. */
@@ -21,6 +22,8 @@ struct explain_request {
     const char *helo;
     struct session_login login;
     const char *sender; /* NULL: the session ends before MAIL */
+    const struct relay_lookup
+        *relayers;      /* whom to ask who logged in to POP or IMAP; NULL: nobody */
     const char *mailer; /* {rcpt_mailer}, the same for all recipients */
     const char *const *recipients;
     size_t recipient_count;
@@ -32,7 +35,7 @@ struct explain_request {
 
 /*
  * The object that postern-explain in posternctl(8) describes: "stages" in order, each with its "lookups", "verdict" and
- * reply, "edits" where header rules change the message, and "disposition". The caller gives it back with json_decref().
+ * reply, "edits" where header rules change the message, "relaying" where the MTA decides on that and may ask, and "disposition". The caller gives it back with json_decref().
  */
 json_t *explain_session(struct ruleset *ruleset, const struct explain_request *request);
 

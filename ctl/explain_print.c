@@ -134,28 +134,36 @@ static void print_edit(const json_t *edit)
     putchar('\n');
 }
 
+/* The name, the argument, and what was looked up and noted. */
+static void print_steps(const json_t *stage)
+{
+    const json_t *item;
+    size_t i;
+
+    printf("%-8s ", get(stage, "stage"));
+    put(get(stage, "argument"));
+    putchar('\n');
+    json_array_foreach(json_object_get(stage, "steps"), i, item)
+    {
+        if (strcmp(get(item, "kind"), "lookup") == 0) {
+            print_lookup(item);
+        } else {
+            printf("    ");
+            put(get(item, "text"));
+            putchar('\n');
+        }
+    }
+}
+
 void explain_print(const json_t *object)
 {
     const json_t *stage;
     const json_t *item;
     size_t i;
-    size_t j;
 
     json_array_foreach(json_object_get(object, "stages"), i, stage)
     {
-        printf("%-8s ", get(stage, "stage"));
-        put(get(stage, "argument"));
-        putchar('\n');
-        json_array_foreach(json_object_get(stage, "steps"), j, item)
-        {
-            if (strcmp(get(item, "kind"), "lookup") == 0) {
-                print_lookup(item);
-            } else {
-                printf("    ");
-                put(get(item, "text"));
-                putchar('\n');
-            }
-        }
+        print_steps(stage);
         print_verdict(stage);
     }
     json_array_foreach(json_object_get(object, "edits"), i, item)
@@ -166,4 +174,12 @@ void explain_print(const json_t *object)
         print_edit(item);
     }
     printf("the message: %s\n", get(object, "disposition"));
+    json_array_foreach(json_object_get(object, "relaying"), i, stage)
+    {
+        if (i == 0) {
+            printf("relaying is the mail server's to decide; if it asks on policy_socket:\n");
+        }
+        print_steps(stage);
+        printf("  => %s\n", get(stage, "answer"));
+    }
 }

@@ -10,6 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RELAY_ARGUMENTS                                                                           \
+    "list [MIN] | dump | add ADDRESS [--user U] [--service S] | remove ADDRESS | expire [MIN] | " \
+    "load | check ADDRESS"
+
 /* One row for each verb. */
 static const struct verb {
     const char *name;
@@ -22,6 +26,8 @@ static const struct verb {
     {"query", cmd_query, "NAME KEY", "looks up one key in one table"},
     {"explain", cmd_explain, "--client IP [OPTION...] [--from ADDRESS] [--rcpt ADDRESS...]",
      "shows how one SMTP session is decided, and by which rule"},
+    {"relay", cmd_relay, RELAY_ARGUMENTS,
+     "shows and changes which addresses may relay because they logged in to POP or IMAP"},
     {"reload", cmd_reload, "", "has the daemon read its configuration and rules again"},
     {"status", cmd_status, "", "shows how the daemon is"},
     {"stats", cmd_stats, "", "shows what the daemon counted"},
@@ -33,8 +39,11 @@ static const struct verb {
 static const struct alias {
     const char *name;
     const char *const words[3]; /* what it stands for */
+    const char *usage;          /* its arguments */
+    bool old_output;
 } aliases[] = {
-    {"vnewspammers", {"makemap", "spammers"}},
+    {"vnewspammers", {"makemap", "spammers"}, "[--force]", false},
+    {"vsmtprelay", {"relay"}, RELAY_ARGUMENTS, true},
 };
 
 #define ALIASES (sizeof(aliases) / sizeof(aliases[0]))
@@ -77,7 +86,7 @@ static int run_verb(struct ctl *ctl, int argc, char **argv)
         return CTL_USAGE;
     }
     ctl->verb = verb->name;
-    ctl->usage = verb->usage;
+    ctl->usage = ctl->alias != NULL ? ctl->alias : verb->usage;
     optind = 0; /* getopt_long begins anew, with another option string */
 
     int code = verb->run(ctl, argc, argv);
@@ -97,6 +106,8 @@ static int run_alias(struct ctl *ctl, const struct alias *alias, int argc, char 
     size_t words = 0;
     char **all = xcalloc((size_t)argc + 4, sizeof(*all));
 
+    ctl->alias = alias->usage;
+    ctl->old_output = alias->old_output;
     for (; alias->words[words] != NULL; words++) {
         all[words] = copies[words] = xstrdup(alias->words[words]);
     }
@@ -161,11 +172,6 @@ int main(int argc, char **argv)
     ctl.program = slash == NULL ? argv[0] : slash + 1;
     /* A file over the limit is then an error of write(), which is reported. */
     (void)signal(SIGXFSZ, SIG_IGN);
-    if (ends_with(ctl.program, "vsmtprelay")) {
-        ctl_complain(&ctl, "POP-before-SMTP is not in postern " PACKAGE_VERSION
-                           "; nothing was recorded or changed");
-        return CTL_USAGE;
-    }
     for (size_t i = 0; i < ALIASES; i++) {
         if (ends_with(ctl.program, aliases[i].name)) {
             return run_alias(&ctl, &aliases[i], argc, argv);

@@ -14,6 +14,7 @@
 
 struct logger;
 struct resolver;
+struct relay_lookup;
 struct snapshot;
 struct stats;
 
@@ -33,6 +34,8 @@ struct callbacks {
     struct logger *logger;
     struct stats *stats;
     struct resolver *resolver; /* for the questions of sessions; NULL: they ask none */
+    const struct relay_lookup
+        *relayers; /* whom sessions ask who logged in; NULL: nobody. Lives as long as they do */
     atomic_bool told[CALLBACKS_TOLD];
 };
 

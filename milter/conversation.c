@@ -16,6 +16,7 @@ struct conversation *conversation_new(struct callbacks *callbacks)
     decision_log_init(&conversation->log, callbacks->logger);
     session_init(&conversation->session, ruleset, traced ? &conversation->log.trace : NULL);
     conversation->session.resolver = callbacks->resolver;
+    conversation->session.relayers = callbacks->relayers;
     conversation->needs = ruleset_needs(ruleset);
     strbuf_init(&conversation->value);
     conversation->mta.first_index = message_edits_first_index(NULL);

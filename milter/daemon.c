@@ -7,7 +7,6 @@
 #include "lib/policy/ruleset.h"
 #include "milter/background.h"
 #include "milter/callbacks.h"
-#include "milter/control.h"
 #include "milter/crash.h"
 #include "milter/listener.h"
 #include "milter/mfi_libmilter.h"
@@ -15,6 +14,7 @@
 #include "milter/privileges.h"
 #include "milter/reload.h"
 #include "milter/report.h"
+#include "milter/services.h"
 #include "milter/threads.h"
 
 #include <errno.h>
@@ -47,11 +47,9 @@ struct daemon {
     struct reload reload;
     struct report report;
     struct listener milter_socket;
-    struct listener control_socket;
-    struct control *control;
+    struct services services;
     struct pid_file pid_file;
-    int ready; /* for background_ready(); -1: in the foreground */
-    int control_fd;
+    int ready;   /* for background_ready(); -1: in the foreground */
     int signals; /* signalfd */
     int ended;   /* eventfd: libmilter gave up */
     int stop;    /* eventfd: ends the watch for maps */
@@ -127,7 +125,7 @@ static enum status find_listen_group(struct daemon *daemon, const struct config 
 {
     *gid_out = (gid_t)-1;
     if (config->listen_group[0] == '\0' ||
-        privileges_find_group(config->listen_group, gid_out, why) == STATUS_OK) {
+        privileges_find_group("listen_group", config->listen_group, gid_out, why) == STATUS_OK) {
         return STATUS_OK;
     }
     if (geteuid() == 0) {
@@ -188,11 +186,7 @@ static enum status open_sockets(struct daemon *daemon, const struct config *conf
     if (open_milter_socket(daemon, config, why) != STATUS_OK) {
         return STATUS_INVALID;
     }
-    if (config->control_socket[0] == '\0') {
-        return STATUS_OK;
-    }
-    return listener_open(&daemon->control_socket, config->control_socket, 0660,
-                         geteuid() == 0 ? user_group : (gid_t)-1, &daemon->control_fd, why);
+    return services_open_sockets(&daemon->services, config, user_group, why);
 }
 
 /* Everything that needs root, and then no root any more. */
@@ -262,18 +256,16 @@ static void start_log_thread(struct daemon *daemon)
     crash_catch(daemon->logger);
 }
 
-static enum status start_threads(struct daemon *daemon, struct strbuf *why)
+static enum status start_threads(struct daemon *daemon, const struct config *config,
+                                 struct strbuf *why)
 {
     pthread_t milter;
 
-    if (daemon->control_fd >= 0) {
-        daemon->control = control_start(daemon->control_fd, report_answer, &daemon->report,
-                                        daemon->logger);
-        if (daemon->control == NULL) {
-            strbuf_append(why, "cannot start the thread of the control socket");
-            return STATUS_INVALID;
-        }
+    if (services_start(&daemon->services, config, daemon->snapshot, &daemon->report, why) !=
+        STATUS_OK) {
+        return STATUS_INVALID;
     }
+    daemon->reload.relay_store = daemon->services.store;
     daemon->watching = pthread_create(&daemon->watch, NULL, watch_thread, daemon) == 0;
     if (!daemon->watching || pthread_create(&milter, NULL, milter_thread, daemon) != 0) {
         strbuf_append(why, "cannot start threads");
@@ -319,11 +311,12 @@ static enum status load(struct daemon *daemon, const struct config *config, stru
                 &daemon->stats);
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     daemon->report = (struct report){daemon->snapshot, &daemon->reload, &daemon->stats,
-                                     daemon->resolver, now.tv_sec};
+                                     daemon->resolver, now.tv_sec,      NULL};
     daemon->callbacks.snapshot = daemon->snapshot;
     daemon->callbacks.logger = daemon->logger;
     daemon->callbacks.stats = &daemon->stats;
     daemon->callbacks.resolver = daemon->resolver;
+    daemon->callbacks.relayers = &daemon->services.gate.lookup;
     return STATUS_OK;
 }
 
@@ -393,8 +386,7 @@ static void drain(struct daemon *daemon)
 
 static void close_sockets(struct daemon *daemon)
 {
-    control_stop(&daemon->control);
-    listener_close(&daemon->control_socket);
+    services_close_sockets(&daemon->services);
     listener_close(&daemon->milter_socket);
     pid_file_remove(&daemon->pid_file);
 }
@@ -429,6 +421,7 @@ static int serve(struct daemon *daemon)
     if (result == 0) {
         drain(daemon);
     }
+    services_stop(&daemon->services);
     (void)eventfd_write(daemon->stop, 1);
     (void)pthread_join(daemon->watch, NULL);
     resolver_stop(daemon->resolver);
@@ -450,13 +443,12 @@ static void print_error(void *ctx, const struct diag_item *item)
 /* What this allocates and threads of libmilter may still use lives until the process ends. */
 int daemon_run(const struct daemon_options *options)
 {
-    static struct daemon daemon = {.ready = -1, .control_fd = -1, .pid_file = {.fd = -1}};
+    static struct daemon daemon = {.ready = -1, .pid_file = {.fd = -1}};
     struct diag diag;
     struct strbuf why;
 
     daemon.options = options;
     listener_init(&daemon.milter_socket);
-    listener_init(&daemon.control_socket);
     diag_init(&diag, print_error, NULL);
     struct config *config = config_load(options->config_path, &diag);
 
@@ -465,6 +457,7 @@ int daemon_run(const struct daemon_options *options)
     }
     daemon.logger = log_new(options->foreground ? LOG_TARGET_STDERR : LOG_TARGET_SYSLOG, "postern",
                             config->log_facility, config->log_level);
+    services_init(&daemon.services, daemon.logger);
     strbuf_init(&why);
     int result = 1;
 
@@ -473,11 +466,13 @@ int daemon_run(const struct daemon_options *options)
     }
     if (why.len > 0 || prepare(&daemon, config, &why) != STATUS_OK ||
         start_first_threads(&daemon, config, &why) != STATUS_OK ||
-        load(&daemon, config, &why) != STATUS_OK || start_threads(&daemon, &why) != STATUS_OK) {
+        load(&daemon, config, &why) != STATUS_OK ||
+        start_threads(&daemon, config, &why) != STATUS_OK) {
         complain(&daemon, why.data);
         resolver_stop(daemon.resolver);
-        log_flush(daemon.logger);
         close_sockets(&daemon);
+        services_stop(&daemon.services);
+        log_flush(daemon.logger);
     } else {
         result = serve(&daemon);
     }

@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LISTENER_BACKLOG 16
+#define LISTENER_BACKLOG 512 /* all processes of a mail server may come at once */
 
 void listener_init(struct listener *listener)
 {

@@ -36,7 +36,8 @@ void privileges_fini(struct privileges *privileges)
     privileges->user = NULL;
 }
 
-enum status privileges_find_group(const char *name, gid_t *gid_out, struct strbuf *why)
+enum status privileges_find_group(const char *key, const char *name, gid_t *gid_out,
+                                  struct strbuf *why)
 {
     errno = 0;
     const struct group *entry = getgrnam(name);
@@ -53,7 +54,7 @@ enum status privileges_find_group(const char *name, gid_t *gid_out, struct strbu
         *gid_out = (gid_t)number;
         return STATUS_OK;
     }
-    strbuf_appendf(why, "listen_group = \"%s\": %s", name,
+    strbuf_appendf(why, "%s = \"%s\": %s", key, name,
                    error == 0 ? "there is no such group" : strerror(error));
     return STATUS_INVALID;
 }

@@ -20,8 +20,9 @@ struct privileges {
 enum status privileges_find(struct privileges *privileges, const char *user, struct strbuf *why);
 void privileges_fini(struct privileges *privileges);
 
-/* The id of a group, by name or number. */
-enum status privileges_find_group(const char *name, gid_t *gid_out, struct strbuf *why);
+/* The id of a group, by name or number; `key` is what the configuration calls it. */
+enum status privileges_find_group(const char *key, const char *name, gid_t *gid_out,
+                                  struct strbuf *why);
 
 /* Drops everything: groups, gid, uid, the right to gain any again. Checks that there is no way back. */
 enum status privileges_drop(const struct privileges *privileges, struct strbuf *why);

@@ -4,6 +4,7 @@
 #include "lib/policy/dns_lists.h"
 #include "lib/policy/dns_options.h"
 #include "lib/policy/ruleset.h"
+#include "lib/relay/relay_store.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -67,6 +68,11 @@ static void report_fixed_keys(struct diag *diag, const struct config *before,
     compare(diag, now, "user", before->user, now->user);
     compare(diag, now, "pid_file", before->pid_file, now->pid_file);
     compare(diag, now, "control_socket", before->control_socket, now->control_socket);
+    compare(diag, now, "popauth_socket", before->popauth_socket.path, now->popauth_socket.path);
+    compare(diag, now, "popauth_group", before->popauth_group, now->popauth_group);
+    compare(diag, now, "map_socket", before->map_socket.path, now->map_socket.path);
+    compare(diag, now, "policy_socket", before->policy_socket.path, now->policy_socket.path);
+    compare(diag, now, "relay_store file", before->relay_store.file, now->relay_store.file);
     if (before->listen_mode != now->listen_mode) {
         diag_report(
             diag, DIAG_WARNING, now->path, 0, "restart postern",
@@ -124,10 +130,15 @@ static void take_over_lists(struct reload *reload, const struct ruleset *ruleset
 static void put_in_force(struct reload *reload, struct ruleset *ruleset, struct diag *diag)
 {
     const struct config *config = ruleset_config(ruleset);
+    const struct config_relay_store *store = &config->relay_store;
 
     log_configure(reload->logger, config->log_facility, config->log_level);
     configure_resolver(reload, config, diag);
     take_over_lists(reload, ruleset);
+    if (reload->relay_store != NULL) {
+        relay_store_configure(reload->relay_store, store->window_minutes, store->max_entries,
+                              store->ipv6_prefix_bits);
+    }
     ruleset_prepare(ruleset);
     snapshot_swap(reload->snapshot, ruleset);
     reload->loaded_at = time(NULL);

@@ -19,6 +19,7 @@
 
 struct config;
 struct resolver;
+struct relay_store;
 
 struct reload {
     pthread_mutex_t lock; /* one at a time; also guards loaded_at */
@@ -27,7 +28,8 @@ struct reload {
         *started; /* with what the daemon started: its sockets and user stay those */
     struct logger *logger;
     struct stats *stats;
-    struct resolver *resolver; /* gets other servers and limits with other rules */
+    struct resolver *resolver;       /* gets other servers and limits with other rules */
+    struct relay_store *relay_store; /* set later by who has one; NULL: none */
     time_t loaded_at;
 };
 

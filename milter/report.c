@@ -5,6 +5,8 @@
 #include "lib/table/prefilter.h"
 #include "lib/table/table.h"
 #include "lib/table/table_regex.h"
+#include "milter/answer.h"
+#include "milter/relay_requests.h"
 #include "milter/report_dns.h"
 
 #include <jansson.h>
@@ -13,43 +15,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-/* A string that JSON can hold: bytes that are not UTF-8 become "?". */
-static json_t *text(const char *value)
-{
-    json_t *string = json_string(value);
-
-    if (string != NULL) {
-        return string;
-    }
-    char *copy = xstrdup(value);
-
-    for (char *c = copy; *c != '\0'; c++) {
-        if ((unsigned char)*c >= 0x80) {
-            *c = '?';
-        }
-    }
-    string = json_string(copy);
-    free(copy);
-    return string;
-}
-
-static json_t *number(uint64_t value)
-{
-    return json_integer((json_int_t)value);
-}
-
-static json_t *utc(time_t when)
-{
-    struct tm parts;
-    char out[32];
-
-    if (gmtime_r(&when, &parts) == NULL ||
-        strftime(out, sizeof(out), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
-        return json_null();
-    }
-    return json_string(out);
-}
 
 /* ---- counters ---- */
 
@@ -62,7 +27,7 @@ static json_t *verdict_counters(struct stats *stats)
 
         for (int kind = 0; kind < STATS_KINDS; kind++) {
             (void)json_object_set_new(kinds, verdict_kind_name((enum verdict_kind)kind),
-                                      number(stats_get(&stats->verdicts[stage][kind])));
+                                      answer_number(stats_get(&stats->verdicts[stage][kind])));
         }
         (void)json_object_set_new(stages, stats_stage_name((enum stats_stage)stage), kinds);
     }
@@ -88,7 +53,7 @@ static void set_edits(json_t *object, struct stats *stats)
     };
 
     for (int kind = 0; kind < STATS_EDITS; kind++) {
-        set(object, names[kind], number(stats_get(&stats->edits[kind])));
+        set(object, names[kind], answer_number(stats_get(&stats->edits[kind])));
     }
 }
 
@@ -96,13 +61,13 @@ static json_t *counters(struct stats *stats)
 {
     json_t *object = json_object();
 
-    set(object, "sessions", number(stats_get(&stats->sessions)));
-    set(object, "messages", number(stats_get(&stats->messages)));
-    set(object, "messages_aborted", number(stats_get(&stats->aborted)));
-    set(object, "internal_failures", number(stats_get(&stats->internal_failures)));
-    set(object, "reloads", number(stats_get(&stats->reloads)));
-    set(object, "reloads_refused", number(stats_get(&stats->reloads_refused)));
-    set(object, "map_changes", number(stats_get(&stats->map_changes)));
+    set(object, "sessions", answer_number(stats_get(&stats->sessions)));
+    set(object, "messages", answer_number(stats_get(&stats->messages)));
+    set(object, "messages_aborted", answer_number(stats_get(&stats->aborted)));
+    set(object, "internal_failures", answer_number(stats_get(&stats->internal_failures)));
+    set(object, "reloads", answer_number(stats_get(&stats->reloads)));
+    set(object, "reloads_refused", answer_number(stats_get(&stats->reloads_refused)));
+    set(object, "map_changes", answer_number(stats_get(&stats->map_changes)));
     set(object, "sessions_open", json_integer((json_int_t)stats_level(&stats->sessions_open)));
     set_edits(object, stats);
     set(object, "verdicts", verdict_counters(stats));
@@ -121,17 +86,17 @@ static void add_map(json_t *maps, const struct table *table)
     char *path = config_map_path(table_source(table));
     json_t *map = json_object();
 
-    (void)json_object_set_new(map, "name", text(table_name(table)));
-    (void)json_object_set_new(map, "source", text(table_source(table)));
-    (void)json_object_set_new(map, "entries", number(table_count(table)));
+    (void)json_object_set_new(map, "name", answer_text(table_name(table)));
+    (void)json_object_set_new(map, "source", answer_text(table_source(table)));
+    (void)json_object_set_new(map, "entries", answer_number(table_count(table)));
     if (stat(path, &compiled) == 0) {
         time_t age = time(NULL) - compiled.st_mtime;
 
-        (void)json_object_set_new(map, "built_at", utc(compiled.st_mtime));
-        (void)json_object_set_new(map, "age_seconds", number(age > 0 ? (uint64_t)age : 0));
+        (void)json_object_set_new(map, "built_at", answer_utc(compiled.st_mtime));
+        (void)json_object_set_new(map, "age_seconds", answer_number(age > 0 ? (uint64_t)age : 0));
     }
     if (table_failure(table) != NULL) {
-        (void)json_object_set_new(map, "failure", text(table_failure(table)));
+        (void)json_object_set_new(map, "failure", answer_text(table_failure(table)));
     }
     free(path);
     (void)json_array_append_new(maps, map);
@@ -144,20 +109,20 @@ static json_t *pattern_table(struct table_regex *table)
     json_t *object = json_object();
 
     prefilter_stats(table_regex_prefilter(table), &stats);
-    set(object, "name", text(table_regex_name(table)));
-    set(object, "source", text(table_regex_file(table)));
-    set(object, "rules", number(table_regex_count(table)));
-    set(object, "patterns", number(stats.patterns));
-    set(object, "found_by_words", number(stats.by_words));
-    set(object, "found_by_database", number(stats.by_database));
-    set(object, "bytes", number(stats.bytes));
+    set(object, "name", answer_text(table_regex_name(table)));
+    set(object, "source", answer_text(table_regex_file(table)));
+    set(object, "rules", answer_number(table_regex_count(table)));
+    set(object, "patterns", answer_number(stats.patterns));
+    set(object, "found_by_words", answer_number(stats.by_words));
+    set(object, "found_by_database", answer_number(stats.by_database));
+    set(object, "bytes", answer_number(stats.bytes));
     set(object, "compiling", json_boolean(stats.compiling));
-    set(object, "compile_ms", number(stats.compile_ms));
+    set(object, "compile_ms", answer_number(stats.compile_ms));
     if (stats.engine != NULL) {
-        set(object, "engine", text(stats.engine));
+        set(object, "engine", answer_text(stats.engine));
     }
     if (stats.failure != NULL) {
-        set(object, "failure", text(stats.failure));
+        set(object, "failure", answer_text(stats.failure));
     }
     return object;
 }
@@ -186,42 +151,26 @@ static json_t *answer_status(struct report *report)
     json_t *status = json_pack(
         "{sisssIsIsosososososIsoso}", "version", 1, "program_version", PACKAGE_VERSION, "pid",
         (json_int_t)getpid(), "uptime_seconds", (json_int_t)(now.tv_sec - report->started),
-        "configuration", text(ruleset_config(ruleset)->path), "listen",
-        text(report->reload->started->listen), "loaded_at", utc(reload_time(report->reload)),
-        "maps", maps, "patterns", pattern_tables(ruleset), "patterns_load_ms",
-        (json_int_t)ruleset_patterns_ms(ruleset), "counters", counters(report->stats), "dns",
-        report_dns(report->resolver, ruleset_dns_lists(ruleset)));
+        "configuration", answer_text(ruleset_config(ruleset)->path), "listen",
+        answer_text(report->reload->started->listen), "loaded_at",
+        answer_utc(reload_time(report->reload)), "maps", maps, "patterns", pattern_tables(ruleset),
+        "patterns_load_ms", (json_int_t)ruleset_patterns_ms(ruleset), "counters",
+        counters(report->stats), "dns", report_dns(report->resolver, ruleset_dns_lists(ruleset)));
 
+    set(status, "relay_store",
+        relay_requests_status(report->relay_store, &ruleset_config(ruleset)->relay_store));
     ruleset_unref(&ruleset);
     return status;
 }
 
 /* ---- reload ---- */
 
-static void collect(void *ctx, const struct diag_item *item)
-{
-    json_t *items = ctx;
-    json_t *object = json_object();
-
-    (void)json_object_set_new(object, "level",
-                              json_string(item->level == DIAG_ERROR ? "error" : "warning"));
-    (void)json_object_set_new(object, "file", text(item->file));
-    if (item->line > 0) {
-        (void)json_object_set_new(object, "line", number(item->line));
-    }
-    (void)json_object_set_new(object, "text", text(item->text));
-    if (item->hint != NULL) {
-        (void)json_object_set_new(object, "hint", text(item->hint));
-    }
-    (void)json_array_append_new(items, object);
-}
-
 static json_t *answer_reload(struct report *report)
 {
     json_t *items = json_array();
     struct diag diag; /* counts, and passes on */
 
-    diag_init(&diag, collect, items);
+    diag_init(&diag, answer_collect, items);
     bool done = reload_run(report->reload, &diag);
 
     return json_pack("{sisbsosIsI}", "version", 1, "reloaded", (int)done, "items", items, "errors",
@@ -230,7 +179,18 @@ static json_t *answer_reload(struct report *report)
 
 /* ---- requests ---- */
 
-char *report_answer(void *ctx, const char *request)
+static json_t *answer_relay(struct report *report, const char *request, int descriptor)
+{
+    struct ruleset *ruleset = snapshot_get(report->snapshot);
+    json_t *answer = relay_requests_answer(report->relay_store,
+                                           &ruleset_config(ruleset)->relay_store,
+                                           report->reload->logger, request, descriptor);
+
+    ruleset_unref(&ruleset);
+    return answer;
+}
+
+char *report_answer(void *ctx, const char *request, int descriptor)
 {
     struct report *report = ctx;
     json_t *answer;
@@ -241,6 +201,8 @@ char *report_answer(void *ctx, const char *request)
         answer = json_pack("{siso}", "version", 1, "counters", counters(report->stats));
     } else if (strcmp(request, "reload") == 0) {
         answer = answer_reload(report);
+    } else if (strncmp(request, RELAY_REQUESTS_PREFIX, strlen(RELAY_REQUESTS_PREFIX)) == 0) {
+        answer = answer_relay(report, request, descriptor);
     } else {
         answer = json_pack("{siss}", "version", 1, "error", "unknown request");
     }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct resolver;
+struct relay_store;
 
 /* What the answers speak of. */
 struct report {
@@ -19,13 +20,14 @@ struct report {
     struct reload *reload;
     struct stats *stats;
     struct resolver *resolver;
-    int64_t started; /* CLOCK_MONOTONIC, seconds */
+    int64_t started;                 /* CLOCK_MONOTONIC, seconds */
+    struct relay_store *relay_store; /* NULL: none */
 };
 
 /*
- * The answer to "status", "stats" or "reload" (which it carries out), or {"error": ...} for anything else. free() it. A
+ * The answer to "status", "stats", "reload" (which it carries out) or what relay_requests knows, or {"error": ...} for anything else. free() it. A
  * control_handler, the owner being a struct report.
  */
-char *report_answer(void *report, const char *request);
+char *report_answer(void *report, const char *request, int descriptor);
 
 #endif

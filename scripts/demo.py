@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sessions of demo.sh: postern with the sample configuration before a real Postfix, each decision explained."""
+"""The sessions of demo.sh: postern with the sample configuration before a real Postfix and beside a real Dovecot."""
 import argparse
 import os
 import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,8 +19,11 @@ sys.path.insert(0, str(SOURCE / "tests/integration"))
 
 # pylint: disable=wrong-import-position
 from harness import names, smtp, tools  # noqa: E402
+from harness.dovecot import PASSWORD as POP_PASSWORD  # noqa: E402
+from harness.dovecot import USER as POP_USER  # noqa: E402
+from harness.dovecot import Dovecot  # noqa: E402
 from harness.mta import LOCAL_DOMAIN, OWN_NAME  # noqa: E402
-from harness.postern import GROUP, USER, Postern, config_value, program  # noqa: E402
+from harness.postern import SOCKETS, Postern, config_section, config_value, program  # noqa: E402
 from harness.postfix import Postfix  # noqa: E402
 from harness.sink import Sink  # noqa: E402
 
@@ -34,6 +38,9 @@ To:closed@local.example    ERROR:5.1.1:"550 This mailbox was closed in spring"
 From:robot@lists.example   DISCARD
 From:unsure.example        QUARANTINE:a person should look at this one
 """
+WINDOW_MINUTES = 60
+TRAVELLER = "127.20.3.4"  # logs in
+STRANGER = "127.20.3.5"  # does not
 LIVE_RULE = 'From:late.example          ERROR:4.7.1:"451 Not today"\n'
 
 
@@ -68,17 +75,27 @@ class SamplePostern(Postern):
         text = (SOURCE / "conf/postern.conf").read_text()
         own = {**self._keys, **changes}
         for key in ("listen", "listen_mode", "listen_group", "user", "hostname", "control_socket", "access", "spammers",
-                    "local_host_names", "relay_domains"):
+                    "local_host_names", "relay_domains", "popauth_group", *(f"{name}_socket" for name in SOCKETS)):
             line = f"{key} = {config_value(own[key])}"
             text, found = re.subn(rf"(?m)^#?[ \t]*{key}[ \t]*=.*$", lambda _: line, text, count=1)
             text += "" if found else f"\n{line}\n"
         # The senders of the scenes are examples, which no DNS knows.
         text, found = re.subn(r"(?m)^features = \{ ", r'\g<0>"accept_unresolvable_domains", ', text)
         assert found
-        self.config.write_text(text + extra)
+        store = {"file": str(self.store), "window_minutes": WINDOW_MINUTES}
+        self.config.write_text(text + extra + config_section("relay_store", store))
 
     def write_access(self, text):
         super().write_access((SOURCE / "conf/access").read_text() + text)
+
+
+class ClosedPostfix(Postfix):
+    """It relays for 127.0.0.1, and for whom postern says."""
+
+    def more_settings(self):
+        text = tools.sample("postfix-postern.cf.in", {"@runstatedir@/postern": self.socket_folder})
+        restrictions = text.partition("smtpd_relay_restrictions =\n")[2].partition("\n\n")[0]
+        return {"mynetworks": "127.0.0.1/32", "smtpd_relay_restrictions": " ".join(restrictions.split())}
 
 
 class Demo:
@@ -87,20 +104,25 @@ class Demo:
         self.sink = Sink()
         self.postern = None
         self.postfix = None
+        self.dovecot = None
         self.scenes = 0
         self.faults = []
 
     # ---- servers
 
     def start(self):
-        self.postfix = Postfix(self.folder / "postfix", self.sink)
+        self.postfix = ClosedPostfix(self.folder / "postfix", self.sink)
         files = self.folder / "postern"
-        self.postern = SamplePostern(files, self.postfix.milter_socket, RULES, "", pid_file=str(files / "pid"))
+        self.postern = SamplePostern(files, self.postfix.milter_socket, RULES, "", sockets=SOCKETS,
+                                     pid_file=str(files / "pid"))
         shutil.copy(SOURCE / "conf/spammers", self.postern.spammers)
         self.makemap()
         self.postern.start()
+        self.dovecot = Dovecot(self.folder / "dovecot", program("postern-login"), self.postern.socket("popauth"))
 
     def stop(self):
+        if self.dovecot:
+            self.dovecot.close()
         if self.postfix:
             self.postfix.close()
         if self.postern:
@@ -296,19 +318,76 @@ class Demo:
         self.check("refused; the old map is untouched", done.returncode == 1 and self.postern.map.stat().st_ino == before)
         self.postern.access.write_text(text)
 
+    # ---- POP before SMTP
+
+    def try_to_relay(self, subject, address):
+        """A session with a message for somebody elsewhere, shown; was it taken?"""
+        sender, rcpt = f"{POP_USER}@{LOCAL_DOMAIN}", "friend@elsewhere.test"
+        print(dim(f"\n  {address} wants to send mail to {rcpt}:"))
+        with smtp.Client(self.postfix.port, source=address) as client:
+            client.hello()
+            reply = client.mail(sender)
+            reply = client.rcpt(rcpt) if reply.ok else reply
+            if reply.ok:
+                client.transcript.append("C: DATA, the message, .")
+                reply = self.quiet_data(client, smtp.message(subject, sender, rcpt))
+            client.quit()
+            self.show(client.transcript)
+        return reply.ok
+
+    def log_in(self, address):
+        """POP3, shown as it goes over the wire, without the password."""
+        print(dim(f"\n  {address} logs in to Dovecot, port {self.dovecot.pop3_port}:\n"))
+        with socket.create_connection(("127.0.0.1", self.dovecot.pop3_port), timeout=30, source_address=(address, 0)) as pop:
+            with pop.makefile("rw", newline="\r\n") as stream:
+                for command in (None, f"USER {POP_USER}", f"PASS {POP_PASSWORD}", "STAT", "QUIT"):
+                    if command:
+                        print(f"    {dim('client')}  {command.replace(POP_PASSWORD, '********')}")
+                        stream.write(command + "\n")
+                        stream.flush()
+                    answer = stream.readline().rstrip()
+                    print(f"    {dim('server')}  {(good if answer.startswith('+OK') else bad)(answer)}")
+        print()
+
+    def command(self, *words, **keywords):
+        """Runs posternctl and shows what it prints."""
+        for line in self.postern.control(*words, check=False, **keywords).stdout.splitlines():
+            self.quote(line)
+
+    def pop_before_smtp(self):
+        self.scene("A traveller who logs in to POP may send mail",
+                   f"POP before SMTP: Postfix relays for nobody but 127.0.0.1, and asks postern about everybody else. Dovecot tells "
+                   f"postern of each login by a post-login script. relay_store {{ window_minutes = {WINDOW_MINUTES} }}")
+        self.check("refused before the login", not self.try_to_relay("too early", TRAVELLER))
+        self.log_in(TRAVELLER)
+        print(f"  {bold('$ posternctl relay list')}")
+        self.command("relay", "list")
+        self.check("relayed after the login", self.try_to_relay("from the journey", TRAVELLER))
+        self.check("delivered", self.delivered("from the journey"))
+        self.check("another address is refused", not self.try_to_relay("from a stranger", STRANGER))
+        print(f"\n  An hour later. {dim('(The date of the entry is set back, as an administrator can.)')}")
+        print(f"  {bold('$ posternctl relay dump >relayers; vi relayers; posternctl relay load <relayers')}")
+        self.command("relay", "load", input=f"{TRAVELLER} {int(time.time()) - 60 * WINDOW_MINUTES - 1}\n")
+        self.command("relay", "dump")
+        self.check("the window is over: refused", not self.try_to_relay("too late", TRAVELLER))
+        self.check("neither message that was refused has been delivered",
+                   not self.sink.with_subject("too early") and not self.sink.with_subject("too late"))
+
     def all_scenes(self):
         for scene in (self.accepted, self.client_refused, self.sender_refused, self.recipient_refused, self.discarded,
-                      self.quarantined, self.changed_live, self.wrong_rule):
+                      self.quarantined, self.changed_live, self.wrong_rule, self.pop_before_smtp):
             scene()
 
     # ---- the end
 
     def stay(self):
-        """Leaves both servers to the reader; shows what postern logs meanwhile."""
+        """Leaves all servers to the reader; shows what postern logs meanwhile."""
         control = f"{program('posternctl')} -c {self.postern.config}"
         print("\n" + bold("━━ Now it is yours " + "━" * (WIDTH - 19)))
         print(f"""
   Postfix listens on 127.0.0.1, port {bold(str(self.postfix.port))}; mail to anybody@{LOCAL_DOMAIN} is taken and kept in memory.
+    log in           Dovecot has POP3 on port {bold(str(self.dovecot.pop3_port))}, IMAP on port {bold(str(self.dovecot.imap_port))}; user {POP_USER}, password {POP_PASSWORD}
+    who may relay    {control} relay list
     talk to it       swaks --server 127.0.0.1:{self.postfix.port} --from best@offers.example --to joe@{LOCAL_DOMAIN}
                      nc -C 127.0.0.1 {self.postfix.port}
     change a rule    edit {self.postern.access}
@@ -337,7 +416,7 @@ def main():
     sys.stdout.reconfigure(line_buffering=True)
     demo = Demo(folder)
     try:
-        print(dim(f"unpacking Postfix, starting both in {folder} ..."), flush=True)
+        print(dim(f"unpacking Postfix and Dovecot, starting all in {folder} ..."), flush=True)
         demo.start()
         demo.all_scenes()
         print(f"\n{bold(f'{demo.scenes} scenes')}, {good('all as expected') if not demo.faults else bad(f'{len(demo.faults)} not as expected')}")

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Shows postern at work before a real Postfix: builds it, unpacks Postfix into a folder (an installed mail server is neither
-# used nor touched), plays SMTP sessions on 127.0.0.1 and explains each.
+# Shows postern at work before a real Postfix and beside a real Dovecot: builds it, unpacks both into a folder (an installed
+# mail server is neither used nor touched), plays SMTP and POP3 sessions on 127.0.0.1 and explains each.
 set -eu
 
 # shellcheck source=scripts/lib.sh

@@ -20,6 +20,7 @@ NAME is one or more of
   sasl          sasl2-bin, libsasl2-modules, libsasl2-modules-db: passwords in a file, mechanisms
   rbldnsd       rbldnsd: a server of DNS lists
   nsd           nsd: an authoritative DNS server
+  dovecot       dovecot-core, dovecot-pop3d, dovecot-imapd: a POP3 and IMAP server
 each with those libraries it needs that the system does not have.
 
 Each lands in FOLDER/NAME as a root tree of its own (FOLDER/NAME/usr/sbin/...). FOLDER/NAME/.library-path holds
@@ -45,7 +46,8 @@ packages_of() {
     sasl) echo sasl2-bin libsasl2-modules libsasl2-modules-db ;;
     rbldnsd) echo rbldnsd ;;
     nsd) echo nsd ;;
-    *) die "unknown name '$1' (sendmail, postfix, postfix-pcre, nss-wrapper, sasl, rbldnsd, nsd)" ;;
+    dovecot) echo dovecot-core dovecot-pop3d dovecot-imapd ;;
+    *) die "unknown name '$1' (sendmail, postfix, postfix-pcre, nss-wrapper, sasl, rbldnsd, nsd, dovecot)" ;;
   esac
 }
 
@@ -100,7 +102,7 @@ download() {
 }
 
 library_path() {
-  find "$1/usr/lib" "$1/lib" -name '*.so*' -type f 2>/dev/null | sed 's|/[^/]*$||' |
+  find "$1/usr/lib" "$1/lib" \( -name '*.so' -o -name '*.so.*' \) -type f 2>/dev/null | sed 's|/[^/]*$||' |
     grep -v -e '/perl/' -e '/sasl2$' -e '/security$' | sort -u | tr '\n' ':' | sed 's/:$//'
 }
 

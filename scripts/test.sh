@@ -134,20 +134,26 @@ step_distcheck() {
   make -C "$BUILD/plain" -j "$JOBS" distcheck DISTCHECK_CONFIGURE_FLAGS=--enable-werror
 }
 
-step_systemd() {
-  local folder=$BUILD/systemd unit output exposure
-  mkdir -p "$folder" && unit=$folder/postern.service
-  # The programs are not installed here: verify what remains, with ones that exist.
+# verify_unit NAME: what remains of a unit without the programs, which are not installed here.
+verify_unit() {
+  local unit=$BUILD/systemd/$1 output exposure
   sed -e 's|^ExecStart=[^ ]*|ExecStart=/bin/true|; s|^ExecReload=[^ ]*|ExecReload=/bin/true|; /^Documentation=/d' \
-    "$BUILD/plain/systemd/postern.service" >"$unit"
+    "$BUILD/plain/systemd/$1" >"$unit"
   output=$(systemd-analyze verify --man=no "$unit" 2>&1) || { echo "$output"; return 1; }
   if [ -n "$output" ]; then
     echo "$output"
     return 1
   fi
   exposure=$(systemd-analyze security --offline=true "$unit" --no-pager | sed -n 's/.*exposure level for .*: \([0-9.]*\) .*/\1/p')
-  echo "exposure of postern.service: ${exposure:-not told}"
-  awk -v got="${exposure:-99}" 'BEGIN { exit !(got <= 2.0) }' &&
+  echo "exposure of $1: ${exposure:-not told}"
+  awk -v got="${exposure:-99}" 'BEGIN { exit !(got <= 2.0) }'
+}
+
+step_systemd() {
+  mkdir -p "$BUILD/systemd" && cp "$SOURCE/systemd/postern-expire.timer" "$BUILD/systemd/" &&
+    verify_unit postern.service && verify_unit postern-expire.service &&
+    systemd-analyze verify --man=no "$BUILD/systemd/postern-expire.timer" &&
+    systemd-analyze calendar '*:0/15' >/dev/null &&
     systemd-sysusers --dry-run "$SOURCE/systemd/postern.sysusers" >/dev/null
 }
 

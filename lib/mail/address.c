@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/mail/address.h"
 #include "lib/mail/domain.h"
+#include "lib/mail/netaddr.h"
 
 #include <string.h>
 
@@ -410,4 +411,36 @@ const char *address_format(struct arena *arena, const struct address *address)
         return address->local;
     }
     return arena_printf(arena, "%s@%s", address->local, address->domain);
+}
+
+static bool is_plain_local_byte(unsigned char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || byte >= 0x80 ||
+           (byte != '\0' && strchr(".#$&'*+-/=?^_`{|}~", byte) != NULL);
+}
+
+/* "[192.0.2.1]", "[IPv6:2001:db8::1]" */
+static bool is_address_literal(const char *domain)
+{
+    char inner[NETADDR_TEXT_SIZE];
+    struct netaddr addr;
+    size_t len = strlen(domain);
+
+    if (len < 3 || len - 2 >= sizeof(inner) || domain[0] != '[' || domain[len - 1] != ']') {
+        return false;
+    }
+    memcpy(inner, domain + 1, len - 2);
+    inner[len - 2] = '\0';
+    return netaddr_parse(inner, &addr);
+}
+
+bool address_is_plain(const char *address)
+{
+    const char *at = address;
+
+    while (is_plain_local_byte((unsigned char)*at)) {
+        at++;
+    }
+    return at > address && *at == '@' && (domain_is_plain(at + 1) || is_address_literal(at + 1));
 }

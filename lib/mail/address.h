@@ -55,6 +55,12 @@ const char *address_plain(struct arena *arena, const char *text);
 /* Does the local part hold '@', '%' or '!' (the last two as `operators` says) outside of quotes? */
 bool address_has_operator(const char *local, struct address_operators operators);
 
+/*
+ * Is it `user@domain` in a form that all mail programs take for the same: one '@', a local part of what RFC 5322 allows in an atom, dots
+ * and bytes beyond ASCII, but neither '%' nor '!', and a domain_is_plain() or an IP address in brackets behind it?
+ */
+bool address_is_plain(const char *address);
+
 /* What stands behind the comment in parentheses that begins at `at`; comments nest (RFC 5322, 3.2.2). NULL: it is not closed. */
 const char *address_skip_comment(const char *at);
 

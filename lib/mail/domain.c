@@ -41,6 +41,30 @@ const char *domain_full_literal(struct arena *arena, const char *name)
     return literal;
 }
 
+static bool is_label_byte(unsigned char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || byte == '-' || byte == '_' || byte >= 0x80;
+}
+
+bool domain_is_plain(const char *name)
+{
+    const char *label = name;
+    const char *at = name;
+
+    for (; *at != '\0'; at++) {
+        if (*at == '.' ? at == label : !is_label_byte((unsigned char)*at)) {
+            return false;
+        }
+        if (*at == '.') {
+            label = at + 1;
+        }
+    }
+    bool is_number = strspn(label, "0123456789") == (size_t)(at - label);
+
+    return at > label && !is_number && (size_t)(at - name) <= DOMAIN_MAX_LEN;
+}
+
 bool domain_equal(const char *a, const char *b)
 {
     return strcasecmp(a, b) == 0;

@@ -24,6 +24,12 @@ bool domain_is_literal(const char *name);
 /* "[IPv6:2001:db8::1]" with all its groups, as Sendmail writes it; any other name as it is. In lower case. */
 const char *domain_full_literal(struct arena *arena, const char *name);
 
+/*
+ * Is it a host name and nothing else: labels of letters, digits, '-', '_' and bytes beyond ASCII, with single dots between them, none at
+ * the end, DOMAIN_MAX_LEN at most? The last label is no number, as it would be in an address or in a part of one.
+ */
+bool domain_is_plain(const char *name);
+
 bool domain_equal(const char *a, const char *b);
 
 /* Does `name` end in `suffix` as text, without regard to case? */

@@ -200,6 +200,26 @@ static struct reply get_relay_reply(const struct config *config, cfg_t *cfg)
     return reply;
 }
 
+static struct config_socket get_socket(cfg_t *cfg, const char *key)
+{
+    return (struct config_socket){.path = get_string(cfg, key), .was_set = was_set(cfg, key)};
+}
+
+static void get_relay_store(struct config *config, cfg_t *cfg)
+{
+    cfg_t *section = cfg_getsec(cfg, "relay_store");
+
+    config->relay_store = (struct config_relay_store){
+        .file = get_string(section, "file"),
+        .window_minutes = (unsigned)cfg_getint(section, "window_minutes"),
+        .max_entries = (size_t)cfg_getint(section, "max_entries"),
+        .ipv6_prefix_bits = (unsigned)cfg_getint(section, "ipv6_prefix_bits"),
+        /* libConfuse calls every section set. */
+        .was_set = was_set(section, "file") || was_set(section, "window_minutes") ||
+                   was_set(section, "max_entries") || was_set(section, "ipv6_prefix_bits"),
+    };
+}
+
 static void fill(struct config *config, cfg_t *cfg)
 {
     cfg_t *log = cfg_getsec(cfg, "log");
@@ -210,6 +230,10 @@ static void fill(struct config *config, cfg_t *cfg)
     config->user = get_string(cfg, "user");
     config->pid_file = get_string(cfg, "pid_file");
     config->control_socket = get_string(cfg, "control_socket");
+    config->popauth_socket = get_socket(cfg, "popauth_socket");
+    config->popauth_group = get_string(cfg, "popauth_group");
+    config->map_socket = get_socket(cfg, "map_socket");
+    config->policy_socket = get_socket(cfg, "policy_socket");
     config->hostname = get_string(cfg, "hostname");
     config->access = get_string(cfg, "access");
     config->spammers = get_optional_path(cfg, "spammers");
@@ -227,6 +251,7 @@ static void fill(struct config *config, cfg_t *cfg)
                               ? CERTIFICATE_CN
                               : CERTIFICATE_DN;
     config_dns_get(cfg, &config->dns);
+    get_relay_store(config, cfg);
     get_daemons(config, cfg);
     config->reject = get_reply(cfg, "reject_message", NULL);
     config->recipient_reject = get_reply(cfg, "recipient_reject_message", "5.2.1");
@@ -306,6 +331,11 @@ void config_free(struct config **config)
         (*config)->user,
         (*config)->pid_file,
         (*config)->control_socket,
+        (*config)->popauth_socket.path,
+        (*config)->popauth_group,
+        (*config)->map_socket.path,
+        (*config)->policy_socket.path,
+        (*config)->relay_store.file,
         (*config)->hostname,
         (*config)->access,
         (*config)->spammers,

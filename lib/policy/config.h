@@ -71,6 +71,21 @@ struct config_daemon {
     uint64_t dnsbl; /* bits of config.dns.lists */
 };
 
+/* POP-before-SMTP: the section relay_store. */
+struct config_relay_store {
+    char *file;
+    unsigned window_minutes; /* 0: entries never expire */
+    size_t max_entries;
+    unsigned ipv6_prefix_bits;
+    bool was_set; /* the file sets one of these */
+};
+
+/* A unix socket of the daemon. */
+struct config_socket {
+    char *path;   /* "": none */
+    bool was_set; /* false: the default, without which the daemon can do */
+};
+
 struct config_list {
     char **items; /* NULL-terminated */
     size_t count;
@@ -85,7 +100,11 @@ struct config {
     char *listen_group;
     char *user;
     char *pid_file;
-    char *control_socket; /* path; "": none */
+    char *control_socket;                /* path; "": none */
+    struct config_socket popauth_socket; /* where logins are reported */
+    char *popauth_group;                 /* who may do that */
+    struct config_socket map_socket; /* socketmap questions of the MTA; listen_mode, listen_group */
+    struct config_socket policy_socket; /* Postfix's policy delegation; likewise */
     char *hostname;
 
     char *access; /* text files; "": none */
@@ -102,6 +121,7 @@ struct config {
     uint32_t features; /* enum config_feature, implications added */
     enum config_relay_control relay_control;
     enum config_certificate certificate;
+    struct config_relay_store relay_store;
     struct config_daemon *daemons;
     size_t daemon_count;
 

@@ -6,6 +6,7 @@
 #include "lib/base/xalloc.h"
 #include "lib/mail/reply.h"
 #include "lib/policy/config_dns_keys.h"
+#include "lib/relay/relay_entry.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -39,16 +40,6 @@ __attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const cha
     if (diag != NULL) {
         diag_report(diag, DIAG_ERROR, cfg->filename == NULL ? "postern.conf" : cfg->filename,
                     cfg->line > 0 ? (unsigned)cfg->line : 0, NULL, "%s", text);
-    }
-}
-
-static void warn(cfg_t *cfg, const char *key, const char *text)
-{
-    struct diag *diag = diag_of(cfg);
-
-    if (diag != NULL) {
-        diag_report(diag, DIAG_WARNING, cfg->filename, cfg->line > 0 ? (unsigned)cfg->line : 0,
-                    NULL, "%s: %s", key, text);
     }
 }
 
@@ -192,6 +183,51 @@ static int check_reply(cfg_t *cfg, cfg_opt_t *opt)
     return 0;
 }
 
+static int check_backend(cfg_t *cfg, cfg_opt_t *opt)
+{
+    if (strcasecmp(last_value(opt), "gdbm") != 0) {
+        cfg_error(cfg, "backend: \"%s\": this version has \"gdbm\" only", last_value(opt));
+        return -1;
+    }
+    return 0;
+}
+
+static int check_range(cfg_t *cfg, cfg_opt_t *opt, long least, long most)
+{
+    long value = cfg_opt_getnint(opt, 0);
+
+    if (value < least || value > most) {
+        cfg_error(cfg, "%s: %ld is not between %ld and %ld", cfg_opt_name(opt), value, least, most);
+        return -1;
+    }
+    return 0;
+}
+
+static int check_window(cfg_t *cfg, cfg_opt_t *opt)
+{
+    return check_range(cfg, opt, 0, 100L * 365 * 24 * 60);
+}
+
+static int check_max_entries(cfg_t *cfg, cfg_opt_t *opt)
+{
+    return check_range(cfg, opt, 1, 100000000);
+}
+
+static int check_ipv6_prefix(cfg_t *cfg, cfg_opt_t *opt)
+{
+    return check_range(cfg, opt, RELAY_MIN_PREFIX, 128);
+}
+
+/* A store must lie somewhere: "" would be none, and then nobody could ever relay by it. */
+static int check_store_file(cfg_t *cfg, cfg_opt_t *opt)
+{
+    if (*last_value(opt) == '\0') {
+        cfg_error(cfg, "file: write the absolute path of the file that keeps the addresses");
+        return -1;
+    }
+    return check_path(cfg, opt);
+}
+
 static int check_facility(cfg_t *cfg, cfg_opt_t *opt)
 {
     if (!log_facility_known(last_value(opt))) {
@@ -211,22 +247,6 @@ static int check_level(cfg_t *cfg, cfg_opt_t *opt)
         cfg_error(cfg, "level: \"%s\" is none of error, warning, info, debug", last_value(opt));
         return -1;
     }
-    return 0;
-}
-
-/* ---- what later versions know ---- */
-
-static int check_later_socket(cfg_t *cfg, cfg_opt_t *opt)
-{
-    if (*last_value(opt) != '\0') {
-        warn(cfg, cfg_opt_name(opt), "this version does not serve this socket");
-    }
-    return check_path(cfg, opt);
-}
-
-static int warn_section(cfg_t *cfg, cfg_opt_t *opt)
-{
-    warn(cfg, cfg_opt_name(opt), "has no effect in this version");
     return 0;
 }
 
@@ -261,13 +281,17 @@ static void set_validators(cfg_t *cfg)
         {"regex", check_path},
         {"header_checks", check_path},
         {"mime_header_checks", check_path},
-        {"popauth_socket", check_later_socket},
-        {"map_socket", check_later_socket},
-        {"policy_socket", check_later_socket},
+        {"popauth_socket", check_control_socket},
+        {"map_socket", check_control_socket},
+        {"policy_socket", check_control_socket},
         {"daemon|features", check_features},
         {"daemon|relay_control", check_relay_control},
         {"relay_by_certificate", check_certificate},
-        {"relay_store", warn_section},
+        {"relay_store|backend", check_backend},
+        {"relay_store|file", check_store_file},
+        {"relay_store|window_minutes", check_window},
+        {"relay_store|max_entries", check_max_entries},
+        {"relay_store|ipv6_prefix_bits", check_ipv6_prefix},
         {"log|facility", check_facility},
         {"log|level", check_level},
     };
@@ -290,8 +314,10 @@ cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
     };
     cfg_opt_t store_keys[] = {
         CFG_STR("backend", "gdbm", CFGF_NONE),
-        CFG_STR("file", "", CFGF_NONE),
+        CFG_STR("file", POSTERN_STATEDIR "/relayers.gdbm", CFGF_NONE),
         CFG_INT("window_minutes", 0, CFGF_NONE),
+        CFG_INT("max_entries", 100000, CFGF_NONE),
+        CFG_INT("ipv6_prefix_bits", 128, CFGF_NONE),
         HIDDEN(diag),
         CFG_END(),
     };
@@ -329,12 +355,13 @@ cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
         CFG_STR("regex", POSTERN_SYSCONFDIR "/regex", CFGF_NONE),
         CFG_STR("header_checks", POSTERN_SYSCONFDIR "/header_checks", CFGF_NONE),
         CFG_STR("mime_header_checks", "", CFGF_NONE),
-        CFG_STR("popauth_socket", "", CFGF_NONE),
-        CFG_STR("map_socket", "", CFGF_NONE),
-        CFG_STR("policy_socket", "", CFGF_NONE),
+        CFG_STR("popauth_socket", POSTERN_RUNSTATEDIR "/popauth.sock", CFGF_NONE),
+        CFG_STR("popauth_group", "postern", CFGF_NONE),
+        CFG_STR("map_socket", POSTERN_RUNSTATEDIR "/map.sock", CFGF_NONE),
+        CFG_STR("policy_socket", POSTERN_RUNSTATEDIR "/policy.sock", CFGF_NONE),
         CFG_SEC("dns", dns.dns, CFGF_NONE),
         CFG_SEC("helo", dns.helo, CFGF_NONE),
-        CFG_SEC("relay_store", store_keys, CFGF_NODEFAULT),
+        CFG_SEC("relay_store", store_keys, CFGF_NONE),
         CFG_SEC("dnsbl", dns.list, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
         CFG_SEC("enhdnsbl", dns.list, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
         CFG_SEC("daemon", daemon_keys, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),

@@ -164,15 +164,29 @@ static void check_relay_domains(const struct config *config, struct diag *diag)
     close(fd);
 }
 
+static bool is_asked_on(const struct config_socket *socket)
+{
+    return socket->was_set && *socket->path != '\0';
+}
+
+bool relay_check_matters(const struct config *config)
+{
+    return config_controls_relaying(config) ||
+           (config->relay_control == RELAY_CONTROL_MTA &&
+            (is_asked_on(&config->map_socket) || is_asked_on(&config->policy_socket)));
+}
+
 void relay_check_config(const struct config *config, struct diag *diag)
 {
-    if (!config_controls_relaying(config)) {
+    if (!relay_check_matters(config)) {
         return;
     }
-    diag_report(diag, DIAG_WARNING, config->path, 0,
-                "give every listener of the MTA this filter, with F=T or milter_default_action = "
-                "tempfail; see postern.conf(5)",
-                "relay_control \"milter\": a listener without the filter is an open relay");
+    if (config_controls_relaying(config)) {
+        diag_report(diag, DIAG_WARNING, config->path, 0,
+                    "give every listener of the MTA this filter, with F=T or "
+                    "milter_default_action = tempfail; see postern.conf(5)",
+                    "relay_control \"milter\": a listener without the filter is an open relay");
+    }
     check_features(config, diag);
     check_logins(config, diag);
     check_relay_domains(config, diag);

@@ -7,36 +7,16 @@
 #include "lib/policy/dns_client.h"
 #include "lib/policy/dns_relay.h"
 #include "lib/policy/regex_rules.h"
+#include "lib/policy/relay_answer.h"
+#include "lib/policy/relay_login.h"
+#include "lib/policy/relay_recipient.h"
 #include "lib/policy/ruleset.h"
 
 #include <string.h>
 
-/* What one question says. */
-enum answer {
-    ANSWER_NO,      /* not by this; ask the next */
-    ANSWER_YES,     /* relaying is allowed */
-    ANSWER_UNKNOWN, /* a map cannot be read */
-};
-
 static bool has(const struct session *session, enum config_feature feature)
 {
     return session_has(session, feature);
-}
-
-/* Only RELAY counts: any other value was the first found, and hides a RELAY further up. */
-static enum answer answer_of(const struct access_match *match)
-{
-    if (match->status == STATUS_TEMPFAIL) {
-        return ANSWER_UNKNOWN;
-    }
-    return match->status == STATUS_OK && match->action.kind == ACTION_RELAY ? ANSWER_YES
-                                                                            : ANSWER_NO;
-}
-
-static enum answer yes(const struct session *session, const char *why)
-{
-    rules_note(session, why);
-    return ANSWER_YES;
 }
 
 /* ---- who the client proved to be ---- */
@@ -109,26 +89,26 @@ static struct access_match find_name(struct session *session, const char *tag, c
 }
 
 /* CertIssuer: RELAY is enough; SUBJECT asks for CertSubject: as well. */
-static enum answer ask_certificate(struct session *session)
+static enum relay_answer ask_certificate(struct session *session)
 {
     if (!certificate_counts(session)) {
-        return ANSWER_NO;
+        return RELAY_NO;
     }
     struct access_match match = find_name(session, "certissuer:", session->login.cert_issuer);
 
     if (match.status != STATUS_OK || match.action.kind != ACTION_SUBJECT) {
-        return answer_of(&match);
+        return relay_answer_of(&match);
     }
     match = find_name(session, "certsubject:", session->login.cert_subject);
-    return answer_of(&match);
+    return relay_answer_of(&match);
 }
 
 enum status relay_rules_client_trusted(struct session *session, bool *trusted_out)
 {
-    enum answer certificate = ask_certificate(session);
+    enum relay_answer certificate = ask_certificate(session);
 
     *trusted_out = true;
-    if (certificate == ANSWER_YES) {
+    if (certificate == RELAY_YES) {
         rules_note(session, "the client certificate may relay");
         return STATUS_OK;
     }
@@ -137,7 +117,7 @@ enum status relay_rules_client_trusted(struct session *session, bool *trusted_ou
         return STATUS_OK;
     }
     *trusted_out = false;
-    return certificate == ANSWER_UNKNOWN ? STATUS_TEMPFAIL : STATUS_OK;
+    return certificate == RELAY_UNKNOWN ? STATUS_TEMPFAIL : STATUS_OK;
 }
 
 /* ---- is it for us? ---- */
@@ -154,86 +134,6 @@ static bool mailer_proves_local(const struct session *session, const char *maile
     return false;
 }
 
-/* nouucp_reject, nopercenthack_reject: such an address matches nothing and is not local. */
-static bool is_refused_form(const struct session *session, const struct canonical *recipient)
-{
-    return (has(session, FEATURE_NOUUCP_REJECT) && recipient->has_bang) ||
-           (has(session, FEATURE_NOPERCENTHACK_REJECT) && recipient->has_percent);
-}
-
-/*
- * Sendmail keeps a local part that is quoted with blanks in it, or has a backslash before an operator. An MTA that takes
- * quotes off first, as Postfix does, finds another host in it and would relay, so such an address is nobody's here.
- */
-static bool hides_host(struct session *session, const struct canonical *recipient)
-{
-    const char *plain = address_plain(session->scratch, recipient->local);
-    bool local = recipient->domain == NULL || recipient->is_local;
-
-    if (recipient->drops_host) {
-        return true;
-    }
-    if (!local &&
-        (has(session, FEATURE_LOOSE_RELAY_CHECK) || has(session, FEATURE_RELAYTOFULLADDRESS))) {
-        return false;
-    }
-    return strchr(plain, '@') != NULL ||
-           (strchr(plain, '%') != NULL && !has(session, FEATURE_NOPERCENTHACK_NOSPECIAL)) ||
-           (strchr(plain, '!') != NULL && !has(session, FEATURE_NOUUCP_NOSPECIAL));
-}
-
-static enum answer ask_map_to(struct session *session, const struct canonical *recipient)
-{
-    struct access_search search = access_search_init(session, "to:", false);
-    struct access_search tagged = access_search_init(session, "to:", true);
-    bool full = has(session, FEATURE_RELAYTOFULLADDRESS);
-    const char *local = recipient->local;
-    struct access_match match = {.status = STATUS_NOTFOUND};
-
-    if (*local == '"') {
-        local = address_plain(session->scratch, local);
-    }
-    if (has(session, FEATURE_RELAY_HOSTS_ONLY)) {
-        if (full) {
-            match = access_find_exact(
-                &tagged, arena_printf(session->scratch, "%s@%s", local, recipient->domain));
-        }
-        if (match.status == STATUS_NOTFOUND) {
-            match = access_find_exact(&search, recipient->domain);
-        }
-        return answer_of(&match);
-    }
-    if (full) {
-        match = access_find(&search, "FD", recipient->local, recipient->domain);
-        if (match.status == STATUS_NOTFOUND) {
-            match = access_find_exact(&search, arena_printf(session->scratch, "%s@", local));
-        }
-    } else {
-        match = access_find_domain(&search, recipient->domain);
-    }
-    return answer_of(&match);
-}
-
-static enum answer ask_recipient(struct session *session, const struct canonical *recipient,
-                                 bool permitted)
-{
-    const char *domain = recipient->domain;
-
-    if (permitted) {
-        return yes(session, "relaying: a To: pattern says RELAY");
-    }
-    if (has(session, FEATURE_RELAY_ENTIRE_DOMAIN) && classes_is_own_domain(session, domain)) {
-        return yes(session, "relaying: the recipient's domain is in local_domains");
-    }
-    if (recipient->is_local) {
-        return yes(session, "relaying: the recipient's domain is local");
-    }
-    if (classes_is_relay_domain(session, domain)) {
-        return yes(session, "relaying: the recipient's domain is in relay_domains");
-    }
-    return ask_map_to(session, recipient);
-}
-
 /* ---- is it from whom we relay for? ---- */
 
 static bool is_loopback(const struct session *session)
@@ -244,37 +144,37 @@ static bool is_loopback(const struct session *session)
            strcmp(addr, "IPv6:0:0:0:0:0:0:0:1") == 0;
 }
 
-static enum answer ask_pattern(struct session *session)
+static enum relay_answer ask_pattern(struct session *session)
 {
     bool relays;
 
     if (regex_rules_client_relays(session, &relays) != STATUS_OK) {
-        return ANSWER_UNKNOWN;
+        return RELAY_UNKNOWN;
     }
-    return relays ? yes(session, "relaying: a Connect: pattern says RELAY") : ANSWER_NO;
+    return relays ? relay_answer_yes(session, "relaying: a Connect: pattern says RELAY") : RELAY_NO;
 }
 
-static enum answer ask_address(struct session *session)
+static enum relay_answer ask_address(struct session *session)
 {
     struct access_search search = access_search_init(session, "connect:", false);
 
     if (is_loopback(session)) {
-        return yes(session, "relaying: the client is this host");
+        return relay_answer_yes(session, "relaying: the client is this host");
     }
     if (classes_is_relay_client(session)) {
-        return yes(session, "relaying: the client's address is in relay_domains");
+        return relay_answer_yes(session, "relaying: the client's address is in relay_domains");
     }
     struct access_match match = access_find_client(&search);
-    enum answer answer = answer_of(&match);
+    enum relay_answer answer = relay_answer_of(&match);
 
-    if (answer == ANSWER_NO &&
+    if (answer == RELAY_NO &&
         classes_is_local(session, arena_printf(session->scratch, "[%s]", session->client_addr))) {
-        return yes(session, "relaying: the client's address is one of our own");
+        return relay_answer_yes(session, "relaying: the client's address is one of our own");
     }
     return answer;
 }
 
-static enum answer ask_sender(struct session *session)
+static enum relay_answer ask_sender(struct session *session)
 {
     struct access_search search = access_search_init(session, "from:", true);
     struct canonical typed;
@@ -286,14 +186,14 @@ static enum answer ask_sender(struct session *session)
         !canonical_sender(session, session->sender, &typed, &error) ||
         !canonical_sender(session, canonical_typed(session, &typed), &sender, &error) ||
         sender.domain == NULL) {
-        return ANSWER_NO;
+        return RELAY_NO;
     }
     if (has(session, FEATURE_RELAY_LOCAL_FROM) && sender.is_local) {
-        return yes(session,
-                   "relaying: relay_local_from, and the envelope sender claims to be local");
+        return relay_answer_yes(
+            session, "relaying: relay_local_from, and the envelope sender claims to be local");
     }
     if (!has(session, FEATURE_RELAY_MAIL_FROM)) {
-        return ANSWER_NO;
+        return RELAY_NO;
     }
     struct access_match match = access_find_full(&search, sender.local, sender.domain);
 
@@ -301,28 +201,47 @@ static enum answer ask_sender(struct session *session)
         match = has(session, FEATURE_RELAY_HOSTS_ONLY) ? access_find_exact(&search, sender.domain)
                                                        : access_find_domain(&search, sender.domain);
     }
-    return answer_of(&match);
+    return relay_answer_of(&match);
 }
 
-static enum answer ask_name(struct session *session)
+/*
+ * All that does not hang on the client's name. *unknown_out becomes true if a pattern cannot be asked. A login permits also where
+ * the map cannot be read: it says nothing of the map.
+ */
+static enum relay_answer ask_origin(struct session *session, bool *unknown_out)
+{
+    enum relay_answer answer = ask_pattern(session);
+
+    if (answer == RELAY_YES) {
+        return answer;
+    }
+    *unknown_out = *unknown_out || answer == RELAY_UNKNOWN;
+    answer = ask_address(session);
+    if (answer != RELAY_YES && relay_login_permits(session)) {
+        return RELAY_YES;
+    }
+    return answer == RELAY_NO ? ask_sender(session) : answer;
+}
+
+static enum relay_answer ask_name(struct session *session)
 {
     struct access_search search = access_search_init(session, "connect:", false);
     const char *name = session->client_name;
 
     if (has(session, FEATURE_RELAY_ENTIRE_DOMAIN) && classes_is_own_domain(session, name)) {
-        return yes(session, "relaying: the client's name is in local_domains");
+        return relay_answer_yes(session, "relaying: the client's name is in local_domains");
     }
     if (classes_is_local(session, name)) {
-        return yes(session, "relaying: the client's name is one of our own");
+        return relay_answer_yes(session, "relaying: the client's name is one of our own");
     }
     if (classes_is_relay_domain(session, name)) {
-        return yes(session, "relaying: the client's name is in relay_domains");
+        return relay_answer_yes(session, "relaying: the client's name is in relay_domains");
     }
     struct access_match match = has(session, FEATURE_RELAY_HOSTS_ONLY)
                                     ? access_find_exact(&search, name)
                                     : access_find_domain(&search, name);
 
-    return answer_of(&match);
+    return relay_answer_of(&match);
 }
 
 /* A client whose name does not stand is not asked for by name. */
@@ -372,37 +291,22 @@ enum status relay_rules_client_relays(struct session *session, bool *relays_out)
     if (status != STATUS_OK || *relays_out) {
         return status;
     }
-    enum answer answer = ask_pattern(session);
-    bool unknown = answer == ANSWER_UNKNOWN;
+    bool unknown = false;
+    enum relay_answer answer = ask_origin(session, &unknown);
 
-    if (answer != ANSWER_YES) {
-        answer = ask_address(session);
-    }
-    if (answer == ANSWER_NO) {
-        answer = ask_sender(session);
-    }
-    if (answer == ANSWER_NO && session->resolve == RESOLVE_OK) {
+    if (answer == RELAY_NO && session->resolve == RESOLVE_OK) {
         answer = ask_name(session);
     }
-    *relays_out = answer == ANSWER_YES;
-    return answer == ANSWER_UNKNOWN || (unknown && !*relays_out) ? STATUS_TEMPFAIL : STATUS_OK;
+    *relays_out = answer == RELAY_YES;
+    return answer == RELAY_UNKNOWN || (unknown && !*relays_out) ? STATUS_TEMPFAIL : STATUS_OK;
 }
 
 /* What the client is says whether it may relay. `unknown`: the recipient could not be judged. */
 static struct rules_result check_client(struct session *session, bool unknown)
 {
-    enum answer answer = ask_pattern(session);
+    enum relay_answer answer = ask_origin(session, &unknown);
 
-    if (answer == ANSWER_UNKNOWN) {
-        unknown = true;
-    }
-    if (answer != ANSWER_YES) {
-        answer = ask_address(session);
-    }
-    if (answer == ANSWER_NO) {
-        answer = ask_sender(session);
-    }
-    if (answer == ANSWER_NO) {
+    if (answer == RELAY_NO) {
         struct rules_result unresolved = refuse_unresolved(session);
 
         if (unresolved.verdict.kind != VERDICT_CONTINUE) {
@@ -410,33 +314,34 @@ static struct rules_result check_client(struct session *session, bool unknown)
         }
         answer = ask_name(session);
     }
-    if (answer == ANSWER_YES) {
+    if (answer == RELAY_YES) {
         return rules_nothing();
     }
-    return answer == ANSWER_UNKNOWN || unknown ? rules_tempfail("relay") : relay_denied(session);
+    return answer == RELAY_UNKNOWN || unknown ? rules_tempfail("relay") : relay_denied(session);
 }
 
 /* `unknown`: who the client proved to be could not be judged. */
 static struct rules_result check(struct session *session, const struct canonical *recipient,
                                  bool permitted, const char *mailer, bool unknown)
 {
-    bool refused_form = is_refused_form(session, recipient) || hides_host(session, recipient);
-    enum answer answer = ANSWER_NO;
+    bool refused_form = recipient == NULL || relay_recipient_hides_host(session, recipient);
+    enum relay_answer answer = RELAY_NO;
 
     if (!refused_form) {
         if (recipient->domain == NULL) {
             rules_note(session, "relaying: the recipient has no domain and is local");
             return rules_nothing();
         }
-        answer = ask_recipient(session, recipient, permitted);
+        answer = relay_recipient_ask(session, recipient, permitted);
     }
-    if (answer == ANSWER_NO && !refused_form && mailer_proves_local(session, mailer)) {
-        answer = yes(session, "relaying: the MTA delivers the recipient locally ({rcpt_mailer})");
+    if (answer == RELAY_NO && !refused_form && mailer_proves_local(session, mailer)) {
+        answer = relay_answer_yes(
+            session, "relaying: the MTA delivers the recipient locally ({rcpt_mailer})");
     }
-    if (answer == ANSWER_YES) {
+    if (answer == RELAY_YES) {
         return rules_nothing();
     }
-    unknown = unknown || answer == ANSWER_UNKNOWN;
+    unknown = unknown || answer == RELAY_UNKNOWN;
 
     struct rules_result client = check_client(session, unknown);
 

@@ -2,8 +2,8 @@
 /*
  * relay_rules - may this client send mail to this recipient through us? Sendmail's Rcpt_ok and Relay_ok.
  *
- * Asked only with relay_control = "milter". Nothing here lets mail through by default: what is neither for us nor from
- * whom we relay for is refused, and what cannot be known now is a temporary failure.
+ * Asked with relay_control = "milter", and by an MTA that wants to know before it refuses. Nothing here lets mail through by
+ * default: what is neither for us nor from whom we relay for is refused, and what cannot be known now is a temporary failure.
  */
 #ifndef POSTERN_LIB_POLICY_RELAY_RULES_H
 #define POSTERN_LIB_POLICY_RELAY_RULES_H
@@ -20,8 +20,8 @@ struct relay_result {
 };
 
 /*
- * The relay decision of postern-access(5). `permitted`: a To: pattern says RELAY, which is worth as much as RELAY for its
- * domain. `mailer` is the MTA's {rcpt_mailer}, or NULL: it can prove the
+ * The relay decision of postern-access(5). `recipient` NULL: it is nobody's, only the client can permit it. `permitted`: a
+ * To: pattern says RELAY, which is worth as much as RELAY for its domain. `mailer` is the MTA's {rcpt_mailer}, or NULL: it can prove the
  * recipient local, never the contrary.
  */
 struct relay_result relay_rules_check(struct session *session, const struct canonical *recipient,
@@ -34,8 +34,9 @@ struct relay_result relay_rules_check(struct session *session, const struct cano
 enum status relay_rules_client_trusted(struct session *session, bool *trusted_out);
 
 /*
- * May this client relay, whoever the recipient is: by its address, its name, its sender (relay_local_from, relay_mail_from),
- * its login or certificate? What everybody may (promiscuous_relay) does not count. STATUS_OK, or STATUS_TEMPFAIL: it cannot be known.
+ * May this client relay, whoever the recipient is: by its address, its name, a login to POP or IMAP, its sender
+ * (relay_local_from, relay_mail_from), its own login or certificate? What everybody may
+ * (promiscuous_relay) does not count. STATUS_OK, or STATUS_TEMPFAIL: it cannot be known.
  */
 enum status relay_rules_client_relays(struct session *session, bool *relays_out);
 

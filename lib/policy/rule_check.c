@@ -9,6 +9,7 @@
 #include "lib/policy/classes.h"
 #include "lib/policy/header_rules.h"
 #include "lib/policy/keyindex.h"
+#include "lib/policy/pop_check.h"
 #include "lib/policy/regex_check.h"
 #include "lib/policy/relay_check.h"
 #include "lib/table/linereader.h"
@@ -200,7 +201,7 @@ static bool is_relay(const char *value)
 static void find_open_relay(const struct check *check, const struct mapfile_line *line,
                             const char *key)
 {
-    if (config_controls_relaying(check->config) && is_relay(line->value)) {
+    if (relay_check_matters(check->config) && is_relay(line->value)) {
         relay_check_entry(line->file, line->number, key, check->diag);
     }
 }
@@ -385,4 +386,5 @@ void rule_check_all(const struct config *config, struct diag *diag)
     regex_check(config, diag);
     check_headers(config, diag);
     relay_check_config(config, diag);
+    pop_check_config(config, diag);
 }

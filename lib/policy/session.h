@@ -22,6 +22,7 @@
 struct dns_questions;
 struct header_state;
 struct resolver;
+struct relay_lookup;
 struct ruleset;
 struct trace;
 
@@ -76,6 +77,8 @@ struct session {
     /* what DNS lists said beside "not listed", for the log: "bl.example=127.0.0.2,other.example=timeout"; NULL: nothing */
     const char *client_lists; /* of address, names and HELO */
     const char *sender_lists; /* of the sender's domain; lives as long as the message */
+    const struct relay_lookup *
+        relayers; /* whom to ask whether the client logged in; NULL: nobody, which is no. Set by the caller */
 
     /* facts of the connection */
     const char *client_name; /* "host.example" or "[192.0.2.1]"; "" if there is neither */

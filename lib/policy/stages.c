@@ -12,6 +12,7 @@
 #include "lib/policy/message_headers.h"
 #include "lib/policy/msa_rules.h"
 #include "lib/policy/recipient_rules.h"
+#include "lib/policy/regex_rules.h"
 #include "lib/policy/relay_rules.h"
 #include "lib/policy/ruleset.h"
 #include "lib/policy/sender_rules.h"
@@ -402,6 +403,38 @@ struct verdict stage_rcpt(struct session *session, const char *recipient, const 
         session->dropped += verdict.kind == VERDICT_DROP;
     }
     return verdict;
+}
+
+/* ---- relaying alone ---- */
+
+/* A sender that mail programs may take for another is none: then relay_mail_from and the like say nothing. */
+static const char *sender_in_brackets(struct session *session, const char *sender)
+{
+    return address_is_plain(sender) ? arena_printf(session->scratch, "<%s>", sender) : "<>";
+}
+
+struct verdict stage_relay(struct session *session, const struct session_login *login,
+                           const char *sender, const char *recipient)
+{
+    struct canonical canonical = {0};
+    struct reply error;
+    bool permitted = false;
+
+    session_reset_message(session);
+    begin(session);
+    set_message_facts(session, login, sender_in_brackets(session, sender));
+
+    bool judged = address_is_plain(recipient) &&
+                  canonical_recipient(session, arena_printf(session->scratch, "<%s>", recipient),
+                                      &canonical, &error);
+
+    if (judged) {
+        permitted = regex_rules_check_recipient(session, &canonical).relays;
+    } else {
+        rules_note(session, "relaying: the recipient can be taken for another one, so only the "
+                            "client can permit it");
+    }
+    return relay_rules_check(session, judged ? &canonical : NULL, permitted, NULL).result.verdict;
 }
 
 /* ---- the message ---- */

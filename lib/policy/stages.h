@@ -38,6 +38,17 @@ struct verdict stage_mail(struct session *session, const struct session_login *l
 struct verdict stage_rcpt(struct session *session, const char *recipient, const char *mailer);
 
 /*
+ * May this client send such mail through us, for an MTA that asks before it refuses: the relay decision alone, whatever relay_control is.
+ * CONTINUE: yes; a refusal: no, or it cannot be known. It takes the place of stage_mail() and stage_rcpt(), and can be asked again and
+ * again.
+ *
+ * Both addresses are what the MTA makes of them, without brackets and quotes. A recipient that mail programs may take for another
+ * (not address_is_plain()) is nobody's here: then only the client can permit it; such a sender is none.
+ */
+struct verdict stage_relay(struct session *session, const struct session_login *login,
+                           const char *sender, const char *recipient);
+
+/*
  * One field of the message's own header, in the order of the message. `value` is all that stands behind the colon, with
  * the blank that follows it, folded lines joined by "\n" (an MTA that takes the blank off: put one before it). Returns
  * what this field decided, for those who watch; nothing is to be answered to a single field.

@@ -5,6 +5,7 @@
 
 #include "lib/base/xalloc.h"
 #include "lib/table/filecheck.h"
+#include "lib/table/gdbm_order.h"
 #include "lib/table/hash64.h"
 #include "lib/table/keyfilter.h"
 #include "lib/table/mapheader.h"
@@ -62,21 +63,6 @@ static void report_gdbm(struct build *build, const char *what)
 static bool is_stopped(const struct build *build)
 {
     return build->job->stop != NULL && *build->job->stop != 0;
-}
-
-/*
- * GDBM's own hash of a key, by whose upper bits it picks a bucket. Keys that are stored in this order are written from
- * the first bucket to the last, which takes half the time of any other order. If a later GDBM has another hash, that is all
- * that is lost.
- */
-static uint32_t bucket_order(const char *key, size_t len)
-{
-    uint32_t hash = 0x238f13afu * (uint32_t)len;
-
-    for (size_t i = 0; i < len; i++) {
-        hash = (hash + ((uint32_t)(signed char)key[i] << (i * 5 % 24))) & 0x7fffffffu;
-    }
-    return (1103515243u * hash + 12345u) & 0x7fffffffu;
 }
 
 static void store(struct build *build, const char *key, size_t key_len)
@@ -324,7 +310,7 @@ enum status mapfile_build(const struct mapfile_job *job, struct diag *diag,
     build.header.source = xstrdup(job->source_path);
     strbuf_init(&build.value);
     strbuf_init(&build.record);
-    maptext_init(&build.text, job, diag, bucket_order, spill);
+    maptext_init(&build.text, job, diag, gdbm_order, spill);
 
     bool made = run(&build);
     enum status failure = build.text.wrong ? STATUS_INVALID : STATUS_TEMPFAIL;

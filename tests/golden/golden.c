@@ -7,6 +7,7 @@
  * --update writes NAME.expected instead; whoever does that reads the difference and says for each line why it is right
  * (tests/golden/README.md).
  */
+#include "tests/golden/agreement.h"
 #include "tests/unit/support.h"
 
 #include <ctype.h>
@@ -35,8 +36,11 @@ struct parts {
     struct strbuf header_checks;
     struct strbuf mime_header_checks;
     struct strbuf dns;
+    struct strbuf relayers;
     struct strbuf session;
-    bool has_dns;        /* without the heading there is no DNS */
+    bool has_dns; /* without the heading there is no DNS */
+    bool has_relayers;
+    bool relayers_fail;  /* [relayers failing]: the store cannot be asked */
     bool access_missing; /* [access missing]: was never compiled */
     bool access_broken;  /* [access broken]: the map is no map */
     bool has_spammers;   /* without the heading there is no spammers map */
@@ -56,6 +60,7 @@ static void parts_init(struct parts *parts)
     strbuf_init(&parts->header_checks);
     strbuf_init(&parts->mime_header_checks);
     strbuf_init(&parts->dns);
+    strbuf_init(&parts->relayers);
     strbuf_init(&parts->session);
 }
 
@@ -70,6 +75,7 @@ static void parts_fini(struct parts *parts)
     strbuf_fini(&parts->header_checks);
     strbuf_fini(&parts->mime_header_checks);
     strbuf_fini(&parts->dns);
+    strbuf_fini(&parts->relayers);
     strbuf_fini(&parts->session);
 }
 
@@ -92,6 +98,8 @@ static struct strbuf *find_heading(struct parts *parts, const char *line)
         {"[header_checks]", &parts->header_checks, NULL},
         {"[mime_header_checks]", &parts->mime_header_checks, NULL},
         {"[dns]", &parts->dns, &parts->has_dns},
+        {"[relayers]", &parts->relayers, &parts->has_relayers},
+        {"[relayers failing]", &parts->relayers, &parts->relayers_fail},
         {"[session]", &parts->session, NULL},
     };
 
@@ -237,6 +245,10 @@ static void play(const struct parts *parts, struct strbuf *out)
         if (parts->has_dns) {
             scene_dns(&scene, parts->dns.data, out);
         }
+        if (parts->has_relayers || parts->relayers_fail) {
+            scene_relayers(&scene, parts->relayers.data, parts->relayers_fail);
+        }
+        scene.on_recipient = agreement_check;
         scene_play(&scene, parts->session.data, true, out);
     }
     scene_fini(&scene);
@@ -392,6 +404,11 @@ int main(int argc, char **argv)
     }
     size_t count = collect(&found, argv + (update ? 2 : 1), update, tests);
     int failed = count == 0 ? 1 : _cmocka_run_group_tests("golden", tests, count, NULL, NULL);
+
+    if (failed == 0 && !update && argc == 1 && !agreement_was_seen()) {
+        fprintf(stderr, "golden: the policy server was hardly compared with the filter\n");
+        failed = 1;
+    }
 
     free(tests);
     globfree(&found);

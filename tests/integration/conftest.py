@@ -12,9 +12,11 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 # pylint: disable=wrong-import-position
-from harness import relay  # noqa: E402
+from harness import asking, relay  # noqa: E402
 from harness.dns_world import DnsWorld  # noqa: E402
-from harness.postern import program  # noqa: E402
+from harness.dovecot import USER as USER_NAME  # noqa: E402
+from harness.dovecot import Dovecot  # noqa: E402
+from harness.postern import GROUP, USER, program  # noqa: E402
 from harness.postfix import Postfix  # noqa: E402
 from harness.sendmail import Sendmail  # noqa: E402
 from harness.sink import Sink  # noqa: E402
@@ -70,7 +72,7 @@ def servers(workspace):
 
     def get(name):
         if name not in running:
-            kind = KINDS.get(name) or relay.KINDS[name]
+            kind = {**KINDS, **relay.KINDS, **asking.KINDS}[name]
             running[name] = kind(workspace / name, Sink())
         return running[name]
 
@@ -78,6 +80,24 @@ def servers(workspace):
     for server in running.values():
         server.close()
         server.sink.close()
+
+
+@pytest.fixture(scope="session")
+def popauth(workspace):
+    """Where a daemon listens if the logins of `dovecot` are to reach it."""
+    folder = workspace / "popauth"
+    folder.mkdir()
+    shutil.chown(folder, USER, GROUP)
+    return folder / "popauth.sock"
+
+
+@pytest.fixture(scope="session")
+def dovecot(workspace, popauth):
+    """A POP3 and IMAP server that tells of its logins at popauth, if somebody listens there."""
+    users = [USER_NAME, f"{USER_NAME}@local.example"]
+    one = Dovecot(workspace / "dovecot", program("postern-login"), popauth, users)
+    yield one
+    one.close()
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@
 #include "lib/policy/session.h"
 #include "lib/policy/trace.h"
 #include "lib/policy/verdict.h"
+#include "lib/relay/relay_list.h"
+#include "lib/relay/relay_lookup.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -111,6 +113,13 @@ struct scene {
     bool connected;
     bool in_mail;          /* MAIL was accepted */
     struct strbuf verdict; /* of the last line played */
+    struct relay_lookup
+        relayers; /* whom sessions ask who logged in, as scene_relayers() said; .find NULL: nobody */
+    struct relay_list logged_in;
+    bool relayers_fail;
+    char client[1024]; /* what was said at connect */
+    /* Told of each recipient that the filter saw; NULL: nobody wants to know. */
+    void (*on_recipient)(struct scene *scene, const char *recipient, const struct verdict *verdict);
 };
 
 /*
@@ -128,6 +137,15 @@ void scene_fini(struct scene *scene);
  * the golden sessions write them; the daemon's own address is 192.0.2.1.
  */
 void scene_connect(struct scene *scene, const char *client);
+
+/* What a client told of itself, taken apart in `buf`: see scene_connect(). */
+struct session_client scene_client(const char *client, char buf[1024]);
+
+/*
+ * Who logged in to POP or IMAP, as lines of `posternctl relay dump`; `fail`: the store cannot be asked. To be said before the first
+ * connect.
+ */
+void scene_relayers(struct scene *scene, const char *lines, bool fail);
 
 /* The keys asked for since the last call: " connect:a.test a.test=" ('=': found, '!': cannot be read). */
 const char *scene_keys(struct scene *scene);

@@ -4,6 +4,7 @@
 #include "lib/policy/dns_lists.h"
 #include "lib/policy/dns_questions.h"
 #include "lib/policy/stages.h"
+#include "lib/relay/relay_text.h"
 #include "tests/unit/dns_script.h"
 
 #include <setjmp.h>
@@ -134,7 +135,64 @@ void scene_fini(struct scene *scene)
     ruleset_unref(&scene->ruleset);
     trace_log_fini(&scene->log);
     strbuf_fini(&scene->verdict);
+    if (scene->relayers.find != NULL) {
+        relay_list_fini(&scene->logged_in);
+    }
     site_fini(&scene->site);
+}
+
+/* ---- who logged in ---- */
+
+static enum status find_login(void *ctx, const struct netaddr *client,
+                              struct relay_found *found_out)
+{
+    const struct scene *scene = ctx;
+
+    if (scene->relayers_fail) {
+        return STATUS_TEMPFAIL;
+    }
+    for (size_t i = 0; i < scene->logged_in.count; i++) {
+        const struct relay_entry *entry = &scene->logged_in.entries[i];
+
+        if (netaddr_contains(&entry->addr, client)) {
+            if (found_out != NULL) {
+                *found_out = (struct relay_found){.addr = entry->addr, .login_at = entry->login_at};
+                (void)snprintf(found_out->user, sizeof(found_out->user), "%s", entry->user);
+                (void)snprintf(found_out->service, sizeof(found_out->service), "%s",
+                               entry->service);
+            }
+            return STATUS_OK;
+        }
+    }
+    return STATUS_NOTFOUND;
+}
+
+void scene_relayers(struct scene *scene, const char *lines, bool fail)
+{
+    char *copy = strdup(lines);
+    char *rest = copy;
+    struct strbuf texts;
+    char *line;
+
+    assert_non_null(copy);
+    strbuf_init(&texts);
+    relay_list_init(&scene->logged_in);
+    scene->relayers = (struct relay_lookup){find_login, scene};
+    scene->relayers_fail = fail;
+    while ((line = strsep(&rest, "\n")) != NULL) {
+        struct relay_entry entry;
+        const char *why = "";
+
+        if (*line == '\0') {
+            continue;
+        }
+        if (!relay_text_parse_line(line, &texts, &entry, &why)) {
+            fail_msg("no address that logged in: %s: %s", line, why);
+        }
+        (void)relay_list_add(&scene->logged_in, &entry);
+    }
+    strbuf_fini(&texts);
+    free(copy);
 }
 
 /* The next word of *text, which it cuts off in place; NULL at the end. */
@@ -160,16 +218,15 @@ static char *unbracket(char *word)
     return word + 1;
 }
 
-void scene_connect(struct scene *scene, const char *client)
+struct session_client scene_client(const char *client, char buf[1024])
 {
-    char copy[1024];
-    char *rest = copy;
+    char *rest = buf;
     char *words[4] = {NULL};
     size_t count = 0;
     struct session_client facts = {.daemon_addr = "192.0.2.1", .daemon_name = "MTA"};
 
-    assert_true(strlen(client) < sizeof(copy));
-    (void)snprintf(copy, sizeof(copy), "%s", client);
+    assert_true(strlen(client) < 1024);
+    (void)snprintf(buf, 1024, "%s", client);
     for (char *word; (word = next_word(&rest)) != NULL;) {
         if (strncmp(word, "ptr=", 4) == 0) {
             facts.ptr = word + 4;
@@ -191,44 +248,17 @@ void scene_connect(struct scene *scene, const char *client)
         facts.resolve = words[at++];
     }
     assert_int_equal(at, count);
+    return facts;
+}
+
+void scene_connect(struct scene *scene, const char *client)
+{
+    char copy[1024];
+    const struct session_client facts = scene_client(client, copy);
+
+    (void)snprintf(scene->client, sizeof(scene->client), "%s", client);
+    scene->session.relayers = scene->relayers.find == NULL ? NULL : &scene->relayers;
     session_connect(&scene->session, &facts);
-}
-
-/* One line of the trace, "  TABLE KEY = VALUE (...)", as " KEY=". A key may hold blanks. */
-static void append_key(struct strbuf *out, char *line)
-{
-    static const char failed[] = " cannot be read";
-    char *key = strchr(line + 2, ' ') + 1;
-    char *value = strstr(key, " = ");
-    size_t len = strlen(key);
-    const char *mark = "";
-
-    if (value != NULL) {
-        len = (size_t)(value - key);
-        mark = "=";
-    } else if (len > strlen(failed) && strcmp(key + len - strlen(failed), failed) == 0) {
-        len -= strlen(failed);
-        mark = "!";
-    }
-    strbuf_append_char(out, ' ');
-    strbuf_append_len(out, key, len);
-    strbuf_append(out, mark);
-}
-
-const char *scene_keys(struct scene *scene)
-{
-    struct strbuf *out = &scene->verdict;
-    char *rest = scene->log.text.data;
-    char *line;
-
-    strbuf_reset(out);
-    while ((line = strsep(&rest, "\n")) != NULL) {
-        if (*line != '\0' && strncmp(line, "  note:", 7) != 0) {
-            append_key(out, line);
-        }
-    }
-    strbuf_reset(&scene->log.text);
-    return out->data;
 }
 
 /* ---- playing ---- */
@@ -380,6 +410,9 @@ static bool play_stage(struct scene *scene, const char *word, char *argument, st
         *out = play_mail(scene, argument);
     } else if (strcmp(word, "rcpt") == 0 && scene->in_mail) {
         *out = play_rcpt(session, argument);
+        if (scene->on_recipient != NULL) {
+            scene->on_recipient(scene, argument, out);
+        }
     } else if (is_content(word) && scene->in_mail && session->recipients > 0) {
         return play_content(session, word, argument, out);
     } else if (strcmp(word, "eom") == 0 && scene->in_mail && session->recipients > 0) {

@@ -318,9 +318,64 @@ static void test_any_text_is_split_or_refused(void **state)
     assert_in_range(refused, 1, total - 1);
 }
 
+static void test_is_plain(void **state)
+{
+    static const char *const plain[] = {
+        "a@b.test",        "a.b+c@d.test", "a=b/c@d.test",  "a#b$c&d'e*f?g^h_i`j{k|l}m~n@o.test",
+        "\xc3\xbc@b.test", ".a.@b.test",   "a@[192.0.2.1]", "a@[IPv6:2001:db8::1]",
+        "-@b.test",
+    };
+    static const char *const others[] = {
+        "",
+        "@",
+        "a",
+        "a@",
+        "@b.test",
+        "a@b@c.test",
+        "a%b@c.test",
+        "a!b@c.test",
+        "\"a\"@b.test",
+        "a\\@b@c.test",
+        "a b@c.test",
+        "a@c.test ",
+        " a@c.test",
+        "<a@b.test>",
+        "a:b@c.test",
+        "a;b@c.test",
+        "a,b@c.test",
+        "(a)b@c.test",
+        "[a]@c.test",
+        "a@b.test.",
+        "a@.b.test",
+        "a@b%c",
+        "a@192.0.2.1",
+        "a@[192.0.2]",
+        "a@[]",
+        "a@[b.test]",
+        "a@[192.0.2.1",
+        "a@[192.0.2.1]b",
+        "a@[IPv6:2001:db8::1:2:3:4:5:6:7:8:9:10:11:12:13:14:15:16]",
+        "a\x01@b.test",
+        "a@b.test\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+        if (!address_is_plain(plain[i])) {
+            fail_msg("\"%s\" is not plain", plain[i]);
+        }
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        if (address_is_plain(others[i])) {
+            fail_msg("\"%s\" is plain", others[i]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_is_plain),
         cmocka_unit_test_setup_teardown(test_strip_each_case, make_arena, drop_arena),
         cmocka_unit_test_setup_teardown(test_strip_copies, make_arena, drop_arena),
         cmocka_unit_test_setup_teardown(test_split_each_case, make_arena, drop_arena),

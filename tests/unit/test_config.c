@@ -59,6 +59,17 @@ static void test_load_empty_file_has_all_defaults(void **state)
     assert_string_equal(config->user, "postern");
     assert_string_equal(config->hostname, "");
     assert_string_equal(config->control_socket, POSTERN_RUNSTATEDIR "/control.sock");
+    assert_string_equal(config->popauth_socket.path, POSTERN_RUNSTATEDIR "/popauth.sock");
+    assert_string_equal(config->map_socket.path, POSTERN_RUNSTATEDIR "/map.sock");
+    assert_string_equal(config->policy_socket.path, POSTERN_RUNSTATEDIR "/policy.sock");
+    assert_false(config->popauth_socket.was_set || config->map_socket.was_set ||
+                 config->policy_socket.was_set);
+    assert_string_equal(config->popauth_group, "postern");
+    assert_string_equal(config->relay_store.file, POSTERN_STATEDIR "/relayers.gdbm");
+    assert_int_equal(config->relay_store.window_minutes, 0);
+    assert_int_equal(config->relay_store.max_entries, 100000);
+    assert_int_equal(config->relay_store.ipv6_prefix_bits, 128);
+    assert_false(config->relay_store.was_set);
     assert_string_equal(config->access, POSTERN_SYSCONFDIR "/access");
     assert_int_equal(config->local_domains.count, 0);
     assert_int_equal(config->local_mailers.count, 2);
@@ -241,6 +252,21 @@ static const struct bad_case {
      "control_socket = \"/1234567890/1234567890/1234567890/1234567890/1234567890/1234567890/1234567890"
      "/1234567890/1234567890/12\"\n",
      "postern.conf:1: error: control_socket: the path of a socket has at most 100 bytes\n"},
+    {"relative path of another socket", "popauth_socket = \"popauth.sock\"\n",
+     "postern.conf:1: error: popauth_socket: \"popauth.sock\" must be an absolute path, or \"\" for "
+     "none\n"},
+    {"store without a file", "relay_store {\n  file = \"\"\n}\n",
+     "postern.conf:2: error: file: write the absolute path of the file that keeps the addresses\n"},
+    {"store with a relative path", "relay_store { file = \"relayers.gdbm\" }\n", NULL},
+    {"store of no such kind", "relay_store { backend = \"redis\" }\n",
+     "postern.conf:1: error: backend: \"redis\": this version has \"gdbm\" only\n"},
+    {"window that is negative", "relay_store {\n  window_minutes = -1\n}\n",
+     "postern.conf:2: error: window_minutes: -1 is not between 0 and 52560000\n"},
+    {"store for nothing", "relay_store { max_entries = 0 }\n",
+     "postern.conf:1: error: max_entries: 0 is not between 1 and 100000000\n"},
+    {"networks of more than one site", "relay_store { ipv6_prefix_bits = 47 }\n",
+     "postern.conf:1: error: ipv6_prefix_bits: 47 is not between 48 and 128\n"},
+    {"more bits than there are", "relay_store { ipv6_prefix_bits = 129 }\n", NULL},
     {"relative path of a rule file", "regex = \"regex\"\n",
      "postern.conf:1: error: regex: \"regex\" must be an absolute path, or \"\" for none\n"},
     {"listen without a kind", "listen = \"/run/milter.sock\"\n",
@@ -329,6 +355,30 @@ static void test_load_keeps_the_paths_of_patterns(void **state)
     config_free(&config);
 }
 
+static void test_load_takes_the_store_and_its_sockets(void **state)
+{
+    struct config *config = load_text(
+        *state, "popauth_socket = \"/run/x/popauth.sock\"\n"
+                "popauth_group = \"dovecot\"\n"
+                "map_socket = \"\"\n"
+                "relay_store { backend = \"gdbm\"  file = \"/srv/r.gdbm\"\n"
+                "  window_minutes = 60  max_entries = 7  ipv6_prefix_bits = 64 }\n");
+
+    assert_non_null(config);
+    assert_string_equal(config->popauth_socket.path, "/run/x/popauth.sock");
+    assert_true(config->popauth_socket.was_set);
+    assert_string_equal(config->popauth_group, "dovecot");
+    assert_string_equal(config->map_socket.path, "");
+    assert_true(config->map_socket.was_set);
+    assert_false(config->policy_socket.was_set);
+    assert_string_equal(config->relay_store.file, "/srv/r.gdbm");
+    assert_int_equal(config->relay_store.window_minutes, 60);
+    assert_int_equal(config->relay_store.max_entries, 7);
+    assert_int_equal(config->relay_store.ipv6_prefix_bits, 64);
+    assert_true(config->relay_store.was_set);
+    config_free(&config);
+}
+
 static void test_load_takes_rule_keys_that_are_empty(void **state)
 {
     struct site *site = *state;
@@ -340,19 +390,6 @@ static void test_load_takes_rule_keys_that_are_empty(void **state)
     assert_string_equal(config->regex, "");
     assert_string_equal(config->header_checks, "");
     assert_string_equal(config->mime_header_checks, "");
-    config_free(&config);
-}
-
-static void test_load_warns_of_what_has_no_effect_yet(void **state)
-{
-    struct site *site = *state;
-    struct config *config = load_text(site, "map_socket = \"/run/map.sock\"\n");
-
-    assert_non_null(config);
-    assert_int_equal(site->log.diag.errors, 0);
-    assert_string_equal(
-        site->log.text.data,
-        "postern.conf:1: warning: map_socket: this version does not serve this socket\n");
     config_free(&config);
 }
 
@@ -431,7 +468,7 @@ int main(void)
         WITH_SITE(test_load_refuses_a_title_that_is_there_twice),
         WITH_SITE(test_load_keeps_the_paths_of_patterns),
         WITH_SITE(test_load_takes_rule_keys_that_are_empty),
-        WITH_SITE(test_load_warns_of_what_has_no_effect_yet),
+        WITH_SITE(test_load_takes_the_store_and_its_sockets),
         WITH_SITE(test_load_of_a_file_that_is_not_there),
         WITH_SITE(test_load_of_a_folder),
         WITH_SITE(test_load_keeps_optional_paths_that_were_named),

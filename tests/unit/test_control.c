@@ -11,6 +11,7 @@
 
 #include "lib/base/xalloc.h"
 #include "milter/control.h"
+#include "milter/eventloop.h"
 #include "milter/listener.h"
 
 #include <poll.h>
@@ -23,20 +24,33 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SLOW_MS 700
+
 struct fixture {
     char folder[32];
     char path[64];
     struct listener listener;
+    struct eventloop *loop;
     struct control *control;
     atomic_int requests;
     size_t answer_size; /* of the answer to "large" */
 };
 
-static char *handler(void *owner, const char *request)
+static char *handler(void *owner, const char *request, int fd)
 {
     struct fixture *fixture = owner;
 
     fixture->requests++;
+    if (strcmp(request, "file") == 0) {
+        char *text = xcalloc(1, 64);
+
+        assert_true(pread(fd, text, 63, 0) >= 0);
+        return text;
+    }
+    assert_int_equal(fd, -1);
+    if (strcmp(request, "slow") == 0) {
+        (void)poll(NULL, 0, SLOW_MS);
+    }
     if (strcmp(request, "large") == 0) {
         char *answer = xmalloc(fixture->answer_size + 1);
 
@@ -66,7 +80,10 @@ static int setup(void **state)
     assert_int_equal(listener_open(&fixture->listener, fixture->path, 0660, (gid_t)-1, &fd, &why),
                      STATUS_OK);
     strbuf_fini(&why);
-    fixture->control = control_start(fd, handler, fixture, NULL);
+    fixture->loop = eventloop_new();
+    assert_non_null(fixture->loop);
+    assert_true(eventloop_start(fixture->loop));
+    fixture->control = control_start(fixture->loop, fd, handler, fixture, NULL);
     assert_non_null(fixture->control);
     *state = fixture;
     return 0;
@@ -78,6 +95,7 @@ static int teardown(void **state)
 
     control_stop(&fixture->control);
     assert_null(fixture->control);
+    eventloop_free(&fixture->loop);
     listener_close(&fixture->listener);
     assert_int_equal(rmdir(fixture->folder), 0); /* nothing was left behind */
     free(fixture);
@@ -166,6 +184,56 @@ static void test_request_without_end_is_refused(void **state)
     (void)close(fd);
 }
 
+static void test_file_that_comes_along(void **state)
+{
+    struct fixture *fixture = *state;
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    char line[] = "file\n";
+    struct iovec part = {.iov_base = line, .iov_len = strlen(line)};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof(control.bytes)};
+    char buf[128];
+    FILE *file = tmpfile();
+    int fd = dial(fixture);
+
+    assert_non_null(file);
+    assert_int_equal(write(fileno(file), "in the file", 11), 11);
+    control.header.cmsg_level = SOL_SOCKET;
+    control.header.cmsg_type = SCM_RIGHTS;
+    control.header.cmsg_len = CMSG_LEN(sizeof(int));
+    int passed = fileno(file);
+
+    (void)memcpy(CMSG_DATA(&control.header), &passed, sizeof(passed));
+    assert_int_equal(sendmsg(fd, &message, MSG_NOSIGNAL), (ssize_t)part.iov_len);
+    (void)read_all(fd, buf, sizeof(buf));
+    assert_string_equal(buf, "in the file\n");
+    (void)close(fd);
+    (void)fclose(file);
+}
+
+static void test_request_that_takes_long_holds_up_no_other(void **state)
+{
+    struct fixture *fixture = *state;
+    char buf[64];
+    int slow = dial(fixture);
+    int64_t begun = now_ms();
+
+    assert_int_equal(send(slow, "slow\n", 5, MSG_NOSIGNAL), 5);
+    while (fixture->requests == 0) {
+        (void)poll(NULL, 0, 1);
+    }
+    ask(fixture, "status\n", "got:status\n");
+    assert_true(now_ms() - begun < SLOW_MS);
+    (void)read_all(slow, buf, sizeof(buf));
+    assert_string_equal(buf, "got:slow\n");
+    (void)close(slow);
+}
+
 static void test_large_answer_to_a_slow_reader(void **state)
 {
     struct fixture *fixture = *state;
@@ -235,6 +303,8 @@ int main(void)
         TEST(test_request_and_answer),
         TEST(test_request_in_pieces),
         TEST(test_request_without_end_is_refused),
+        TEST(test_file_that_comes_along),
+        TEST(test_request_that_takes_long_holds_up_no_other),
         TEST(test_large_answer_to_a_slow_reader),
         TEST(test_silent_clients_hold_up_nobody),
         TEST(test_client_that_goes_away),

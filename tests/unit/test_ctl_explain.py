@@ -57,6 +57,57 @@ class Site(unittest.TestCase):
         return [stage["argument"] for stage in told["stages"] if stage["stage"] == "header"]
 
 
+class Logins(Site):
+    """POP before SMTP: whether a client may relay, without a daemon."""
+    def configure(self, rules="", mime=False, control="milter"):
+        super().configure(rules, mime)
+        with self.conf.open("a") as conf:
+            conf.write(f'relay_control = "{control}"\ncontrol_socket = "{self.folder}/control.sock"\n'
+                       f'relay_store {{ file = "{self.folder}/relayers.gdbm"  window_minutes = 60 }}\n')
+
+    def ask(self, *args, client="192.0.2.1"):
+        done = self.ctl("explain", "--json", "--client", client, "--from", "<ann@a.test>", "--rcpt", "<x@other.test>",
+                        *args)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        return json.loads(done.stdout)
+
+    def test_pretended_login(self):
+        self.assertEqual(self.ask()["disposition"], "reject")
+        told = self.ask("--logged-in")
+        self.assertEqual(told["disposition"], "accept")
+        self.assertRegex(told["stages"][2]["notes"][-1], r"^relaying: 192\.0\.2\.1 logged in on \d{4}-.* UTC$")
+        self.assertNotIn("relaying", told)
+
+    def test_recorded_login_is_read_and_nothing_is_changed(self):
+        self.assertEqual(self.ctl("relay", "add", "192.0.2.1", "--user", "ann b").returncode, 0)
+        before = {path.name: path.read_bytes() for path in self.folder.iterdir()}
+        told = self.ask()
+        self.assertEqual(told["disposition"], "accept")
+        self.assertRegex(told["stages"][2]["notes"][-1], r" UTC user=ann%20b$")
+        self.assertEqual(self.ask(client="192.0.2.2")["disposition"], "reject")
+        self.assertEqual({path.name: path.read_bytes() for path in self.folder.iterdir()}, before)
+
+    def test_store_that_cannot_be_read_is_nobody(self):
+        (self.folder / "relayers.gdbm").mkdir()
+        done = self.ctl("explain", "--json", "--client", "192.0.2.1", "--from", "<>", "--rcpt", "<x@other.test>")
+        self.assertIn(b"who logged in cannot be read", done.stderr)
+        told = json.loads(done.stdout)
+        self.assertEqual(told["stages"][2]["reply"]["code"], 550)
+
+    def test_what_an_mta_is_told(self):
+        self.configure(control="mta")
+        told = self.ask()
+        self.assertEqual((told["disposition"], [r["answer"] for r in told["relaying"]]), ("accept", ["DUNNO"]))
+        told = self.ask("--logged-in", "--rcpt", '"<x@a.test>"@other.test')
+        self.assertEqual([(r["stage"], r["argument"], r["answer"]) for r in told["relaying"]],
+                         [("relay", "x@other.test", "OK"), ("relay", '"<x@a.test>"@other.test', "OK")])
+        shown = self.ctl("explain", "--client", "192.0.2.1", "--logged-in", "--from", "<>", "--rcpt", "x@b.test").stdout
+        self.assertIn(b"if it asks on policy_socket:\nrelay    x@b.test\n    relaying: 192.0.2.1 logged in", shown)
+        self.assertTrue(shown.endswith(b"  => OK\n"))
+        self.configure(control="off")
+        self.assertNotIn("relaying", self.ask("--logged-in"))
+
+
 class Message(Site):
     def test_header_and_body_go_through_the_stages(self):
         self.configure("/^X-Del:/ IGNORE\n/^X-New: (.*)/ REPLACE X-Other:$1\n/name=x/ REJECT no\n", mime=True)

@@ -159,9 +159,38 @@ static void test_fold_changes_nothing_but_capital_letters(void **state)
     }
 }
 
+static void test_is_plain(void **state)
+{
+    static const char *const plain[] = {"a.test", "a", "A-b_c.d3.test", "m\xc3\xbc.test",
+                                        "3com.test"};
+    static const char *const others[] = {
+        "",         ".",          ".a.test",   "a.test.",   "a..test",   "a.test ",
+        " a.test",  "a b.test",   "a@b.test",  "a%b.test",  "a!b.test",  "[a.test]",
+        "a:b.test", "a/b.test",   "a,b.test",  "1.2.3.4",   "1.2.3",     "10",
+        "a.test.7", "\"a.test\"", "a\\b.test", "a\tb.test", "a(b).test",
+    };
+    char longest[DOMAIN_MAX_LEN + 2];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+        assert_true(domain_is_plain(plain[i]));
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        if (domain_is_plain(others[i])) {
+            fail_msg("\"%s\" is plain", others[i]);
+        }
+    }
+    memset(longest, 'a', sizeof(longest));
+    longest[DOMAIN_MAX_LEN + 1] = '\0';
+    assert_false(domain_is_plain(longest));
+    longest[DOMAIN_MAX_LEN] = '\0';
+    assert_true(domain_is_plain(longest));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_is_plain),
         cmocka_unit_test(test_parent_walks_to_the_last_label),
         cmocka_unit_test(test_parent_ends_for_every_name),
         cmocka_unit_test(test_is_literal_asks_for_both_brackets),

@@ -92,6 +92,10 @@ CONFIG = """\
 listen = "unix:{socket}"
 listen_group = ""
 control_socket = ""
+popauth_socket = ""
+map_socket = ""
+policy_socket = ""
+relay_store {{ file = "{folder}/relayers.gdbm" }}
 user = "{user}"
 hostname = "mx.local.example"
 access = "{folder}/access"
@@ -122,7 +126,7 @@ def write_relay_config(folder, config):
     path, domains = folder / "postern-relay.conf", folder / "relay-domains"
     domains.write_text("relayed.example\n0.0.0.0/0\nIPv6\n", encoding="ascii")
     text = config.read_text(encoding="utf-8").replace(str(folder / "milter.sock"), str(folder / "relay.sock"))
-    text = text.replace('relay_control = "mta"', 'relay_control = "milter"')
+    text = text.replace('relay_control = "mta"', 'relay_control = "milter"').replace("/relayers.gdbm", "/relay-relayers.gdbm")
     text = text.replace('relay_domains = ""', f'relay_domains = "{domains}"')
     path.write_text(text, encoding="utf-8")
     return path
@@ -132,6 +136,7 @@ def write_open_config(folder, relay_config):
     """The same without the decision: everybody may relay, but the MTA tells all that it would need."""
     path = folder / "postern-open.conf"
     text = relay_config.read_text(encoding="utf-8").replace(str(folder / "relay.sock"), str(folder / "open.sock"))
+    text = text.replace("/relay-relayers.gdbm", "/open-relayers.gdbm")
     path.write_text(text.replace("features = { ", 'features = { "promiscuous_relay", '), encoding="utf-8")
     return path
 

@@ -61,6 +61,7 @@ def conf_text(folder, batch):
         f'relay_control = "{batch.relay_control}"',
         f'relay_by_certificate = "{features.certificate}"',
         'control_socket = ""',
+        f'relay_store {{ file = "{folder}/relayers.gdbm" }}',
     ]
     lines += [f'{key} = "{text}"' for key, text in features.messages]
     lines += dns_sections(features, batch.dns_server) if features.dns else []

@@ -38,7 +38,8 @@ class Query:
         self.program = harness_postern.program("posternctl")
         self.conf = Path(work) / "query.conf"
         self.conf.write_text(f'access = ""\nspammers = ""\nregex = ""\nheader_checks = ""\nhostname = "judge.example"\n'
-                             f'local_host_names = ""\nrelay_domains = ""\ncontrol_socket = ""\n')
+                             f'local_host_names = ""\nrelay_domains = ""\ncontrol_socket = ""\n'
+                             f'relay_store {{ file = "{work}/relayers.gdbm" }}\n')
 
     def command(self, table):
         return [self.program, "-c", self.conf, "query", f"pcre:{table}", "-"]

@@ -17,6 +17,7 @@ from .mta import LOCAL_DOMAIN, OWN_NAME
 # The daemon gives up root for this user; Postfix's smtpd, which runs as it too, can use the socket.
 USER = "daemon"
 GROUP = "daemon"
+POPAUTH_GROUP = "uucp"  # who may say who logged in
 
 FIELD = re.compile(r'([A-Za-z_][A-Za-z0-9_.]*)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?= |$)')
 SANITIZER = re.compile(r"(Address|Thread|Leak|UndefinedBehavior)Sanitizer|runtime error:")
@@ -71,6 +72,13 @@ def parse_logfmt(line):
 # Keys of postern.conf whose value, in a test, is the text of the file that they name.
 PATTERN_FILES = ("regex", "header_checks", "mime_header_checks")
 
+# Sockets that a daemon has if a test asks for them: popauth.sock, map.sock, policy.sock beside that of the milter.
+SOCKETS = ("popauth", "map", "policy")
+
+
+def config_section(name, keys):
+    return f"{name} {{ " + "  ".join(f"{key} = {config_value(value)}" for key, value in keys.items()) + " }\n"
+
 
 # What most tests do not want to hear about.
 LENIENT = ("accept_unresolvable_domains", "accept_unqualified_senders")
@@ -79,7 +87,7 @@ LENIENT = ("accept_unresolvable_domains", "accept_unqualified_senders")
 class Postern:
     """`sections` is text for the end of postern.conf: what is not `key = value`."""
 
-    def __init__(self, folder, listen, access="", spammers=None, features=(), log_level="info", sections="", lenient=LENIENT, **keys):
+    def __init__(self, folder, listen, access="", spammers=None, features=(), log_level="info", sections="", lenient=LENIENT, sockets=(), **keys):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
@@ -87,12 +95,14 @@ class Postern:
         self.access = folder / "access"
         self.spammers = folder / "spammers"
         self.listen = pathlib.Path(listen)
+        self.state = folder / "state"  # what the daemon itself writes
+        self.store = self.state / "relayers.gdbm"
         self.process = None
         self._ended_by_test = True
         self._log = folder / "log"
         self._log_start = 0
         self._log_level = log_level
-        self._sections = sections
+        self._more_sections = sections
         self._keys = {
             "listen": f"unix:{listen}",
             "listen_mode": "0660",
@@ -105,10 +115,15 @@ class Postern:
             "local_host_names": str(folder / "local-host-names"),
             "features": [*lenient, *features],
             "relay_domains": "",
+            "popauth_group": POPAUTH_GROUP,
+            **{f"{name}_socket": str(self.socket(name)) if name in sockets else "" for name in SOCKETS},
         }
+        self._sections = {"relay_store": {"file": str(self.store), **keys.pop("relay_store", {})}}
         for name in PATTERN_FILES:
             self._keys[name] = self.write_patterns(name, keys.pop(name, None))
         self._keys.update(keys)
+        self.state.mkdir(exist_ok=True)
+        os.chown(self.state, pwd.getpwnam(USER).pw_uid, grp.getgrnam(GROUP).gr_gid)
         (folder / "local-host-names").write_text(f"{LOCAL_DOMAIN}\n")
         self.write_access(access)
         if spammers is not None:
@@ -128,13 +143,18 @@ class Postern:
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return str(path)
 
-    def write_config(self, extra="", log_level=None, **changes):
-        """Writes postern.conf anew with changed keys; extra is appended as it is."""
+    def socket(self, name):
+        return self.listen.parent / f"{name}.sock"
+
+    def write_config(self, extra="", log_level=None, relay_store=(), **changes):
+        """Writes postern.conf anew with changed keys, those of relay_store too; extra is appended as it is."""
         self._keys.update(changes)
+        self._sections["relay_store"].update(relay_store)
         self._log_level = log_level or self._log_level
         lines = [f"{key} = {config_value(value)}\n" for key, value in self._keys.items()]
-        lines.append(f'log {{ level = "{self._log_level}" }}\n')
-        self.config.write_text("".join(lines) + self._sections + extra)
+        lines += [config_section(name, keys) for name, keys in self._sections.items()]
+        lines.append(config_section("log", {"level": self._log_level}))
+        self.config.write_text("".join(lines) + self._more_sections + extra)
 
     @property
     def map(self):

@@ -54,6 +54,15 @@ def multiarch_library(root, name):
     return found[0]
 
 
+def sample(name, replacements):
+    """The text of a file in conf/, with words of the installation replaced by those of a test."""
+    text = (SOURCE / "conf" / name).read_text()
+    for old, new in replacements.items():
+        assert old in text, f"conf/{name} has no {old}"
+        text = text.replace(old, str(new))
+    return text
+
+
 def environment(*extra):
     """The environment of a server: nothing of the caller's, so that tests do not depend on who runs them."""
     result = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C", "TZ": "UTC"}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ctl/explain_logins.h"
+
+#include "ctl/control_client.h"
+#include "ctl/relay_daemon.h"
+
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+static bool daemon_answers(const struct config *config)
+{
+    if (*config->control_socket == '\0') {
+        return false;
+    }
+    int fd = control_client_connect(config->control_socket);
+
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return fd >= 0;
+}
+
+/* A file that is not there has no entries; one that cannot be read is said once. */
+static void read_file(struct explain_logins *logins)
+{
+    const struct config_relay_store *config = &logins->config->relay_store;
+    const struct relay_store_options options = {
+        .file = config->file,
+        .window_minutes = config->window_minutes,
+        .max_entries = config->max_entries,
+        .ipv6_prefix_bits = config->ipv6_prefix_bits,
+    };
+    struct strbuf why;
+
+    logins->tried = true;
+    if (access(config->file, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
+        return;
+    }
+    strbuf_init(&why);
+    logins->store = relay_store_read(&options, &why);
+    if (logins->store == NULL) {
+        logins->failed = true;
+        ctl_complain(logins->ctl, "warning: who logged in cannot be read, and counts as nobody: %s",
+                     why.data);
+    }
+    strbuf_fini(&why);
+}
+
+static enum status ask_daemon(struct explain_logins *logins, const struct netaddr *client,
+                              struct relay_found *found_out)
+{
+    struct strbuf why;
+
+    strbuf_init(&why);
+    enum status status = relay_daemon_check(logins->ctl, logins->config->control_socket, client,
+                                            found_out, &why);
+
+    strbuf_fini(&why);
+    return status;
+}
+
+static enum status find(void *ctx, const struct netaddr *client, struct relay_found *found_out)
+{
+    struct explain_logins *logins = ctx;
+    struct relay_found ignored;
+
+    found_out = found_out == NULL ? &ignored : found_out;
+    if (logins->pretend) {
+        *found_out = (struct relay_found){.addr = *client, .login_at = time(NULL)};
+        return STATUS_OK;
+    }
+    if (!logins->tried && daemon_answers(logins->config)) {
+        return ask_daemon(logins, client, found_out);
+    }
+    if (!logins->tried) {
+        read_file(logins);
+    }
+    if (logins->store == NULL) {
+        return logins->failed ? STATUS_TEMPFAIL : STATUS_NOTFOUND;
+    }
+    return relay_store_find(logins->store, client, time(NULL), found_out);
+}
+
+void explain_logins_init(struct explain_logins *logins, const struct ctl *ctl,
+                         const struct config *config, bool pretend)
+{
+    *logins = (struct explain_logins){
+        .lookup = {.find = find, .ctx = logins},
+        .ctl = ctl,
+        .config = config,
+        .pretend = pretend,
+    };
+}
+
+void explain_logins_fini(struct explain_logins *logins)
+{
+    relay_store_close(&logins->store);
+}

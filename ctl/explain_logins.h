@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * explain_logins - who logged in to POP or IMAP, for a session that is only played: asked of the daemon that runs, or read from the
+ * file of its store if none answers. Nothing is changed.
+ */
+#ifndef POSTERN_CTL_EXPLAIN_LOGINS_H
+#define POSTERN_CTL_EXPLAIN_LOGINS_H
+
+#include "ctl/ctl.h"
+
+#include "lib/policy/config.h"
+#include "lib/relay/relay_lookup.h"
+#include "lib/relay/relay_store.h"
+
+#include <stdbool.h>
+
+struct explain_logins {
+    struct relay_lookup lookup; /* for session->relayers */
+    const struct ctl *ctl;
+    const struct config *config;
+    bool pretend;              /* the client has just logged in, whoever it is */
+    bool tried;                /* to read the file */
+    struct relay_store *store; /* its entries; NULL: there is none */
+    bool failed;               /* it is there and cannot be read, which was said */
+};
+
+/* In the caller's storage; ctl and config must outlive it. */
+void explain_logins_init(struct explain_logins *logins, const struct ctl *ctl,
+                         const struct config *config, bool pretend);
+void explain_logins_fini(struct explain_logins *logins);
+
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * postern-login: runs between the login of a POP or IMAP client and the program that serves it (Dovecot's script-login), tells the
+ * daemon who logged in, and becomes that program.
+ *
+ * Whatever goes wrong, the login goes on: it takes a second at most, says one line on standard error and nothing on
+ * standard output, which is the client's connection.
+ */
+#include "lib/base/strbuf.h"
+#include "lib/relay/relay_entry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LIMIT_MS 1000 /* for all of it */
+#define RETRY_MS 20   /* when the daemon's queue of connections is full */
+#define ANSWER_MAX 512u
+#define LINE_MAX_BYTES 1024
+#define NO_PROGRAM 127 /* what a shell says, too */
+
+static const char usage[] =
+    "usage: postern-login [-s SOCKET] [--service NAME] [--] [PROGRAM ARGUMENT...]\n"
+    "Tells the postern daemon that the client with the address $IP has logged in as $USER, and becomes PROGRAM.\n";
+
+struct hook {
+    const char *socket;
+    const char *service;
+    int64_t deadline; /* monotonic milliseconds */
+};
+
+/* One line on standard error: Dovecot's log. What others wrote (the client's address, the answer) cannot make two of it. */
+__attribute__((format(printf, 1, 2))) static void complain(const char *format, ...)
+{
+    char line[LINE_MAX_BYTES];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    for (char *c = line; *c != '\0'; c++) {
+        if (*c < ' ' || *c > '~') {
+            *c = '?';
+        }
+    }
+    (void)fprintf(stderr, "postern-login: %s\n", line);
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Waits for the descriptor (-1: for nothing), but not beyond the deadline and `most` milliseconds. False: the time is over. */
+static bool wait_for(const struct hook *hook, int fd, short events, int most)
+{
+    int64_t left = hook->deadline - now_ms();
+    struct pollfd poll_fd = {.fd = fd, .events = events};
+
+    if (left <= 0) {
+        errno = ETIMEDOUT;
+        return false;
+    }
+    (void)poll(&poll_fd, 1, left < most ? (int)left : most);
+    return true;
+}
+
+/* Above standard input, output and error, even if one of them is closed. */
+static int make_socket(void)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0 || fd > STDERR_FILENO) {
+        return fd;
+    }
+    int higher = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int error = errno;
+
+    (void)close(fd);
+    errno = error;
+    return higher;
+}
+
+/* -1: errno says why. */
+static int connect_to_daemon(const struct hook *hook)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    if (strlen(hook->socket) >= sizeof(address.sun_path)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    (void)memcpy(address.sun_path, hook->socket, strlen(hook->socket) + 1);
+    int fd = make_socket();
+
+    while (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+        if ((errno != EAGAIN && errno != EINTR) || !wait_for(hook, -1, 0, RETRY_MS)) {
+            int error = errno;
+
+            (void)close(fd);
+            errno = error;
+            return -1;
+        }
+    }
+    return fd;
+}
+
+static bool is_early(void)
+{
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+}
+
+static bool send_all(const struct hook *hook, int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t put = send(fd, data, len, MSG_NOSIGNAL);
+
+        if (put < 0 && (!is_early() || !wait_for(hook, fd, POLLOUT, LIMIT_MS))) {
+            return false;
+        }
+        data += put > 0 ? put : 0;
+        len -= put > 0 ? (size_t)put : 0;
+    }
+    return true;
+}
+
+/* The answer, without its newline. */
+static bool receive_line(const struct hook *hook, int fd, char answer[ANSWER_MAX])
+{
+    size_t len = 0;
+
+    while (len < ANSWER_MAX - 1) {
+        ssize_t got = recv(fd, answer + len, ANSWER_MAX - 1 - len, 0);
+
+        if (got == 0) {
+            errno = ECONNRESET;
+            return false;
+        }
+        if (got < 0 && (!is_early() || !wait_for(hook, fd, POLLIN, LIMIT_MS))) {
+            return false;
+        }
+        len += got > 0 ? (size_t)got : 0;
+        answer[len] = '\0';
+        if (strchr(answer, '\n') != NULL) {
+            break;
+        }
+    }
+    answer[strcspn(answer, "\n")] = '\0';
+    return true;
+}
+
+static const char *value_of(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value != NULL ? value : "";
+}
+
+/* A text that the daemon would refuse is left out: the login counts all the same. */
+static const char *unless_longer(const char *text, size_t most)
+{
+    return strlen(text) <= most ? text : "";
+}
+
+static const char *find_service(const struct hook *hook)
+{
+    const char *service = hook->service != NULL          ? hook->service
+                          : *value_of("SERVICE") != '\0' ? value_of("SERVICE")
+                                                         : value_of("PROTOCOL");
+
+    return unless_longer(service, RELAY_SERVICE_MAX);
+}
+
+/* `login ADDR user=U service=S`, with a newline. */
+static void format_request(const struct hook *hook, const char *address, struct strbuf *request)
+{
+    const struct relay_entry entry = {.user = unless_longer(value_of("USER"), RELAY_USER_MAX),
+                                      .service = find_service(hook)};
+    struct strbuf words;
+
+    strbuf_init(&words);
+    relay_entry_format_value(&entry, &words);
+    strbuf_append(request, "login ");
+    strbuf_append(request, address);
+    strbuf_append(request, words.data + strcspn(words.data, " ")); /* all but the date */
+    strbuf_append_char(request, '\n');
+    strbuf_fini(&words);
+}
+
+/* True: the address is recorded. */
+static bool report_login(const struct hook *hook)
+{
+    const char *address = value_of("IP");
+    char answer[ANSWER_MAX] = "";
+    struct netaddr parsed;
+    struct strbuf request;
+
+    if (!netaddr_parse(address, &parsed)) {
+        complain("IP=\"%.64s\" in the environment is no address", address);
+        return false;
+    }
+    strbuf_init(&request);
+    format_request(hook, address, &request);
+    int fd = connect_to_daemon(hook);
+    bool answered = fd >= 0 && send_all(hook, fd, request.data, request.len) &&
+                    receive_line(hook, fd, answer);
+
+    if (!answered) {
+        complain("%s cannot be recorded: %s: %s", address, hook->socket, strerror(errno));
+    } else if (strcmp(answer, "ok") != 0) {
+        complain("%s is not recorded: %s", address,
+                 strncmp(answer, "err ", 4) == 0 ? answer + 4 : answer);
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    strbuf_fini(&request);
+    return answered && strcmp(answer, "ok") == 0;
+}
+
+/* False: nothing is to be done. What is no option of ours is said, and the login goes on. */
+static bool read_options(struct hook *hook, int argc, char **argv)
+{
+    static const struct option options[] = {{"socket", required_argument, NULL, 's'},
+                                            {"service", required_argument, NULL, 'S'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    int option;
+
+    while ((option = getopt_long(argc, argv, "+s:h", options, NULL)) != -1) {
+        if (option == 's') {
+            hook->socket = optarg;
+        } else if (option == 'S') {
+            hook->service = optarg;
+        } else if (option == 'h') {
+            (void)fputs(usage, stderr);
+            return false;
+        }
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct hook hook = {.socket = POSTERN_RUNSTATEDIR "/popauth.sock",
+                        .deadline = now_ms() + LIMIT_MS};
+
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct sigaction before;
+    bool saved = sigaction(SIGPIPE, &ignore, &before) ==
+                 0; /* a log that nobody reads ends no login */
+
+    if (!read_options(&hook, argc, argv)) {
+        return 0;
+    }
+    bool recorded = report_login(&hook);
+
+    if (optind >= argc) {
+        return recorded ? 0 : EX_TEMPFAIL;
+    }
+    if (saved) {
+        (void)sigaction(SIGPIPE, &before, NULL);
+    }
+    (void)execvp(argv[optind], argv + optind);
+    complain("%s: %s", argv[optind], strerror(errno));
+    return NO_PROGRAM;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * relay_target - the addresses that may relay, wherever they are to be had: from the daemon that runs, or from their file if none does.
+ *
+ * The file is held while it is open: a daemon that starts at that moment waits for it. Owner and mode of the file stay. `why` is
+ * as relay_daemon.h has it.
+ */
+#ifndef POSTERN_CTL_RELAY_TARGET_H
+#define POSTERN_CTL_RELAY_TARGET_H
+
+#include "ctl/ctl.h"
+
+#include "lib/base/status.h"
+#include "lib/base/strbuf.h"
+#include "lib/relay/relay_list.h"
+#include "lib/relay/relay_store.h"
+
+struct relay_target;
+
+/* NULL: neither answers, and that was said. `ctl` must outlive it. */
+struct relay_target *relay_target_open(const struct ctl *ctl);
+void relay_target_close(struct relay_target **target);
+
+/* Adds all entries to the list. */
+enum status relay_target_collect(struct relay_target *target, struct relay_list *list,
+                                 struct strbuf *why);
+
+/* May this client relay now? STATUS_NOTFOUND: no. Other than STATUS_OK: `why` has a text. */
+enum status relay_target_check(struct relay_target *target, const struct netaddr *client,
+                               struct relay_found *found_out, struct strbuf *why);
+
+/* Makes one change of the kinds RELAY_ADD, RELAY_REMOVE and RELAY_EXPIRE; `count_out` as relay_store.h says it. */
+enum status relay_target_change(struct relay_target *target, struct relay_change *change,
+                                struct strbuf *why, size_t *count_out);
+
+/* Replaces all entries by those of the list, as a load of its text does. */
+enum status relay_target_load(struct relay_target *target, struct relay_list *list,
+                              struct strbuf *why, size_t *count_out);
+
+#endif

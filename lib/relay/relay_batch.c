@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "lib/relay/relay_batch.h"
+
+#include "lib/base/xalloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define WHY_MAX 160u
+#define SECONDS_OF_MINUTE 60
+
+/* A change and what becomes of it. */
+struct item {
+    struct relay_change *change;
+    struct relay_journal_line line;
+    bool has_line; /* else it is decided */
+    enum status status;
+    char why[WHY_MAX];
+};
+
+struct relay_batch {
+    struct relay_index *index;
+    struct relay_counts *counts;
+    struct item items[RELAY_BATCH_MAX];
+    size_t count;
+    struct strbuf lines;
+    size_t added;  /* entries at most that will be there besides */
+    bool is_mixed; /* holds more than logins: what is in memory says little of what will be */
+};
+
+struct relay_batch *relay_batch_new(struct relay_index *index, struct relay_counts *counts)
+{
+    struct relay_batch *batch = xcalloc(1, sizeof(*batch));
+
+    batch->index = index;
+    batch->counts = counts;
+    strbuf_init(&batch->lines);
+    return batch;
+}
+
+void relay_batch_free(struct relay_batch **batch)
+{
+    if (*batch != NULL) {
+        strbuf_fini(&(*batch)->lines);
+        free(*batch);
+        *batch = NULL;
+    }
+}
+
+/* ---- filling ---- */
+
+static struct item *new_item(struct relay_batch *batch, struct relay_change *change)
+{
+    struct item *item = &batch->items[batch->count++];
+
+    item->change = change;
+    item->has_line = false;
+    item->status = STATUS_OK;
+    item->why[0] = '\0';
+    return item;
+}
+
+void relay_batch_refuse(struct relay_batch *batch, struct relay_change *change, enum status status,
+                        const char *why)
+{
+    struct item *item = new_item(batch, change);
+    size_t len = strnlen(why, sizeof(item->why) - 1);
+
+    item->status = status;
+    memcpy(item->why, why, len);
+    item->why[len] = '\0';
+}
+
+static void take_line(struct relay_batch *batch, struct relay_change *change,
+                      const struct relay_journal_line *line)
+{
+    struct item *item = new_item(batch, change);
+
+    item->has_line = true;
+    item->line = *line;
+    relay_journal_format(line, &batch->lines);
+}
+
+/* Says the entry nothing new? It is on the disk already then. */
+static bool is_known(const struct relay_entry *entry, const struct relay_found *present)
+{
+    return present->login_at > entry->login_at ||
+           (present->login_at == entry->login_at && strcmp(present->user, entry->user) == 0 &&
+            strcmp(present->service, entry->service) == 0);
+}
+
+static enum relay_batch_result add_entry(struct relay_batch *batch, struct relay_change *change,
+                                         const struct relay_limits *limits)
+{
+    struct relay_journal_line line = {.op = RELAY_JOURNAL_ADD, .entry = change->entry};
+    struct relay_found present;
+    const char *why;
+
+    if (change->kind == RELAY_LOGIN) {
+        line.op = RELAY_JOURNAL_LOGIN;
+        if (line.entry.addr.family == NETADDR_IPV6) {
+            line.entry.addr = netaddr_masked(&line.entry.addr, limits->ipv6_prefix_bits);
+        }
+    }
+    if (!relay_entry_is_sound(&line.entry, &why)) {
+        relay_batch_refuse(batch, change, STATUS_INVALID, why);
+        return RELAY_BATCH_TAKEN;
+    }
+    if (relay_index_get(batch->index, &line.entry.addr, &present)) {
+        if (change->kind == RELAY_LOGIN && !batch->is_mixed && is_known(&line.entry, &present)) {
+            (void)new_item(batch, change);
+            return RELAY_BATCH_TAKEN;
+        }
+    } else {
+        if (relay_index_count(batch->index) + batch->added >= limits->max_entries) {
+            /* Some of those that are added may be the same. */
+            return batch->count > 0 ? RELAY_BATCH_COMMIT_FIRST : RELAY_BATCH_NO_ROOM;
+        }
+        batch->added++;
+    }
+    batch->is_mixed = batch->is_mixed || change->kind == RELAY_ADD;
+    take_line(batch, change, &line);
+    return RELAY_BATCH_TAKEN;
+}
+
+static void add_remove(struct relay_batch *batch, struct relay_change *change)
+{
+    struct relay_journal_line line = {.op = RELAY_JOURNAL_REMOVE, .entry = change->entry};
+    struct relay_found present;
+
+    line.entry.user = "";
+    line.entry.service = "";
+    if (batch->count == 0 && !relay_index_get(batch->index, &line.entry.addr, &present)) {
+        relay_batch_refuse(batch, change, STATUS_NOTFOUND, "there is no such entry");
+        return;
+    }
+    batch->is_mixed = true;
+    take_line(batch, change, &line);
+}
+
+static void add_expire(struct relay_batch *batch, struct relay_change *change, int64_t now)
+{
+    struct relay_journal_line line = {
+        .op = RELAY_JOURNAL_EXPIRE,
+        .until = change->all ? RELAY_JOURNAL_ALL
+                             : now - (int64_t)change->minutes * SECONDS_OF_MINUTE,
+    };
+
+    if (batch->count == 0 && relay_index_count_until(batch->index, line.until) == 0) {
+        (void)new_item(batch, change);
+        return;
+    }
+    batch->is_mixed = true;
+    take_line(batch, change, &line);
+}
+
+enum relay_batch_result relay_batch_add(struct relay_batch *batch, struct relay_change *change,
+                                        const struct relay_limits *limits)
+{
+    if (batch->count == RELAY_BATCH_MAX) {
+        return RELAY_BATCH_COMMIT_FIRST;
+    }
+    switch (change->kind) {
+    case RELAY_LOGIN:
+    case RELAY_ADD:
+        return add_entry(batch, change, limits);
+    case RELAY_REMOVE:
+        add_remove(batch, change);
+        break;
+    case RELAY_EXPIRE:
+        add_expire(batch, change, limits->now);
+        break;
+    case RELAY_REPLACE:
+        break;
+    }
+    return RELAY_BATCH_TAKEN;
+}
+
+bool relay_batch_is_empty(const struct relay_batch *batch)
+{
+    return batch->count == 0;
+}
+
+const struct strbuf *relay_batch_lines(const struct relay_batch *batch)
+{
+    return &batch->lines;
+}
+
+/* ---- the end of a batch ---- */
+
+static void count_change(struct relay_counts *counts, const struct relay_change *change,
+                         enum status status, size_t count)
+{
+    switch (change->kind) {
+    case RELAY_LOGIN:
+    case RELAY_ADD:
+        (void)atomic_fetch_add(status == STATUS_OK ? &counts->granted : &counts->refused, 1);
+        break;
+    case RELAY_REMOVE:
+        (void)atomic_fetch_add(&counts->removed, count);
+        break;
+    case RELAY_EXPIRE:
+        (void)atomic_fetch_add(&counts->expired, count);
+        break;
+    case RELAY_REPLACE:
+        break;
+    }
+}
+
+void relay_batch_tell(struct relay_counts *counts, struct relay_change *change, enum status status,
+                      const char *why, size_t count)
+{
+    count_change(counts, change, status, count);
+    change->done(change, status, why, count);
+}
+
+static void finish_item(struct relay_batch *batch, const struct item *item, const char *failure)
+{
+    size_t count = 0;
+
+    if (!item->has_line) {
+        relay_batch_tell(batch->counts, item->change, item->status, item->why, 0);
+    } else if (failure != NULL) {
+        relay_batch_tell(batch->counts, item->change, STATUS_TEMPFAIL, failure, 0);
+    } else {
+        count = relay_journal_apply(&item->line, batch->index);
+        if (item->line.op == RELAY_JOURNAL_REMOVE && count == 0) {
+            relay_batch_tell(batch->counts, item->change, STATUS_NOTFOUND, "there is no such entry",
+                             0);
+        } else {
+            relay_batch_tell(batch->counts, item->change, STATUS_OK, "", count);
+        }
+    }
+}
+
+void relay_batch_finish(struct relay_batch *batch, const char *failure)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        finish_item(batch, &batch->items[i], failure);
+    }
+    batch->count = 0;
+    batch->added = 0;
+    batch->is_mixed = false;
+    strbuf_reset(&batch->lines);
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "lib/relay/relay_local.h"
+
+#include "lib/base/xalloc.h"
+#include "lib/relay/relay_loader.h"
+#include "lib/relay/relay_store_ops.h"
+#include "lib/relay/relay_trouble.h"
+#include "lib/relay/relay_writer.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define RETRY_S 5 /* between attempts to open a file that cannot be had */
+#define TEND_S 1
+
+struct local {
+    struct relay_store base;
+    struct relay_index *index;
+    struct relay_trouble *trouble;
+    struct relay_settings settings;
+    struct relay_counts counts;
+    atomic_bool is_usable; /* the index is filled */
+
+    bool has_thread; /* else it is for reading only */
+    pthread_t thread;
+    struct relay_disk *disk; /* of the thread, once it runs */
+    struct relay_writer *writer;
+
+    pthread_mutex_t mutex; /* of all below */
+    pthread_cond_t wake;
+    struct relay_change *first; /* what waits for the thread */
+    struct relay_change **last;
+    bool must_tend;
+    bool must_stop;
+};
+
+static struct local *local_of(struct relay_store *store)
+{
+    return (struct local *)store;
+}
+
+static const struct local *const_local_of(const struct relay_store *store)
+{
+    return (const struct local *)store;
+}
+
+/* ---- the thread ---- */
+
+/* Another attempt to open the files. */
+static void try_open(struct local *local)
+{
+    struct strbuf why;
+
+    strbuf_init(&why);
+    if (relay_disk_open(local->disk, &why)) {
+        relay_trouble_clear(local->trouble, RELAY_TROUBLE_FILE);
+        atomic_store(&local->is_usable, true);
+    } else {
+        relay_trouble_set(local->trouble, RELAY_TROUBLE_FILE, why.data);
+    }
+    strbuf_fini(&why);
+}
+
+static void refuse_all(struct local *local, struct relay_change *changes)
+{
+    char why[sizeof(((struct relay_store_stats *)0)->failure)];
+
+    relay_trouble_text(local->trouble, why, sizeof(why));
+    while (changes != NULL) {
+        struct relay_change *change = changes;
+
+        changes = change->next;
+        relay_batch_tell(&local->counts, change, STATUS_TEMPFAIL, why, 0);
+    }
+}
+
+/* What has come since the last time; waits until something has, or it is time. False: that was all. */
+static bool next_changes(struct local *local, time_t wait_s, struct relay_change **changes_out)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += wait_s;
+    (void)pthread_mutex_lock(&local->mutex);
+    while (local->first == NULL && !local->must_tend && !local->must_stop &&
+           pthread_cond_timedwait(&local->wake, &local->mutex, &until) == 0) {
+    }
+    *changes_out = local->first;
+    local->first = NULL;
+    local->last = &local->first;
+    local->must_tend = false;
+    bool ends = local->must_stop && *changes_out == NULL;
+
+    (void)pthread_mutex_unlock(&local->mutex);
+    return !ends;
+}
+
+static void *run(void *arg)
+{
+    struct local *local = arg;
+    struct relay_change *changes;
+    time_t tried_at = time(NULL);
+
+    while (next_changes(local, TEND_S, &changes)) {
+        if (!atomic_load(&local->is_usable)) {
+            refuse_all(local, changes);
+            if (time(NULL) - tried_at >= RETRY_S || time(NULL) < tried_at) {
+                try_open(local);
+                tried_at = time(NULL);
+            }
+            continue;
+        }
+        relay_writer_take(local->writer, changes);
+        relay_writer_tend(local->writer);
+    }
+    return NULL;
+}
+
+/* The disk has something to do. */
+static void wake_thread(void *ctx)
+{
+    struct local *local = ctx;
+
+    (void)pthread_mutex_lock(&local->mutex);
+    local->must_tend = true;
+    (void)pthread_cond_signal(&local->wake);
+    (void)pthread_mutex_unlock(&local->mutex);
+}
+
+static bool start_thread(struct local *local)
+{
+    sigset_t all;
+    sigset_t before;
+
+    /* Signals are for the program's own threads. */
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    local->has_thread = pthread_create(&local->thread, NULL, run, local) == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return local->has_thread;
+}
+
+/* ---- questions ---- */
+
+static enum status local_find(const struct relay_store *store, const struct netaddr *client,
+                              int64_t now, struct relay_found *found_out)
+{
+    const struct local *local = const_local_of(store);
+    struct relay_counts *counts = &((struct local *)(uintptr_t)local)->counts;
+    unsigned window = atomic_load_explicit(&local->settings.window_minutes, memory_order_relaxed);
+
+    (void)atomic_fetch_add_explicit(&counts->asked, 1, memory_order_relaxed);
+    if (!atomic_load(&local->is_usable)) {
+        return STATUS_TEMPFAIL;
+    }
+    if (!relay_index_find(local->index, client, now, window, found_out)) {
+        return STATUS_NOTFOUND;
+    }
+    (void)atomic_fetch_add_explicit(&counts->found, 1, memory_order_relaxed);
+    return STATUS_OK;
+}
+
+static bool local_walk(const struct relay_store *store, size_t *cursor, relay_store_visit *visit,
+                       void *ctx)
+{
+    const struct local *local = const_local_of(store);
+
+    return atomic_load(&local->is_usable) && relay_index_walk(local->index, cursor, visit, ctx);
+}
+
+static void local_stats(const struct relay_store *store, struct relay_store_stats *stats_out)
+{
+    const struct local *local = const_local_of(store);
+    const struct relay_counts *counts = &local->counts;
+
+    *stats_out = (struct relay_store_stats){
+        .granted = atomic_load(&counts->granted),
+        .refused = atomic_load(&counts->refused),
+        .removed = atomic_load(&counts->removed),
+        .expired = atomic_load(&counts->expired),
+        .found = atomic_load(&counts->found),
+        .asked = atomic_load(&counts->asked),
+        .syncs = atomic_load(&counts->syncs),
+        .usable = atomic_load(&local->is_usable),
+    };
+    stats_out->entries = stats_out->usable ? relay_index_count(local->index) : 0;
+    relay_trouble_text(local->trouble, stats_out->failure, sizeof(stats_out->failure));
+}
+
+/* ---- changes ---- */
+
+static void local_submit(struct relay_store *store, struct relay_change *changes)
+{
+    struct local *local = local_of(store);
+    struct relay_change *last = changes;
+
+    if (!local->has_thread) {
+        relay_trouble_set(local->trouble, RELAY_TROUBLE_CHANGES, "the store is open for reading");
+        refuse_all(local, changes);
+        return;
+    }
+    while (last->next != NULL) {
+        last = last->next;
+    }
+    (void)pthread_mutex_lock(&local->mutex);
+    *local->last = changes;
+    local->last = &last->next;
+    (void)pthread_cond_signal(&local->wake);
+    (void)pthread_mutex_unlock(&local->mutex);
+}
+
+static void local_configure(struct relay_store *store, unsigned window_minutes, size_t max_entries,
+                            unsigned ipv6_prefix_bits)
+{
+    struct relay_settings *settings = &local_of(store)->settings;
+
+    atomic_store(&settings->window_minutes, window_minutes);
+    atomic_store(&settings->max_entries, max_entries);
+    atomic_store(&settings->ipv6_prefix_bits, ipv6_prefix_bits);
+}
+
+/* ---- life ---- */
+
+static void local_close(struct relay_store *store)
+{
+    struct local *local = local_of(store);
+
+    if (local->has_thread) {
+        (void)pthread_mutex_lock(&local->mutex);
+        local->must_stop = true;
+        (void)pthread_cond_signal(&local->wake);
+        (void)pthread_mutex_unlock(&local->mutex);
+        (void)pthread_join(local->thread, NULL);
+    }
+    relay_writer_free(&local->writer);
+    relay_disk_close(&local->disk);
+    relay_index_free(&local->index);
+    relay_trouble_free(&local->trouble);
+    (void)pthread_cond_destroy(&local->wake);
+    (void)pthread_mutex_destroy(&local->mutex);
+    free(local);
+}
+
+static const struct relay_store_ops local_ops = {
+    .close = local_close,
+    .configure = local_configure,
+    .find = local_find,
+    .walk = local_walk,
+    .stats = local_stats,
+    .submit = local_submit,
+};
+
+static struct local *new_local(const struct relay_store_options *options)
+{
+    struct local *local = xcalloc(1, sizeof(*local));
+    pthread_condattr_t monotonic;
+
+    local->base.ops = &local_ops;
+    local->index = relay_index_new();
+    local->trouble = relay_trouble_new(options->logger, options->file);
+    local->last = &local->first;
+    (void)pthread_mutex_init(&local->mutex, NULL);
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&local->wake, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    local_configure(&local->base, options->window_minutes, options->max_entries,
+                    options->ipv6_prefix_bits);
+    return local;
+}
+
+struct relay_store *relay_local_open(const struct relay_store_options *options, struct strbuf *why)
+{
+    struct local *local = new_local(options);
+    struct relay_store *store = &local->base;
+
+    local->disk = relay_disk_new(options->file, local->index, options->logger, local->trouble,
+                                 wake_thread, local);
+    local->writer = relay_writer_new(local->index, local->disk, local->trouble, &local->counts,
+                                     &local->settings);
+    if (options->wait) {
+        try_open(local);
+    } else if (!relay_disk_open(local->disk, why)) {
+        relay_store_close(&store);
+        return NULL;
+    } else {
+        atomic_store(&local->is_usable, true);
+    }
+    if (!start_thread(local)) {
+        strbuf_append(why, "there is no thread to be had for the store");
+        relay_store_close(&store);
+        return NULL;
+    }
+    return store;
+}
+
+struct relay_store *relay_local_read(const struct relay_store_options *options, struct strbuf *why)
+{
+    struct local *local = new_local(options);
+    struct relay_store *store = &local->base;
+    struct relay_files files;
+    struct relay_loaded loaded;
+
+    relay_files_init(&files, options->file);
+    bool done = relay_loader_load(&files, false, local->index, options->logger, &loaded, why);
+
+    if (done && !loaded.has_file && !loaded.has_journal) {
+        strbuf_appendf(why, "%s: there is no such file", options->file);
+        done = false;
+    }
+    if (done) {
+        atomic_store(&local->is_usable, true);
+    } else {
+        relay_store_close(&store);
+    }
+    free(loaded.aside);
+    relay_files_fini(&files);
+    return store;
+}

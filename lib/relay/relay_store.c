@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "lib/relay/relay_store.h"
+
+#include "lib/relay/relay_local.h"
+#include "lib/relay/relay_store_ops.h"
+
+#include <pthread.h>
+
+struct relay_store *relay_store_open(const struct relay_store_options *options, struct strbuf *why)
+{
+    return relay_local_open(options, why);
+}
+
+struct relay_store *relay_store_read(const struct relay_store_options *options, struct strbuf *why)
+{
+    return relay_local_read(options, why);
+}
+
+void relay_store_close(struct relay_store **store)
+{
+    if (*store != NULL) {
+        (*store)->ops->close(*store);
+        *store = NULL;
+    }
+}
+
+void relay_store_configure(struct relay_store *store, unsigned window_minutes, size_t max_entries,
+                           unsigned ipv6_prefix_bits)
+{
+    store->ops->configure(store, window_minutes, max_entries, ipv6_prefix_bits);
+}
+
+enum status relay_store_find(const struct relay_store *store, const struct netaddr *client,
+                             int64_t now, struct relay_found *found_out)
+{
+    return store->ops->find(store, client, now, found_out);
+}
+
+bool relay_store_walk(const struct relay_store *store, size_t *cursor, relay_store_visit *visit,
+                      void *ctx)
+{
+    return store->ops->walk(store, cursor, visit, ctx);
+}
+
+void relay_store_stats(const struct relay_store *store, struct relay_store_stats *stats_out)
+{
+    store->ops->stats(store, stats_out);
+}
+
+void relay_store_submit(struct relay_store *store, struct relay_change *changes)
+{
+    if (changes != NULL) {
+        store->ops->submit(store, changes);
+    }
+}
+
+/* ---- waiting for one change ---- */
+
+struct wait {
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    bool done;
+    enum status status;
+    struct strbuf *why;
+    size_t count;
+};
+
+static void note_done(struct relay_change *change, enum status status, const char *why,
+                      size_t count)
+{
+    struct wait *wait = change->ctx;
+
+    (void)pthread_mutex_lock(&wait->mutex);
+    wait->status = status;
+    wait->count = count;
+    if (wait->why != NULL) {
+        strbuf_append(wait->why, why);
+    }
+    wait->done = true;
+    (void)pthread_cond_signal(&wait->wake);
+    (void)pthread_mutex_unlock(&wait->mutex);
+}
+
+enum status relay_store_apply(struct relay_store *store, struct relay_change *change,
+                              struct strbuf *why, size_t *count_out)
+{
+    struct wait wait = {.why = why};
+
+    (void)pthread_mutex_init(&wait.mutex, NULL);
+    (void)pthread_cond_init(&wait.wake, NULL);
+    change->done = note_done;
+    change->ctx = &wait;
+    change->next = NULL;
+    relay_store_submit(store, change);
+    (void)pthread_mutex_lock(&wait.mutex);
+    while (!wait.done) {
+        (void)pthread_cond_wait(&wait.wake, &wait.mutex);
+    }
+    (void)pthread_mutex_unlock(&wait.mutex);
+    (void)pthread_cond_destroy(&wait.wake);
+    (void)pthread_mutex_destroy(&wait.mutex);
+    if (count_out != NULL) {
+        *count_out = wait.count;
+    }
+    return wait.status;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "milter/policy_server.h"
+
+#include "lib/base/strbuf.h"
+#include "lib/base/xalloc.h"
+#include "lib/policy/ruleset.h"
+#include "lib/policy/trace.h"
+#include "milter/policy_decision.h"
+#include "milter/policy_request.h"
+#include "milter/ratelog.h"
+#include "milter/server.h"
+#include "milter/snapshot.h"
+#include "milter/workers.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_CLIENTS 8192u
+#define MAX_UNANSWERED 4u
+#define REQUEST_MS 10000
+#define THREADS 2u
+#define HOSTNAME_SIZE 256
+
+struct policy_server {
+    struct server *server;
+    struct workers *workers;
+    struct snapshot *snapshot;
+    const struct relay_lookup *relayers;
+    struct logger *logger;
+    struct ratelog failures;
+    struct ratelog strangers; /* what is not understood */
+    char hostname[HOSTNAME_SIZE];
+};
+
+/* A request on its way to a thread; the text, and a NUL byte, stand behind it. */
+struct job {
+    struct workers_job job; /* its owner is this structure */
+    struct policy_server *policy;
+    struct server_answer *answer;
+    size_t len;
+    char text[];
+};
+
+/* Keeps what was noted last: that is what decided. */
+struct last_note {
+    struct trace trace; /* first: the functions get a pointer to it */
+    struct strbuf text;
+};
+
+static void on_lookup(struct trace *trace, const struct trace_lookup *lookup)
+{
+    struct strbuf *text = &((struct last_note *)trace)->text;
+
+    if (lookup->result == STATUS_OK) {
+        strbuf_reset(text);
+        strbuf_appendf(text, "%s: %s %s", lookup->table, lookup->key, lookup->value);
+    }
+}
+
+static void on_note(struct trace *trace, const char *note)
+{
+    struct strbuf *text = &((struct last_note *)trace)->text;
+
+    strbuf_reset(text);
+    strbuf_append(text, note);
+}
+
+/* ---- log ---- */
+
+static void log_trouble(struct policy_server *policy, struct ratelog *ratelog, const char *why,
+                        const struct policy_request *request)
+{
+    struct strbuf line;
+    unsigned long withheld;
+
+    if (!ratelog_due(ratelog, &withheld)) {
+        return;
+    }
+    strbuf_init(&line);
+    strbuf_append(&line, "event=policy action=dunno");
+    log_field(&line, "error", why);
+    log_field(&line, "client", request->client_address);
+    log_field(&line, "recipient", request->recipient);
+    if (withheld > 0) {
+        log_field_uint(&line, "withheld", withheld);
+    }
+    log_line(policy->logger, LOG_LEVEL_WARNING, line.data);
+    strbuf_fini(&line);
+}
+
+static void log_decision(struct policy_server *policy, const struct policy_request *request,
+                         bool permitted, const char *why)
+{
+    struct strbuf line;
+
+    strbuf_init(&line);
+    strbuf_appendf(&line, "event=policy action=%s", permitted ? "ok" : "dunno");
+    log_field(&line, "client", request->client_address);
+    log_field(&line, "name", request->client_name);
+    log_field(&line, "sender", request->sender);
+    log_field(&line, "recipient", request->recipient);
+    log_field(&line, "why", why);
+    log_line(policy->logger, LOG_LEVEL_DEBUG, line.data);
+    strbuf_fini(&line);
+}
+
+/* ---- decide ---- */
+
+static bool decide(struct policy_server *policy, const struct policy_request *request)
+{
+    bool traced = log_enabled(policy->logger, LOG_LEVEL_DEBUG);
+    struct ruleset *ruleset = snapshot_get(policy->snapshot);
+    struct last_note note = {.trace = {.lookup = on_lookup, .note = on_note}};
+    const struct policy_facts facts = {
+        .ruleset = ruleset,
+        .relayers = policy->relayers,
+        .hostname = policy->hostname,
+        .trace = traced ? &note.trace : NULL,
+    };
+    const char *why = "";
+
+    strbuf_init(&note.text);
+    enum status status = policy_decision_make(&facts, request, &why);
+
+    if (status == STATUS_TEMPFAIL) {
+        log_trouble(policy, &policy->failures, why, request);
+    } else if (status == STATUS_INVALID) {
+        log_trouble(policy, &policy->strangers, why, request);
+    }
+    if (traced) {
+        log_decision(policy, request, status == STATUS_OK, note.text.data);
+    }
+    strbuf_fini(&note.text);
+    ruleset_unref(&ruleset);
+    return status == STATUS_OK;
+}
+
+static void run_job(void *owner)
+{
+    static const char ok[] = "action=OK\n\n";
+    static const char dunno[] = "action=DUNNO\n\n";
+    struct job *job = owner;
+    struct policy_request request;
+    const char *why = "";
+    bool permitted = false;
+
+    if (policy_request_parse(job->text, job->len, &request, &why)) {
+        permitted = decide(job->policy, &request);
+    } else {
+        request = (struct policy_request){0};
+        log_trouble(job->policy, &job->policy->strangers, why, &request);
+    }
+    if (permitted) {
+        server_keep(job->answer, ok, sizeof(ok) - 1);
+    } else {
+        server_keep(job->answer, dunno, sizeof(dunno) - 1);
+    }
+    free(job);
+}
+
+static size_t take_request(void *owner, struct server_client *client, const char *data, size_t len)
+{
+    struct policy_server *policy = owner;
+    size_t used = policy_request_length(data, len);
+
+    if (used == 0 && len >= POLICY_REQUEST_MAX) {
+        const struct policy_request none = {0};
+
+        log_trouble(policy, &policy->strangers, "a request that is too long", &none);
+        return SERVER_END;
+    }
+    if (used == 0) {
+        return SERVER_INCOMPLETE;
+    }
+    struct job *job = xmalloc(sizeof(*job) + used + 1);
+
+    *job = (struct job){
+        .job = {.run = run_job, .owner = job},
+        .policy = policy,
+        .answer = server_promise(client),
+        .len = used,
+    };
+    memcpy(job->text, data, used);
+    job->text[used] = '\0';
+    workers_submit(policy->workers, &job->job);
+    return used;
+}
+
+struct policy_server *policy_server_start(struct eventloop *loop, int listen_fd,
+                                          struct snapshot *snapshot,
+                                          const struct relay_lookup *relayers,
+                                          struct logger *logger)
+{
+    static const struct server_protocol protocol = {
+        .name = "policy",
+        .max_request = POLICY_REQUEST_MAX,
+        .max_clients = MAX_CLIENTS,
+        .max_unanswered = MAX_UNANSWERED,
+        .request_ms = REQUEST_MS,
+        .request = take_request,
+    };
+    struct policy_server *policy = xcalloc(1, sizeof(*policy));
+
+    policy->snapshot = snapshot;
+    policy->relayers = relayers;
+    policy->logger = logger;
+    (void)gethostname(policy->hostname, sizeof(policy->hostname) - 1);
+    policy->workers = workers_new(THREADS);
+    if (policy->workers != NULL) {
+        policy->server = server_new(loop, &protocol, policy, listen_fd, logger);
+    } else {
+        (void)close(listen_fd);
+    }
+    if (policy->server == NULL) {
+        policy_server_stop(&policy);
+    }
+    return policy;
+}
+
+void policy_server_close_socket(struct policy_server *policy)
+{
+    server_close_socket(policy->server);
+}
+
+void policy_server_stop(struct policy_server **policy)
+{
+    if (*policy == NULL) {
+        return;
+    }
+    if ((*policy)->server != NULL) {
+        server_finish((*policy)->server);
+    }
+    workers_free(&(*policy)->workers);
+    server_free(&(*policy)->server);
+    free(*policy);
+    *policy = NULL;
+}

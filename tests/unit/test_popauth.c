@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Logins that POP and IMAP servers tell of: what is understood, what is recorded, and clients that mean no good.
+ */
+#include "lib/base/xalloc.h"
+#include "lib/relay/relay_store.h"
+#include "milter/popauth.h"
+#include "milter/popauth_line.h"
+#include "tests/unit/server_kit.h"
+#include "tests/unit/support.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+#define NOW 1695420927
+
+/* ---- lines ---- */
+
+static void test_parse_what_is_understood(void **state)
+{
+    static const struct {
+        const char *line;
+        enum popauth_verb verb;
+        const char *key;
+        const char *user;
+        const char *service;
+        const char *session;
+    } rows[] = {
+        {"login 192.0.2.1", POPAUTH_LOGIN, "192.0.2.1", "", "", ""},
+        {"login ::ffff:192.0.2.1 user=ann", POPAUTH_LOGIN, "192.0.2.1", "ann", "", ""},
+        {"login IPv6:2001:DB8::1 service=imap", POPAUTH_LOGIN, "2001:db8::1", "", "imap", ""},
+        {"login  192.0.2.1  user=a%20b%25  service=pop3  session=<x/y=> ", POPAUTH_LOGIN,
+         "192.0.2.1", "a b%", "pop3", "<x/y=>"},
+        {"login 192.0.2.1 later=word user=ann", POPAUTH_LOGIN, "192.0.2.1", "ann", "", ""},
+        {"logout 192.0.2.1 user=ann", POPAUTH_LOGOUT, "192.0.2.1", "ann", "", ""},
+        {"add 2001:db8::/64", POPAUTH_ADD, "2001:db8::/64", "", "", ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct popauth_line line;
+        struct strbuf texts;
+        const char *why = "";
+        char key[RELAY_KEY_SIZE];
+
+        strbuf_init(&texts);
+        if (!popauth_line_parse(rows[i].line, strlen(rows[i].line), NOW, &texts, &line, &why)) {
+            fail_msg("%s: %s", rows[i].line, why);
+        }
+        assert_int_equal(line.verb, rows[i].verb);
+        assert_string_equal(relay_entry_key(&line.entry.addr, key), rows[i].key);
+        assert_string_equal(line.entry.user, rows[i].user);
+        assert_string_equal(line.entry.service, rows[i].service);
+        assert_string_equal(line.session, rows[i].session);
+        assert_int_equal(line.entry.login_at, NOW);
+        strbuf_fini(&texts);
+    }
+}
+
+static void refuse(const char *line, size_t len, const char *expected)
+{
+    struct popauth_line parsed;
+    struct strbuf texts;
+    const char *why = "taken";
+
+    strbuf_init(&texts);
+    assert_false(popauth_line_parse(line, len, NOW, &texts, &parsed, &why));
+    if (strstr(why, expected) == NULL) {
+        fail_msg("%s: %s", line, why);
+    }
+    strbuf_fini(&texts);
+}
+
+static void test_parse_what_is_refused(void **state)
+{
+    static const struct {
+        const char *line;
+        const char *why;
+    } rows[] = {
+        {"", "none of login"},
+        {"LOGIN 192.0.2.1", "none of login"},
+        {"logins 192.0.2.1", "none of login"},
+        {"remove 192.0.2.1", "none of login"},
+        {"list", "none of login"},
+        {"login", "no address"},
+        {"login ", "no address"},
+        {"login localhost", "no IP address"},
+        {"login 192.0.2", "no IP address"},
+        {"login 192.0.2.0/24", "network"},
+        {"login 2001:db8::/64", "not from a network"},
+        {"add 2001:db8::/32", "prefix"},
+        {"add 0.0.0.0/0", "network"},
+        {"login 192.0.2.1 ann", "name=value"},
+        {"login 192.0.2.1 user=a%2", "user"},
+        {"login 192.0.2.1 user=a%00b", "user"},
+        {"login 192.0.2.1 user=a user=b", "twice"},
+        {"login 192.0.2.1 user=\xc3\xa4", "printable"},
+        {"login 192.0.2.1\tuser=a", "printable"},
+        {"login "
+         "1111111111111111111111111111111111111111111111111111111111111111111111111111111111111111",
+         "no IP address"},
+    };
+    char line[600];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        refuse(rows[i].line, strlen(rows[i].line), rows[i].why);
+    }
+    refuse("login 192.0.2.1\0user=x", 22, "printable");
+    (void)snprintf(line, sizeof(line), "login 192.0.2.1 session=%0*d", (int)POPAUTH_SESSION_MAX + 1,
+                   0);
+    refuse(line, strlen(line), "session is too long");
+    (void)snprintf(line, sizeof(line), "login 192.0.2.1 user=%0*d", (int)RELAY_USER_MAX + 1, 0);
+    refuse(line, strlen(line), "user is too long");
+}
+
+/* ---- the socket ---- */
+
+struct fixture {
+    struct site site; /* where the store lies */
+    char file[SITE_PATH_SIZE];
+    struct server_kit kit;
+    struct eventloop *loop;
+    struct relay_store *store;
+    struct popauth *popauth;
+};
+
+static struct relay_store *open_store(struct fixture *fixture)
+{
+    const struct relay_store_options options = {
+        .file = fixture->file, .max_entries = 20000, .ipv6_prefix_bits = 64, .wait = true};
+    struct strbuf why;
+
+    strbuf_init(&why);
+    struct relay_store *store = relay_store_open(&options, &why);
+
+    assert_non_null(store);
+    strbuf_fini(&why);
+    return store;
+}
+
+static void start(struct fixture *fixture)
+{
+    fixture->store = open_store(fixture);
+    fixture->loop = eventloop_new();
+    assert_non_null(fixture->loop);
+    assert_true(eventloop_start(fixture->loop));
+    fixture->popauth = popauth_start(fixture->loop, server_kit_open(&fixture->kit), fixture->store,
+                                     NULL);
+}
+
+static int setup(void **state)
+{
+    struct fixture *fixture = xcalloc(1, sizeof(*fixture));
+
+    site_init(&fixture->site);
+    site_path(&fixture->site, "relayers.gdbm", fixture->file);
+    start(fixture);
+    *state = fixture;
+    return 0;
+}
+
+/* As the daemon ends. */
+static void stop(struct fixture *fixture)
+{
+    popauth_close_socket(fixture->popauth);
+    popauth_finish(fixture->popauth);
+    relay_store_close(&fixture->store);
+    popauth_stop(&fixture->popauth);
+    assert_null(fixture->popauth);
+    eventloop_free(&fixture->loop);
+    server_kit_close(&fixture->kit);
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+
+    stop(fixture);
+    site_fini(&fixture->site);
+    free(fixture);
+    return 0;
+}
+
+static enum status find(struct fixture *fixture, const char *address, struct relay_found *found)
+{
+    struct netaddr addr;
+
+    assert_true(netaddr_parse(address, &addr));
+    return relay_store_find(fixture->store, &addr, (int64_t)time(NULL), found);
+}
+
+static void test_login_is_recorded(void **state)
+{
+    struct fixture *fixture = *state;
+    struct relay_found found;
+    int64_t before = (int64_t)time(NULL);
+
+    assert_int_equal(find(fixture, "192.0.2.1", NULL), STATUS_NOTFOUND);
+    server_kit_ask(&fixture->kit, "login 192.0.2.1 user=ann%40x service=imap session=1\n", "ok\n");
+    assert_int_equal(find(fixture, "192.0.2.1", &found), STATUS_OK);
+    assert_string_equal(found.user, "ann@x");
+    assert_string_equal(found.service, "imap");
+    assert_in_range(found.login_at, before, before + 30);
+    server_kit_ask(&fixture->kit, "login 2001:db8::77\n", "ok\n"); /* for its network */
+    assert_int_equal(find(fixture, "2001:db8::1234", NULL), STATUS_OK);
+    assert_int_equal(find(fixture, "2001:db8:1::77", NULL), STATUS_NOTFOUND);
+}
+
+static void test_add_and_logout(void **state)
+{
+    struct fixture *fixture = *state;
+
+    server_kit_ask(&fixture->kit, "add 2001:db8::1\n", "ok\n"); /* as it is */
+    assert_int_equal(find(fixture, "2001:db8::1", NULL), STATUS_OK);
+    assert_int_equal(find(fixture, "2001:db8::2", NULL), STATUS_NOTFOUND);
+    server_kit_ask(&fixture->kit, "logout 192.0.2.9\nlogout 2001:db8::1\n", "ok\nok\n");
+    assert_int_equal(find(fixture, "192.0.2.9", NULL), STATUS_NOTFOUND);
+    assert_int_equal(find(fixture, "2001:db8::1", NULL), STATUS_OK);
+}
+
+static void test_one_answer_for_each_line(void **state)
+{
+    struct fixture *fixture = *state;
+
+    server_kit_ask(&fixture->kit,
+                   "login 192.0.2.1\r\nnonsense\nlogin 192.0.2.2\n\nlogin x\nlogout 192.0.2.1\nadd "
+                   "192.0.2.3",
+                   "ok\nerr the request is none of login, logout, add\nok\nerr the request is none "
+                   "of login, logout, add\nerr no IP address\nok\n");
+    assert_int_equal(find(fixture, "192.0.2.2", NULL), STATUS_OK);
+    assert_int_equal(find(fixture, "192.0.2.3", NULL), STATUS_NOTFOUND); /* half a line */
+}
+
+static void test_lines_that_are_too_long(void **state)
+{
+    struct fixture *fixture = *state;
+    char *line = xcalloc(1, POPAUTH_MAX_LINE + 1);
+    char got[256];
+    int fd = server_kit_dial(&fixture->kit);
+
+    (void)memset(line, 'x', POPAUTH_MAX_LINE);
+    server_kit_put(fd, line);
+    (void)server_kit_get(fd, got, sizeof(got) - 1);
+    assert_string_equal(got, "err the line is too long\n");
+    (void)close(fd);
+    free(line);
+}
+
+static void test_bytes_that_are_no_text(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char bytes[] = "login 192.0.2.1\0\n\0\0\n\xff\xfe\n";
+    char got[512];
+    int fd = server_kit_dial(&fixture->kit);
+    size_t lines = 0;
+
+    assert_int_equal(send(fd, bytes, sizeof(bytes) - 1, MSG_NOSIGNAL), (ssize_t)sizeof(bytes) - 1);
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    (void)server_kit_get(fd, got, sizeof(got) - 1);
+    for (const char *at = got; *at != '\0'; at = strchr(at, '\n') + 1) {
+        assert_int_equal(strncmp(at, "err ", 4), 0);
+        lines++;
+    }
+    assert_int_equal(lines, 3);
+    assert_int_equal(find(fixture, "192.0.2.1", NULL), STATUS_NOTFOUND);
+    (void)close(fd);
+}
+
+/* ---- many ---- */
+
+#define CLIENTS 20
+#define LINES 50
+
+static void test_what_comes_together_shares_a_sync(void **state)
+{
+    struct fixture *fixture = *state;
+    struct relay_store_stats stats;
+    int fds[CLIENTS];
+    char line[64];
+    char got[LINES * 3 + 1];
+
+    for (size_t i = 0; i < CLIENTS; i++) {
+        fds[i] = server_kit_dial(&fixture->kit);
+    }
+    for (int n = 0; n < LINES; n++) {
+        for (int i = 0; i < CLIENTS; i++) {
+            (void)snprintf(line, sizeof(line), "login 10.0.%d.%d user=u\n", i, n);
+            server_kit_put(fds[i], line);
+        }
+    }
+    for (size_t i = 0; i < CLIENTS; i++) {
+        assert_int_equal(server_kit_get(fds[i], got, (size_t)LINES * 3), LINES * 3);
+        for (size_t n = 0; n < LINES; n++) {
+            assert_memory_equal(got + n * 3, "ok\n", 3);
+        }
+        (void)close(fds[i]);
+    }
+    relay_store_stats(fixture->store, &stats);
+    assert_int_equal(stats.entries, CLIENTS * LINES);
+    assert_int_equal(stats.granted, CLIENTS * LINES);
+    assert_in_range(stats.syncs, 1, CLIENTS * LINES / 2);
+}
+
+/* Clients that ask and never read hold up nobody, and what they asked for is done as far as it was taken. */
+static void test_clients_that_never_read(void **state)
+{
+    struct fixture *fixture = *state;
+    int deaf[CLIENTS];
+
+    for (size_t i = 0; i < CLIENTS; i++) {
+        deaf[i] = server_kit_dial(&fixture->kit);
+        for (int n = 0; n < 1000; n++) {
+            if (send(deaf[i], "bad\nlogin 192.0.2.8\n", 20, MSG_NOSIGNAL | MSG_DONTWAIT) != 20) {
+                break;
+            }
+        }
+    }
+    int64_t begun = server_kit_now();
+
+    server_kit_ask(&fixture->kit, "login 192.0.2.1\n", "ok\n");
+    assert_true(server_kit_now() - begun < POPAUTH_REQUEST_MS / 2);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        (void)close(deaf[i]);
+    }
+}
+
+/* ---- the end ---- */
+
+static void test_what_was_acknowledged_is_there_after_a_restart(void **state)
+{
+    struct fixture *fixture = *state;
+    char line[64];
+    char got[3 * LINES + 1];
+    int fd = server_kit_dial(&fixture->kit);
+
+    for (int n = 0; n < LINES; n++) {
+        (void)snprintf(line, sizeof(line), "login 10.1.0.%d\n", n);
+        server_kit_put(fd, line);
+    }
+    assert_int_equal(server_kit_get(fd, got, 3), 3); /* the first one, others are under way */
+    stop(fixture);
+    size_t acknowledged = 1 + server_kit_get(fd, got, sizeof(got) - 1) / 3;
+
+    (void)close(fd);
+    start(fixture);
+    for (size_t n = 0; n < acknowledged; n++) {
+        (void)snprintf(line, sizeof(line), "10.1.0.%zu", n);
+        assert_int_equal(find(fixture, line, NULL), STATUS_OK);
+    }
+}
+
+static void test_store_that_cannot_be_had(void **state)
+{
+    struct fixture *fixture = *state;
+    char got[512];
+
+    stop(fixture);
+    (void)snprintf(fixture->file, sizeof(fixture->file), "/nonexistent/folder/relayers.gdbm");
+    start(fixture);
+    int fd = server_kit_dial(&fixture->kit);
+
+    server_kit_put(fd, "login 192.0.2.1\n");
+    assert_true(server_kit_get(fd, got, 4) == 4);
+    assert_string_equal(got, "err ");
+    (void)close(fd);
+    server_kit_ask(&fixture->kit, "logout 192.0.2.1\n", "ok\n");
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parse_what_is_understood),
+        cmocka_unit_test(test_parse_what_is_refused),
+        TEST(test_login_is_recorded),
+        TEST(test_add_and_logout),
+        TEST(test_one_answer_for_each_line),
+        TEST(test_lines_that_are_too_long),
+        TEST(test_bytes_that_are_no_text),
+        TEST(test_what_comes_together_shares_a_sync),
+        TEST(test_clients_that_never_read),
+        TEST(test_what_was_acknowledged_is_there_after_a_restart),
+        TEST(test_store_that_cannot_be_had),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
