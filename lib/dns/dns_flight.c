@@ -292,6 +292,14 @@ static void try_again(struct dns_flight *flight, struct question *question)
     flight->hurry = true;
 }
 
+/* Is there more than came? c-ares cuts a datagram that is longer than was asked for. */
+static bool is_cut(enum dns_transport_way way, const uint8_t *message, size_t len)
+{
+    size_t most = way == DNS_TRANSPORT_UDP_EDNS ? DNS_MESSAGE_UDP_SIZE : DNS_MESSAGE_PLAIN_SIZE;
+
+    return way != DNS_TRANSPORT_TCP && (len >= most || dns_message_is_truncated(message, len));
+}
+
 /* The same server is asked again in another way, if the answer calls for that. */
 static bool asks_for_other_way(struct dns_flight *flight, const struct attempt *attempt,
                                const uint8_t *message, size_t len)
@@ -300,8 +308,7 @@ static bool asks_for_other_way(struct dns_flight *flight, const struct attempt *
 
     if (attempt->way == DNS_TRANSPORT_UDP_EDNS && dns_message_is_format_error(message, len)) {
         flight->servers[attempt->server].no_edns = true;
-    } else if (attempt->way != DNS_TRANSPORT_TCP && dns_message_is_truncated(message, len) &&
-               !question->tcp) {
+    } else if (is_cut(attempt->way, message, len) && !question->tcp) {
         question->tcp = true;
     } else {
         return false;

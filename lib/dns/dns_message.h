@@ -20,6 +20,9 @@
 /* The largest answer over UDP that is asked for: no path breaks it into fragments (DNS flag day 2020). */
 #define DNS_MESSAGE_UDP_SIZE 1232
 
+/* And without EDNS (RFC 1035 2.3.4). */
+#define DNS_MESSAGE_PLAIN_SIZE 512
+
 /* CNAMEs that are followed. */
 #define DNS_MESSAGE_CNAMES_MAX 16
 

@@ -21,7 +21,8 @@
 
 struct later {
     int64_t due;
-    struct sockaddr_in to;
+    struct sockaddr_storage to;
+    socklen_t to_len;
     size_t len;
     uint8_t *message;
 };
@@ -61,7 +62,7 @@ static bool answer(struct dns_kit *kit, const uint8_t *question, size_t len, boo
 }
 
 static void send_later(struct dns_kit *kit, const struct dns_zone_reply *reply,
-                       const struct sockaddr_in *to)
+                       const struct sockaddr_storage *to, socklen_t to_len)
 {
     for (size_t i = 0; i < LATER_MAX; i++) {
         struct later *later = &kit->later[i];
@@ -69,6 +70,7 @@ static void send_later(struct dns_kit *kit, const struct dns_zone_reply *reply,
         if (later->message == NULL) {
             later->due = dns_now() + (int64_t)reply->delay_ms * 1000000;
             later->to = *to;
+            later->to_len = to_len;
             later->len = reply->len;
             later->message = xmalloc(reply->len);
             (void)memcpy(later->message, reply->message, reply->len);
@@ -86,7 +88,7 @@ static void send_due(struct dns_kit *kit)
 
         if (later->message != NULL && now >= later->due) {
             (void)sendto(kit->udp, later->message, later->len, 0,
-                         (const struct sockaddr *)&later->to, sizeof(later->to));
+                         (const struct sockaddr *)&later->to, later->to_len);
             free(later->message);
             later->message = NULL;
         }
@@ -96,7 +98,7 @@ static void send_due(struct dns_kit *kit)
 static void serve_udp(struct dns_kit *kit)
 {
     uint8_t question[1024];
-    struct sockaddr_in from;
+    struct sockaddr_storage from;
     socklen_t size = sizeof(from);
     ssize_t len = recvfrom(kit->udp, question, sizeof(question), 0, (struct sockaddr *)&from,
                            &size);
@@ -104,7 +106,7 @@ static void serve_udp(struct dns_kit *kit)
 
     if (len > 0 && answer(kit, question, (size_t)len, false, reply)) {
         if (reply->delay_ms > 0) {
-            send_later(kit, reply, &from);
+            send_later(kit, reply, &from, size);
         } else {
             (void)sendto(kit->udp, reply->message, reply->len, 0, (const struct sockaddr *)&from,
                          size);
@@ -166,50 +168,77 @@ static void *serve(void *arg)
 
 /* ---- life ---- */
 
-static int open_socket(int type, uint16_t *port)
+static int open_socket(int family, int type, uint16_t *port)
 {
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(*port)};
-    socklen_t size = sizeof(addr);
+    union {
+        struct sockaddr any;
+        struct sockaddr_in ipv4;
+        struct sockaddr_in6 ipv6;
+    } addr = {.any.sa_family = (sa_family_t)family};
+    socklen_t size = family == AF_INET ? sizeof(addr.ipv4) : sizeof(addr.ipv6);
     int one = 1;
-    int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+    int fd = socket(family, type | SOCK_CLOEXEC, 0);
 
-    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (family == AF_INET) {
+        addr.ipv4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        addr.ipv4.sin_port = htons(*port);
+    } else {
+        addr.ipv6.sin6_addr = in6addr_loopback;
+        addr.ipv6.sin6_port = htons(*port);
+    }
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0 ||
-        getsockname(fd, (struct sockaddr *)&addr, &size) != 0) {
+    if (bind(fd, &addr.any, size) != 0 || getsockname(fd, &addr.any, &size) != 0) {
         (void)close(fd);
         return -1;
     }
-    *port = ntohs(addr.sin_port);
+    *port = ntohs(family == AF_INET ? addr.ipv4.sin_port : addr.ipv6.sin6_port);
     return fd;
 }
 
 /* The same port for both. */
-static void open_sockets(struct dns_kit *kit)
+static bool open_sockets(struct dns_kit *kit, int family)
 {
     for (unsigned tries = 0; tries < 100; tries++) {
         kit->port = 0;
-        kit->udp = open_socket(SOCK_DGRAM, &kit->port);
-        kit->tcp = kit->udp >= 0 ? open_socket(SOCK_STREAM, &kit->port) : -1;
+        kit->udp = open_socket(family, SOCK_DGRAM, &kit->port);
+        kit->tcp = kit->udp >= 0 ? open_socket(family, SOCK_STREAM, &kit->port) : -1;
         if (kit->tcp >= 0 && listen(kit->tcp, 16) == 0) {
-            return;
+            return true;
         }
         (void)close(kit->udp);
     }
-    die("dns_kit: no port");
+    return false;
 }
 
-struct dns_kit *dns_kit_start(const char *zone)
+static struct dns_kit *start(const char *zone, int family)
 {
     struct dns_kit *kit = xcalloc(1, sizeof(*kit));
 
+    if (!open_sockets(kit, family)) {
+        free(kit);
+        return NULL;
+    }
     kit->zone = dns_zone_new(zone);
-    open_sockets(kit);
     kit->stop = eventfd(0, EFD_CLOEXEC);
     if (kit->stop < 0 || pthread_create(&kit->thread, NULL, serve, kit) != 0) {
         die("dns_kit");
     }
     return kit;
+}
+
+struct dns_kit *dns_kit_start(const char *zone)
+{
+    struct dns_kit *kit = start(zone, AF_INET);
+
+    if (kit == NULL) {
+        die("dns_kit");
+    }
+    return kit;
+}
+
+struct dns_kit *dns_kit_start_ipv6(const char *zone)
+{
+    return start(zone, AF_INET6);
 }
 
 void dns_kit_stop(struct dns_kit **kit_ptr)

@@ -5,7 +5,7 @@
  * A zone is lines of `NAME [TTL] TYPE VALUE` (# begins a comment): A, AAAA, PTR, CNAME, `MX 10 host` (host "." is a null MX), `TXT "text"`. A name of
  * the zone without that type is NODATA, any other NXDOMAIN, both with an SOA record; CNAMEs are followed inside the zone. Further
  * types say how the name is answered, whatever is asked: SERVFAIL, REFUSED, FORMERR (to EDNS only), NOSOA (a negative answer
- * without SOA), REFERRAL, GARBAGE (cut in the middle of a record), SILENT, `DELAY ms`, `MANY n` (n records of the type that is asked, A, TXT or MX). `*` stands for
+ * without SOA), REFERRAL, GARBAGE (cut in the middle of a record), SILENT, OVERSIZE (over UDP too, whatever fits), `DELAY ms`, `MANY n` (n records of the type that is asked, A, TXT or MX). `*` stands for
  * every name that is not there.
  */
 #ifndef POSTERN_TESTS_UNIT_DNS_KIT_H
@@ -18,6 +18,9 @@ struct dns_kit;
 
 /* Starts a server with a zone (copied). Ends the test program if it cannot. */
 struct dns_kit *dns_kit_start(const char *zone);
+
+/* The same on ::1. NULL: this system has no IPv6. */
+struct dns_kit *dns_kit_start_ipv6(const char *zone);
 
 /* Ends it and sets the caller's pointer to NULL. */
 void dns_kit_stop(struct dns_kit **kit);

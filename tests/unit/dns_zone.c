@@ -222,6 +222,7 @@ static void read_behaviour(const struct dns_zone *zone, struct dns_zone_reply *r
 
     reply->delay_ms = delay != NULL ? (unsigned)strtoul(delay->value, NULL, 10) : 0;
     reply->silent = reply->silent || find_type(zone, name, "SILENT", NULL) != NULL;
+    reply->oversize = find_type(zone, name, "OVERSIZE", NULL) != NULL;
     reply->cut = find_type(zone, name, "GARBAGE", NULL) != NULL;
     reply->soa = find_type(zone, name, "NOSOA", NULL) == NULL;
     reply->referral = find_type(zone, name, "REFERRAL", NULL) != NULL;
@@ -336,7 +337,7 @@ bool dns_zone_answer(const struct dns_zone *zone, const uint8_t *question, size_
 
     (void)snprintf(reply->at, sizeof(reply->at), "%s", reply->name);
     put_sections(zone, reply);
-    bool truncated = !tcp && reply->len > reply->udp_size;
+    bool truncated = !tcp && !reply->oversize && reply->len > reply->udp_size;
 
     reply->len = truncated ? question_end : reply->cut ? reply->len - 3 : reply->len;
     put_header(reply, question, truncated);

@@ -30,6 +30,7 @@ struct dns_zone_reply {
     bool cut;
     bool soa;
     bool referral;
+    bool oversize;
     size_t len;
     uint8_t message[DNS_ZONE_MESSAGE_MAX + 1024];
 };

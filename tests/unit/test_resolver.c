@@ -31,6 +31,8 @@ static const char zone[] = "a.example A 192.0.2.1\n"
                            "alias.example CNAME a.example\n"
                            "loop.example CNAME loop.example\n"
                            "many.example MANY 400\n"
+                           "wide.example MANY 200\n"
+                           "wide.example OVERSIZE\n"
                            "xn--bcher-kva.example A 192.0.2.6\n"
                            "* A 10.0.0.1\n";
 
@@ -243,6 +245,18 @@ static void test_large_answer_comes_over_tcp(void **state)
     dns_answer_unref(&answer);
 }
 
+/* A datagram that is longer than was asked for is not trusted. */
+static void test_answer_too_large_for_udp_comes_over_tcp(void **state)
+{
+    struct scene *scene = *state;
+    struct dns_answer *answer = ask(scene, "wide.example", DNS_MX);
+
+    assert_int_equal(dns_answer_result(answer)->count, DNS_RECORDS_MAX);
+    assert_int_equal(dns_answer_result(answer)->records[0].preference, 1);
+    assert_int_equal(dns_kit_tcp_questions(scene->kit), 1);
+    dns_answer_unref(&answer);
+}
+
 /* The server ends each connection after one answer, which must not harm others. */
 static void test_many_large_answers_at_once(void **state)
 {
@@ -340,6 +354,30 @@ static void test_cache_is_bounded(void **state)
     strbuf_fini(&why);
 }
 
+static void test_server_may_have_an_ipv6_address(void **state)
+{
+    struct scene *scene = *state;
+    struct dns_kit *kit = dns_kit_start_ipv6("* A 192.0.2.66\n* MANY 400\n");
+    struct resolver_options options = options_of(scene);
+    struct dns_server server;
+    struct strbuf why;
+    char text[32];
+
+    if (kit == NULL) {
+        skip();
+    }
+    (void)snprintf(text, sizeof(text), "[::1]:%u", dns_kit_port(kit));
+    assert_true(dns_server_parse(text, &server));
+    options.servers = &server;
+    strbuf_init(&why);
+    assert_int_equal(resolver_configure(scene->resolver, &options, &why), STATUS_OK);
+    assert_int_equal(status_of(scene, "six.example", DNS_A), DNS_FOUND);
+    assert_int_equal(dns_kit_tcp_questions(kit), 1);
+    assert_int_equal(dns_kit_questions(scene->kit), 0);
+    dns_kit_stop(&kit);
+    strbuf_fini(&why);
+}
+
 static struct dns_result *answer_by_script(void *ctx, const char *name, enum dns_type type)
 {
     assert_int_equal(type, DNS_MX);
@@ -380,9 +418,11 @@ int main(void)
         TEST(test_answer_that_nobody_waits_for_fills_the_cache),
         TEST(test_answer_that_comes_after_the_timeout_still_counts),
         TEST(test_large_answer_comes_over_tcp),
+        TEST(test_answer_too_large_for_udp_comes_over_tcp),
         TEST(test_many_large_answers_at_once),
         TEST(test_many_threads_ask),
         TEST(test_cache_is_bounded),
+        TEST(test_server_may_have_an_ipv6_address),
         cmocka_unit_test(test_scripted_resolver_needs_no_server),
     };
 
