@@ -103,17 +103,25 @@ static enum dns_relay ask_domain(struct session *session, const char *domain)
                : ask_hosts(session, mx, any ? mx->count : mx_best_count(mx));
 }
 
+/* The domain as Sendmail has it in the reply: as it was typed, where that is the same. */
+static const char *domain_text(const struct canonical *recipient)
+{
+    const char *typed = recipient->split.domain;
+
+    return typed != NULL && domain_equal(typed, recipient->domain) ? typed : recipient->domain;
+}
+
 /* Of refusals only the plain one, "Relaying denied", gives way to a temporary failure. */
-static struct rules_result cannot_check(struct session *session, const char *domain,
+static struct rules_result cannot_check(struct session *session, const struct canonical *recipient,
                                         struct rules_result refusal)
 {
     if (refusal.verdict.reply.text != ruleset_config(session->ruleset)->relay.text) {
         return refusal;
     }
-    return rules_refuse(
-        450, "4.4.0",
-        arena_printf(session->scratch, "Can not check MX records for recipient host %s", domain),
-        "relay");
+    const char *text = arena_printf(
+        session->scratch, "Can not check MX records for recipient host %s", domain_text(recipient));
+
+    return rules_refuse(450, "4.4.0", reply_clean(session->scratch, text), "relay");
 }
 
 /* "joe%other@ours": whoever gets this mail may send it on to that host. */
@@ -140,7 +148,7 @@ struct rules_result dns_relay_check(struct session *session, const struct canoni
     case DNS_RELAY_WAIT:
         return rules_wait();
     case DNS_RELAY_UNKNOWN:
-        return cannot_check(session, domain, refusal);
+        return cannot_check(session, recipient, refusal);
     case DNS_RELAY_NO:
         break;
     }

@@ -367,8 +367,7 @@ struct ruleset_needs ruleset_needs(const struct ruleset *ruleset)
                  (delayed && config->trust_auth_mech.count > 0) || regex->client != 0 ||
                  config->dns.list_count > 0 || config->dns.helo_refuse_own ||
                  config->dns.helo_must_resolve,
-        .certificate = relaying || delayed || (regex->client & CLIENT_RELAY) != 0 ||
-                       config->dns.list_count > 0,
+        .certificate = relaying || delayed || (regex->client & CLIENT_RELAY) != 0,
         .mailer = relaying && config->local_mailers.count > 0,
         .quarantine = regex->quarantines || lists_quarantine(&config->dns) ||
                       *config->access != '\0' || *config->spammers != '\0',
