@@ -314,16 +314,22 @@ class DnsServer:
 
     def _serve_connection(self, connection):
         with connection, connection.makefile("rb") as stream:
-            while True:
-                head = stream.read(2)
-                if len(head) < 2:
-                    return
-                message = stream.read(struct.unpack("!H", head)[0])
-                answer = self._answer_tcp(message)
-                if answer is None:
-                    time.sleep(30)
-                    return
-                connection.sendall(struct.pack("!H", len(answer)) + answer)
+            try:
+                while self._serve_question(connection, stream):
+                    pass
+            except OSError:
+                pass  # who asked has gone
+
+    def _serve_question(self, connection, stream):
+        head = stream.read(2)
+        if len(head) < 2:
+            return False
+        answer = self._answer_tcp(stream.read(struct.unpack("!H", head)[0]))
+        if answer is None:
+            time.sleep(30)
+            return False
+        connection.sendall(struct.pack("!H", len(answer)) + answer)
+        return True
 
     def _answer_tcp(self, message):
         routed = self._route(message)
