@@ -95,6 +95,11 @@ void dns_answer_unref(struct dns_answer **answer_ptr)
     free(answer);
 }
 
+bool dns_answer_has_more_references(const struct dns_answer *answer, unsigned count)
+{
+    return atomic_load_explicit(&answer->refs, memory_order_relaxed) > count;
+}
+
 const char *dns_answer_name(const struct dns_answer *answer)
 {
     return answer->name;

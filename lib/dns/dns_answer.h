@@ -50,6 +50,9 @@ bool dns_answer_wait_all(struct dns_answer *const *answers, size_t count, int64_
 
 /* ---- for who answers ---- */
 
+/* Has it more references than so many? It may have them by the time this returns. */
+bool dns_answer_has_more_references(const struct dns_answer *answer, unsigned count);
+
 /* A question that is not answered yet, with one reference; the name must be normalized. */
 struct dns_answer *dns_answer_new(const char *name, enum dns_type type)
     __attribute__((returns_nonnull));

@@ -3,6 +3,7 @@
 #include "lib/base/xalloc.h"
 #include "lib/dns/dns_health.h"
 #include "lib/dns/dns_message.h"
+#include "lib/dns/dns_window.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
@@ -12,11 +13,8 @@
 /* How exactly times are kept while anything is in flight. */
 #define TICK_MS 20
 
-/*
- * Messages that may be on their way to a server before it answers any, and so many more each millisecond: what comes faster finds no room
- * in the server's socket. Who answers gets more at once; who takes seconds to find out still gets all.
- */
-#define WINDOW 64
+/* Messages that may be under way in sum; each takes some memory until its question would have ended. */
+#define MESSAGES_MAX 16384
 
 /* How long a server may say nothing before it is probed, and how long the probe may take: a quarter of the timeout, within these. */
 #define PATIENCE_MIN_MS 100
@@ -45,9 +43,8 @@ struct attempt {
 
 struct server {
     struct dns_health health;
-    bool no_edns;      /* it does not know EDNS */
-    int64_t window;    /* messages that may go out, in nanoseconds that each takes to become free */
-    int64_t window_at; /* when that was */
+    bool no_edns; /* it does not know EDNS */
+    struct dns_window window;
 };
 
 struct dns_flight {
@@ -59,6 +56,7 @@ struct dns_flight {
     struct server servers[DNS_TRANSPORT_SERVERS_MAX];
     struct question *questions; /* oldest first */
     struct question **questions_end;
+    unsigned under_way; /* messages */
     int64_t patience;
     int64_t tended_at;
     bool hurry;      /* there is something to send */
@@ -114,24 +112,6 @@ static size_t choose_server(const struct dns_flight *flight, const struct questi
     return count;
 }
 
-/* Nanoseconds of the window that a message takes. */
-#define WINDOW_MESSAGE (MS / WINDOW)
-
-/* Is there room for one more message? Takes it. */
-static bool take_window(struct server *server, int64_t now)
-{
-    server->window += now - server->window_at;
-    server->window_at = now;
-    if (server->window > WINDOW * WINDOW_MESSAGE) {
-        server->window = WINDOW * WINDOW_MESSAGE;
-    }
-    if (server->window < WINDOW_MESSAGE) {
-        return false;
-    }
-    server->window -= WINDOW_MESSAGE;
-    return true;
-}
-
 /* ---- messages ---- */
 
 static uint16_t random_id(struct dns_flight *flight)
@@ -173,6 +153,7 @@ static void send_message(struct dns_flight *flight, struct question *question, s
                                       attempt->way == DNS_TRANSPORT_UDP_EDNS ? DNS_MESSAGE_UDP_SIZE
                                                                              : 0);
 
+    flight->under_way++;
     dns_transport_send(flight->transport, server, attempt->way, message, len, attempt);
 }
 
@@ -235,7 +216,8 @@ static unsigned lifetime_ms(const struct dns_flight_options *options)
 static void send_question(struct dns_flight *flight, struct question *question, size_t server,
                           int64_t now)
 {
-    if (!take_window(&flight->servers[server], now)) {
+    if (flight->under_way >= MESSAGES_MAX ||
+        !dns_window_take(&flight->servers[server].window, now)) {
         flight->held = true;
         return;
     }
@@ -348,8 +330,9 @@ static void on_done(void *ctx, void *arg, const uint8_t *message, size_t len,
     struct question *question = attempt->question;
     bool current = attempt->generation == flight->generation;
 
+    flight->under_way--;
     if (message != NULL && current) {
-        flight->servers[attempt->server].window += WINDOW_MESSAGE;
+        dns_window_give(&flight->servers[attempt->server].window);
     }
     if (message != NULL && current &&
         dns_health_answered(&flight->servers[attempt->server].health)) {
@@ -439,6 +422,21 @@ void dns_flight_ask(struct dns_flight *flight, struct dns_answer *answer)
     flight->questions_end = &question->next;
     if (!flight->held) {
         tend_question(flight, question, now);
+    }
+}
+
+void dns_flight_shed(struct dns_flight *flight, size_t count, unsigned references)
+{
+    struct question *next;
+
+    for (struct question *question = flight->questions; question != NULL && count > 0;
+         question = next) {
+        next = question->next;
+        if (!dns_answer_has_more_references(question->answer, references)) {
+            fail(flight, question, DNS_FAILURE_OVERLOAD);
+            forget(question);
+            count--;
+        }
     }
 }
 

@@ -49,6 +49,12 @@ void dns_flight_configure(struct dns_flight *flight, const struct dns_flight_opt
 /* Sends a question; `answered` is told with this handle, of which it is up to the owner to keep a reference. */
 void dns_flight_ask(struct dns_flight *flight, struct dns_answer *answer);
 
+/*
+ * Ends questions that nobody waits for any more, the oldest first, `count` at most: those whose handle has no more than so many
+ * references, that of the flight among them.
+ */
+void dns_flight_shed(struct dns_flight *flight, size_t count, unsigned references);
+
 /* Waits for what happens next. True: `wake_fd` can be read. */
 bool dns_flight_run(struct dns_flight *flight);
 

@@ -29,6 +29,9 @@
 
 #define SECOND 1000000000 /* nanoseconds */
 
+/* Of a question in flight: the cache's and the flight's. */
+#define OWN_REFERENCES 2
+
 _Static_assert(RESOLVER_SERVERS_MAX == DNS_TRANSPORT_SERVERS_MAX, "servers fit");
 
 /* A question for the thread. */
@@ -62,15 +65,19 @@ struct resolver {
 
 /* ---- the thread ---- */
 
+static bool says_nothing_of_the_name(enum dns_failure failure)
+{
+    return failure == DNS_FAILURE_DOWN || failure == DNS_FAILURE_STOPPED ||
+           failure == DNS_FAILURE_OVERLOAD;
+}
+
 static int64_t expiry(const struct dns_result *result, int64_t now)
 {
     uint32_t ttl = result->ttl;
     uint32_t most = result->status == DNS_FOUND ? TTL_MAX : TTL_NEGATIVE_MAX;
 
     if (result->status == DNS_TEMPFAIL) {
-        ttl = result->failure == DNS_FAILURE_DOWN || result->failure == DNS_FAILURE_STOPPED
-                  ? 0
-                  : TTL_FAILURE;
+        ttl = says_nothing_of_the_name(result->failure) ? 0 : TTL_FAILURE;
     }
     return now + (int64_t)(ttl < most ? ttl : most) * SECOND;
 }
@@ -128,6 +135,8 @@ static bool take_incoming(struct resolver *resolver)
     struct dns_flight_options options = resolver->options;
     bool reconfigure = resolver->reconfigure;
     bool stop = resolver->stop;
+    size_t many = resolver->in_flight_max - resolver->in_flight_max / 4;
+    size_t too_many = resolver->stats.in_flight > many ? resolver->stats.in_flight - many : 0;
 
     resolver->incoming = NULL;
     resolver->incoming_end = &resolver->incoming;
@@ -144,6 +153,10 @@ static bool take_incoming(struct resolver *resolver)
         dns_answer_unref(&incoming->answer);
         free(incoming);
         incoming = next;
+    }
+    /* Who has its questions forgotten as soon as they are put must not take the place of others. */
+    if (too_many > 0) {
+        dns_flight_shed(resolver->flight, too_many, OWN_REFERENCES);
     }
     return !stop;
 }

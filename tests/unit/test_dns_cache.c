@@ -2,6 +2,7 @@
 #include "lib/dns/dns_cache.h"
 #include "lib/dns/dns_health.h"
 #include "lib/dns/dns_latency.h"
+#include "lib/dns/dns_window.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -182,6 +183,33 @@ static void test_health_trusts_who_answers_anything(void **state)
     assert_false(health.silent);
 }
 
+/* ---- window ---- */
+
+static unsigned take_all(struct dns_window *window, int64_t now)
+{
+    unsigned count = 0;
+
+    while (count < 1000 && dns_window_take(window, now)) {
+        count++;
+    }
+    return count;
+}
+
+static void test_window_opens_with_time_and_answers(void **state)
+{
+    struct dns_window window = {.room = 0};
+    int64_t now = 100 * S;
+
+    (void)state;
+    assert_int_equal(take_all(&window, now), DNS_WINDOW);
+    assert_int_equal(take_all(&window, now), 0);
+    assert_int_equal(take_all(&window, now + 500000), DNS_WINDOW / 2);
+    assert_int_equal(take_all(&window, now + 90 * S), DNS_WINDOW); /* never more at once */
+    dns_window_give(&window);
+    dns_window_give(&window);
+    assert_int_equal(take_all(&window, now + 90 * S), 2);
+}
+
 /* ---- latency ---- */
 
 static void test_latency_tells_mean_and_percentiles(void **state)
@@ -218,6 +246,7 @@ int main(void)
         cmocka_unit_test(test_health_probes_who_says_nothing),
         cmocka_unit_test(test_health_probes_a_silent_server_each_second),
         cmocka_unit_test(test_health_trusts_who_answers_anything),
+        cmocka_unit_test(test_window_opens_with_time_and_answers),
         cmocka_unit_test(test_latency_tells_mean_and_percentiles),
     };
 

@@ -313,6 +313,40 @@ static void test_too_many_questions_fail_at_once(void **state)
     strbuf_fini(&why);
 }
 
+static void test_questions_that_nobody_waits_for_make_room(void **state)
+{
+    struct dns_kit *kit = dns_kit_start("* SILENT\na.example A 192.0.2.1\n");
+    struct dns_server server = server_at(dns_kit_port(kit));
+    struct resolver_options options = {
+        .servers = &server, .server_count = 1, .timeout_ms = 5000, .in_flight = 40};
+    struct dns_answer *held;
+    struct strbuf why;
+    int64_t ms;
+
+    (void)state;
+    strbuf_init(&why);
+    struct resolver *resolver = resolver_new(&options, NULL, &why);
+
+    held = resolver_ask(resolver, "held.example", DNS_A);
+    for (int i = 0; i < 200; i++) {
+        char name[40];
+
+        (void)snprintf(name, sizeof(name), "n%d.example", i);
+        struct dns_answer *answer = resolver_ask(resolver, name, DNS_A);
+
+        dns_answer_unref(&answer);
+        sleep_ms(1);
+    }
+    assert_in_range(stats_of(resolver).in_flight, 1, 31);
+    assert_int_equal(stats_of(resolver).overload, 0);
+    assert_false(dns_answer_is_ready(held));
+    assert_int_equal(ask(resolver, "a.example", &ms).status, DNS_FOUND);
+    dns_answer_unref(&held);
+    resolver_free(&resolver);
+    dns_kit_stop(&kit);
+    strbuf_fini(&why);
+}
+
 static void test_stop_keeps_what_is_cached(void **state)
 {
     struct dns_kit *kit = dns_kit_start("* A 192.0.2.1\nsilent.example SILENT\n");
@@ -398,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_nobody_listens),
         cmocka_unit_test(test_sessions_with_a_dead_server_wait_once),
         cmocka_unit_test(test_too_many_questions_fail_at_once),
+        cmocka_unit_test(test_questions_that_nobody_waits_for_make_room),
         cmocka_unit_test(test_stop_keeps_what_is_cached),
         cmocka_unit_test(test_configure_changes_servers),
         cmocka_unit_test(test_system_servers_are_there),
