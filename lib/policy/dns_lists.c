@@ -153,6 +153,23 @@ static void report_errors(struct logger *logger, struct dns_list *list, int64_t 
     list->next_probe = now;
 }
 
+/* Sessions got no answer, and each has waited for it: is it the list? If all servers are silent it is not. */
+static void doubt(struct resolver *resolver, struct dns_list *list, int64_t now)
+{
+    uint64_t failures = atomic_load(&list->senses[DNSBL_UNKNOWN]);
+    struct resolver_stats stats;
+
+    if (failures == list->failures_seen || now < list->next_doubt) {
+        return;
+    }
+    resolver_stats(resolver, &stats);
+    list->failures_seen = failures;
+    list->next_doubt = now + RETRY_SECONDS * SECOND;
+    if (!stats.down) {
+        list->next_probe = now;
+    }
+}
+
 /* ---- probes ---- */
 
 static void finish(const struct dns_lists *lists, struct dns_list *list, struct logger *logger,
@@ -203,6 +220,7 @@ void dns_lists_tick(struct dns_lists *lists, struct resolver *resolver, struct l
         struct dns_list *list = &lists->lists[i];
 
         report_errors(logger, list, now);
+        doubt(resolver, list, now);
         if (dnsbl_health_is_probing(list->health)) {
             if (dnsbl_health_is_answered(list->health) || now >= list->probe_ends) {
                 finish(lists, list, logger, now);

@@ -30,7 +30,9 @@ struct dns_list {
     int64_t probe_ends;   /* of the one under way */
     int64_t next_warning; /* not before this the same thing is said again */
     int64_t next_error;   /* likewise, of answers that were errors */
+    int64_t next_doubt;   /* before this, questions without an answer are no reason for a probe */
     uint64_t errors_told;
+    uint64_t failures_seen;
     atomic_uint_least32_t last_error; /* the IPv4 address that was answered; 0: none, or no IPv4 */
 };
 

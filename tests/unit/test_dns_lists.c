@@ -234,6 +234,31 @@ static void test_an_error_has_the_list_probed(void **state)
     end(&fixture);
 }
 
+/* Sessions that got no answer have each waited for it: an hour of that is too much, one lost answer is nothing. */
+static void test_a_list_that_does_not_answer_is_probed(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    begin(&fixture, "dnsbl \"bl.test\" { ipv6 = false }", GOOD);
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    unsigned before = dns_kit_questions(fixture.kit);
+
+    tick_through(&fixture, 1);
+    assert_int_equal(dns_kit_questions(fixture.kit), before);
+    dns_list_count(fixture.list, DNSBL_UNKNOWN, NULL);
+    tick_through(&fixture, 2);
+    assert_true(dns_kit_questions(fixture.kit) > before);
+    assert_true(dns_list_is_usable(fixture.list));
+    change_zone(&fixture, "2.0.0.127.bl.test SERVFAIL\n");
+    dns_list_count(fixture.list, DNSBL_UNKNOWN, NULL);
+    tick_through(&fixture, 30);
+    assert_int_equal(dns_kit_questions(fixture.kit), 0);
+    tick_through(&fixture, 63);
+    assert_int_equal(dnsbl_health_state(fixture.list->health), DNSBL_HEALTH_SILENT);
+    end(&fixture);
+}
+
 static void test_a_reload_keeps_what_is_known(void **state)
 {
     struct fixture fixture;
@@ -286,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_a_silent_list_is_asked_where_its_failure_counts),
         cmocka_unit_test(test_ipv6_and_domains_have_test_entries_of_their_own),
         cmocka_unit_test(test_an_error_has_the_list_probed),
+        cmocka_unit_test(test_a_list_that_does_not_answer_is_probed),
         cmocka_unit_test(test_a_reload_keeps_what_is_known),
         cmocka_unit_test(test_probing_ends_in_time),
     };
