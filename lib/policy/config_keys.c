@@ -302,6 +302,21 @@ static void set_validators(cfg_t *cfg)
     config_dns_keys_validate(cfg);
 }
 
+/* libconfuse made these before it knew the file, and never tells them. */
+static void name_file(cfg_t *cfg, const char *path)
+{
+    static const char *const sections[] = {"log", "dns", "helo"};
+
+    free(cfg->filename);
+    cfg->filename = xstrdup(path);
+    for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+        cfg_t *section = cfg_getsec(cfg, sections[i]);
+
+        free(section->filename);
+        section->filename = xstrdup(path);
+    }
+}
+
 cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
 {
     const cfg_opt_t hidden = HIDDEN(diag);
@@ -377,8 +392,7 @@ cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
         diag_report(diag, DIAG_ERROR, path, 0, NULL, "out of memory");
         return NULL;
     }
-    free(cfg->filename);
-    cfg->filename = xstrdup(path);
+    name_file(cfg, path);
     cfg_set_error_function(cfg, on_error);
     set_validators(cfg);
     if (cfg_parse_fp(cfg, file) == CFG_SUCCESS && diag->errors == before &&

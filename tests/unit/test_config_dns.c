@@ -208,6 +208,29 @@ static void test_load_refuses_with_file_and_line(void **state)
     }
 }
 
+/* The file that was read, not the one that is usual. */
+static void test_load_names_the_file_in_sections_too(void **state)
+{
+    struct site *site = *state;
+    char path[SITE_PATH_SIZE];
+
+    site_write(site, "other.conf", "log { level = x }\n");
+    assert_null(config_load(site_path(site, "other.conf", path), &site->log.diag));
+    assert_string_equal(
+        site->log.text.data,
+        "other.conf:1: error: level: \"x\" is none of error, warning, info, debug\n");
+    site_write(site, "other.conf", "dns { tries = 0 }\n");
+    strbuf_reset(&site->log.text);
+    assert_null(config_load(site_path(site, "other.conf", path), &site->log.diag));
+    assert_string_equal(site->log.text.data,
+                        "other.conf:1: error: tries: 0 is not between 1 and 10\n");
+    site_write(site, "other.conf", "helo { refuse_own = x }\n");
+    strbuf_reset(&site->log.text);
+    assert_null(config_load(site_path(site, "other.conf", path), &site->log.diag));
+    assert_string_equal(site->log.text.data,
+                        "other.conf:1: error: invalid boolean value for option 'refuse_own'\n");
+}
+
 /* ---- replies ---- */
 
 /* What a list, a client or a TXT record says is data: no word, code or line of its own. */
@@ -260,6 +283,7 @@ int main(void)
         WITH_SITE(test_load_of_lists_in_the_order_of_the_file),
         WITH_SITE(test_load_of_too_many_lists),
         WITH_SITE(test_load_refuses_with_file_and_line),
+        WITH_SITE(test_load_names_the_file_in_sections_too),
         cmocka_unit_test(test_reply_keeps_what_others_say_apart),
         cmocka_unit_test(test_reply_has_one_line_however_long_the_record_is),
     };
