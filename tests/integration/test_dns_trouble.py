@@ -236,6 +236,6 @@ def test_five_hundred_milter_sessions_with_a_dead_server(site, dns):
     for answers in sessions:
         assert answers[-1].code == b"y" and answers[-1].text.startswith("451 4.1.8"), answers
         assert sum(one.seconds for one in answers) < DEADLINE_MS / 1000 + 1, answers
-    assert max(quiet) < 1, "the others are not held up"
+    assert max(quiet) < (10 if sanitized() else 1), "the others are not held up"
     if not sanitized():
         assert resident_kib(daemon) - before < 64 * 1024
