@@ -21,6 +21,7 @@ struct session;
 /* How long a question is kept. */
 enum dns_span {
     DNS_SPAN_CONNECTION,
+    DNS_SPAN_HELO, /* of the last name given */
     DNS_SPAN_MESSAGE,
     DNS_SPAN_RECIPIENT,
     DNS_SPANS,
@@ -50,7 +51,7 @@ bool dns_questions_is_news(struct session *session, const char *name, enum dns_t
 /* Waits for what the last stage wanted. To be called after VERDICT_WAIT, before the same stage is called again. */
 void dns_questions_wait(struct session *session);
 
-/* Forgets questions: those about the recipient; about the message too; all of them. */
+/* Forgets the questions of this span and of those that are shorter. */
 void dns_questions_forget(struct session *session, enum dns_span span);
 
 #endif

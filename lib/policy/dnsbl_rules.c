@@ -21,6 +21,9 @@ static const enum config_dns_lookup all_lookups[] = {
 
 #define LOOKUPS (sizeof(all_lookups) / sizeof(all_lookups[0]))
 
+/* Bytes that are kept for the log, which cuts there: a client may say HELO as often as it likes. */
+#define SAID_MAX 512u
+
 /* What a walk over the lists has found. */
 struct walk {
     struct session *session;
@@ -149,7 +152,9 @@ static bool name_in_list(const struct session *session, const struct dns_list *l
 
 static enum dns_span span_of(enum config_dns_lookup lookup)
 {
-    return lookup == DNS_LOOKUP_SENDER ? DNS_SPAN_MESSAGE : DNS_SPAN_CONNECTION;
+    return lookup == DNS_LOOKUP_SENDER ? DNS_SPAN_MESSAGE
+           : lookup == DNS_LOOKUP_HELO ? DNS_SPAN_HELO
+                                       : DNS_SPAN_CONNECTION;
 }
 
 void dnsbl_rules_expect(struct session *session, unsigned lookups)
@@ -196,6 +201,9 @@ static void remember(const struct walk *walk, const struct dns_list *list,
     bool sender = lookup == DNS_LOOKUP_SENDER;
     const char **said = sender ? &session->sender_lists : &session->client_lists;
 
+    if (*said != NULL && strlen(*said) > SAID_MAX) {
+        return;
+    }
     *said = arena_printf(sender ? session->message : session->arena, "%s%s%s=%s",
                          *said == NULL ? "" : *said, *said == NULL ? "" : ",", list->config->title,
                          walk->answer);

@@ -57,9 +57,9 @@ static bool asks_dns(const struct session *session)
 void helo_rules_expect(struct session *session)
 {
     if (must_resolve(session)) {
-        (void)dns_questions_expect(session, DNS_SPAN_CONNECTION, session->helo, DNS_A);
-        (void)dns_questions_expect(session, DNS_SPAN_CONNECTION, session->helo, DNS_AAAA);
-        (void)dns_questions_expect(session, DNS_SPAN_CONNECTION, session->helo, DNS_MX);
+        (void)dns_questions_expect(session, DNS_SPAN_HELO, session->helo, DNS_A);
+        (void)dns_questions_expect(session, DNS_SPAN_HELO, session->helo, DNS_AAAA);
+        (void)dns_questions_expect(session, DNS_SPAN_HELO, session->helo, DNS_MX);
     }
     dnsbl_rules_expect(session, DNS_LOOKUP_HELO);
 }
@@ -84,12 +84,12 @@ static struct rules_result check_resolves(struct session *session)
 
     helo_rules_expect(session);
 
-    enum dns_lookup_state state = dns_lookup_addresses(session, DNS_SPAN_CONNECTION, name);
+    enum dns_lookup_state state = dns_lookup_addresses(session, DNS_SPAN_HELO, name);
 
     if (state == DNS_LOOKUP_WAIT || state == DNS_LOOKUP_FOUND) {
         return state == DNS_LOOKUP_WAIT ? rules_wait() : rules_nothing();
     }
-    const struct dns_result *mx = dns_lookup(session, DNS_SPAN_CONNECTION, name, DNS_MX);
+    const struct dns_result *mx = dns_lookup(session, DNS_SPAN_HELO, name, DNS_MX);
 
     if (mx == NULL) {
         return rules_wait();

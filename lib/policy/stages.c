@@ -142,6 +142,7 @@ struct verdict stage_helo(struct session *session, const char *name)
 
     memcpy(session->helo, name == NULL ? "" : name, len);
     session->helo[len] = '\0';
+    dns_questions_forget(session, DNS_SPAN_HELO);
     helo_rules_expect(session);
     return verdict_continue();
 }

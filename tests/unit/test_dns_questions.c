@@ -130,9 +130,13 @@ static void test_mail_waits_where_it_is_to_answer(void **state)
     /* A client that goes away meanwhile leaves nothing that spoils the next message. */
     assert_int_equal(stage_mail(&fixture.session, NULL, "<s@silent.test>").kind, VERDICT_WAIT);
     session_reset_message(&fixture.session);
-    assert_int_equal(stage_mail(&fixture.session, NULL, "<s@good.test>").kind, VERDICT_WAIT);
-    dns_questions_wait(&fixture.session);
-    assert_int_equal(stage_mail(&fixture.session, NULL, "<s@good.test>").kind, VERDICT_CONTINUE);
+    struct verdict verdict = stage_mail(&fixture.session, NULL, "<s@good.test>");
+
+    while (verdict.kind == VERDICT_WAIT) {
+        dns_questions_wait(&fixture.session);
+        verdict = stage_mail(&fixture.session, NULL, "<s@good.test>");
+    }
+    assert_int_equal(verdict.kind, VERDICT_CONTINUE);
     assert_string_equal(fixture.session.sender, "<s@good.test>");
     end(&fixture);
 }

@@ -293,6 +293,16 @@ static void test_check_tells_errors_of_lists(void **state)
     assert_non_null(strstr(check(), "relay-domains:1: error: "));
 }
 
+static void test_check_tells_of_a_weight_without_a_score(void **state)
+{
+    (void)state;
+    build(ALL "dnsbl \"a.test\" { weight = 1 }\n", "", "");
+    assert_non_null(strstr(
+        check(), "dnsbl \"a.test\": its weight decides nothing without a score_threshold; set "));
+    build(ALL "dns { score_threshold = 1 }\ndnsbl \"a.test\" { weight = 1 }\n", "", "");
+    assert_null(strstr(check(), "weight"));
+}
+
 /* It reads only. */
 static void test_check_changes_nothing(void **state)
 {
@@ -327,6 +337,7 @@ int main(void)
         CASE(test_check_of_a_text_that_is_not_there),
         CASE(test_check_without_maps_says_nothing),
         CASE(test_check_tells_errors_of_lists),
+        CASE(test_check_tells_of_a_weight_without_a_score),
         CASE(test_check_changes_nothing),
     };
 
