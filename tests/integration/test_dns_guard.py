@@ -2,6 +2,7 @@
 """Broken DNS lists: what is no listing, the probes of RFC 5782, suspension and recovery."""
 
 import json
+import re
 
 import pytest
 
@@ -84,6 +85,17 @@ def test_broken_list_refuses_nobody_and_is_told(site, dns, how):
     assert not suspended(postern, "ip.bl.test")
     loud = [line for line in postern.lines() if LIST in line and "suspended" in line]
     assert loud and "reason=" in loud[0], loud
+
+
+def test_list_of_the_old_guides_in_the_sample(site, dns):
+    """blackholes.mail-abuse.org is no more; whoever takes the line into his file goes on to get mail, and is told."""
+    sample = (tools.SOURCE / "conf/postern.conf").read_text()
+    section = re.search(r'(?m)^#(dnsbl "blackholes\.mail-abuse\.org" \{.*\})$', sample).group(1)
+    postern = site.daemon("", sections=dns_section(dns) + section + "\n")
+    subject = unique("gone-list")
+    assert site.send(subject, source=LISTED).code == 250
+    site.wait_delivered(subject)
+    assert suspended(postern, "blackholes.mail-abuse.org")
 
 
 def test_suspended_list_is_not_asked_about_clients(site, dns):

@@ -4,7 +4,7 @@
 import pytest
 
 from harness import names, relay, smtp
-from harness.dns_world import dns_section
+from harness.dns_world import LISTED, TWICE, dns_section, list_section
 from harness.mta import OWN_NAME
 from harness.relay import FOREIGN
 from harness.site import unique
@@ -98,3 +98,16 @@ def test_no_other_host_hides_in_such_a_recipient(site, dns, features):
 def test_entry_of_the_map_comes_first(site, dns):
     daemon(site, dns, access="To:mx-us.zone.test OK\n")
     assert rcpt_reply(site, "u@mx-us.zone.test")[:3] == "250"
+
+
+def test_lists_of_one_listener(site, dns):
+    """Port 587 asks no list, or others than port 25."""
+    sections = dns_section(dns) + list_section("low.bl.test") + list_section("ip.bl.test")
+    for choice, wanted in (('{ }', "250"), ('{ "low.bl.test" }', "550")):
+        postern = site.daemon("", sections=sections + f'daemon "MSA" {{ dnsbl = {choice} }}\n', **relay.keys(site.mta, "mta"))
+        for port, client, code in ((site.mta.msa_port, TWICE, wanted), (site.mta.msa_port, LISTED, "250"), (site.mta.port, LISTED, "550")):
+            with smtp.Client(port, client) as session:
+                session.hello()
+                assert session.mail("s@neutral.test").ok
+                assert str(session.rcpt("joe@local.example"))[:3] == code, (choice, port, client)
+        postern.stop()
