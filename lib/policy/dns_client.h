@@ -2,8 +2,8 @@
 /*
  * dns_client - has the client a name that leads back to it? An own look where the MTA does not say.
  *
- * Sendmail tells in {client_resolve} why a client has no name. Postfix does not: to it a client whose name could not be looked up just now is
- * "unknown" as one that has none. What the MTA does tell is never doubted.
+ * Sendmail and Postfix tell in {client_resolve} why a client has no name, if they are left to send it. Where that is missing, a client whose
+ * name could not be looked up just now looks like one that has none. What the MTA does tell is never doubted.
  */
 #ifndef POSTERN_LIB_POLICY_DNS_CLIENT_H
 #define POSTERN_LIB_POLICY_DNS_CLIENT_H

@@ -41,6 +41,7 @@ ZONES = {
     "zone.test": "@ A 192.0.2.10\n@ MX 10 mail\nmail A 192.0.2.10\nmail AAAA 2001:db8::10\n"
     "only-a A 192.0.2.11\nonly-aaaa AAAA 2001:db8::11\nonly-txt TXT \"nothing else\"\n"
     "null-mx MX 0 .\nmx-without-address MX 10 no-such-host\n"
+    f"clean A {CLEAN}\nlisted A 192.0.2.99\n"
     "alias CNAME mail\nalias-of-alias CNAME alias\nalias-to-nothing CNAME no-such-host\n"
     "loop CNAME loop-back\nloop-back CNAME loop\n"
     "alias-of-domain CNAME zone.test.\n"

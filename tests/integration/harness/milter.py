@@ -82,13 +82,13 @@ async def _read_answer(reader):
             return data
 
 
-async def play(path, address, sender, rcpts):
-    """One session up to its recipients; its Answers. Replies that refuse do not end it."""
+async def play(path, address, sender, rcpts, name="host.neutral.test"):
+    """One session up to its recipients, without any macro; its Answers. Replies that refuse do not end it."""
     reader, writer = await asyncio.open_unix_connection(str(path))
     try:
         writer.write(NEGOTIATE)
         steps = struct.unpack("!I", (await _read_answer(reader))[9:13])[0]
-        commands = [(b"C", connect_packet(address)), (b"H", packet(b"H", b"host.neutral.test\0")),
+        commands = [(b"C", connect_packet(address, name)), (b"H", packet(b"H", b"host.neutral.test\0")),
                     (b"M", packet(b"M", f"<{sender}>".encode() + b"\0"))]
         commands += [(b"R", packet(b"R", f"<{rcpt}>".encode() + b"\0")) for rcpt in rcpts]
         found = []
