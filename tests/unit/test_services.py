@@ -116,8 +116,8 @@ class Services(Site):
         self.assertFalse(self.may_relay("192.0.2.1"))
         self.assertEqual(self.say("login 192.0.2.1 user=ann%40x service=imap session=s1"), ["ok"])
         self.assertTrue(self.may_relay("192.0.2.1"))
-        self.assertIn(f"event=login client=192.0.2.1 user=ann@x service=imap session=s1 pid={os.getpid()} uid={os.geteuid()}",
-                      self.logged())
+        line = f"event=login client=192.0.2.1 user=ann@x service=imap session=s1 pid={os.getpid()} uid={os.geteuid()}"
+        self.wait(lambda: line in self.logged())  # a thread writes the log
         self.end(daemon)
         self.assertEqual(sorted(path.suffix for path in self.folder.iterdir() if "sock" in path.name), [])
         self.assertEqual(self.entries(), ["192.0.2.1"])
