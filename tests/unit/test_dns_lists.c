@@ -259,6 +259,30 @@ static void test_a_list_that_does_not_answer_is_probed(void **state)
     end(&fixture);
 }
 
+/* Where nobody answers, no list is to blame; it would be left out for a minute after the servers are back. */
+static void test_silent_servers_are_not_the_fault_of_a_list(void **state)
+{
+    struct fixture fixture;
+    struct resolver_stats stats = {.down = false};
+
+    (void)state;
+    begin(&fixture, "dnsbl \"bl.test\" { ipv6 = false }", GOOD);
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    dns_kit_silence(fixture.kit, true);
+    struct dns_answer *answer = resolver_ask(fixture.resolver, "x.test", DNS_A);
+
+    for (int i = 0; i < 500 && !stats.down; i++) {
+        (void)usleep(10000);
+        resolver_stats(fixture.resolver, &stats);
+    }
+    assert_true(stats.down);
+    dns_list_count(fixture.list, DNSBL_UNKNOWN, NULL);
+    tick_through(&fixture, 2);
+    assert_true(dns_list_is_usable(fixture.list));
+    dns_answer_unref(&answer);
+    end(&fixture);
+}
+
 static void test_a_reload_keeps_what_is_known(void **state)
 {
     struct fixture fixture;
@@ -312,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_ipv6_and_domains_have_test_entries_of_their_own),
         cmocka_unit_test(test_an_error_has_the_list_probed),
         cmocka_unit_test(test_a_list_that_does_not_answer_is_probed),
+        cmocka_unit_test(test_silent_servers_are_not_the_fault_of_a_list),
         cmocka_unit_test(test_a_reload_keeps_what_is_known),
         cmocka_unit_test(test_probing_ends_in_time),
     };
