@@ -12,6 +12,7 @@
 #include "milter/snapshot.h"
 #include "milter/stats.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_resolver.h"
 
 #include <ftw.h>
 #include <stdio.h>
@@ -73,6 +74,16 @@ static const char header_checks[] = "/^X-R: (.*)$/ REJECT $1\n"
 static const char mime_header_checks[] = "/name=.*\\.exe/ REJECT\n"
                                          "/^X-Part: (.*)$/ $1\n";
 
+/* Lists of all kinds, and what else asks DNS. */
+#define DNS                                                                                     \
+    "dnsbl \"a.list\" { probe = false reply = \"550 %{client} %{query} %{answer} %{text}\" }\n" \
+    "dnsbl \"b.list\" { probe = false lookup = { name, helo, sender } on_tempfail = 451 }\n"    \
+    "dnsbl \"c.list\" { probe = false lookup = { address, sender } weight = 2 }\n"              \
+    "dnsbl \"d.list\" { probe = false action = allow lookup = helo }\n"                         \
+    "dnsbl \"e.list\" { probe = false action = quarantine match = { \"127.0.0.3\" } }\n"        \
+    "helo { must_resolve = true refuse_own = true }\n"                                          \
+    "dns { score_threshold = 2 }\n"
+
 /* Answering at once, everything at RCPT, and deciding who may relay; with patterns and without. */
 static const struct {
     const char *keys;
@@ -93,11 +104,17 @@ static const struct {
     {"features = { \"compat_check\" }\n", regex, header_checks, NULL},
     {"relay_control = \"milter\"\nfeatures = { \"delay_checks\" }\n", regex, header_checks,
      mime_header_checks},
+    {"relay_control = \"milter\"\n"
+     "features = { \"badmx\", \"relay_based_on_MX\", \"require_rdns\" }\n" DNS,
+     NULL, NULL, NULL},
+    {"features = { \"delay_checks\", \"require_rdns\" }\n" DNS "dns { answer_at = mail }\n", NULL,
+     NULL, NULL},
 };
 
 #define RULESETS (sizeof(settings) / sizeof(settings[0]))
 
 static struct snapshot *snapshots[RULESETS];
+static struct resolver *resolver;
 
 /* A connection, and what the filter asked for during one command. */
 struct fake {
@@ -273,6 +290,7 @@ static void set_up(void)
     for (size_t i = 0; i < RULESETS; i++) {
         load(i);
     }
+    resolver = fuzz_resolver_new();
 }
 
 /* ---- one session ---- */
@@ -429,8 +447,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fuzz_input input = {data + 1, size - 1, arena};
     struct stats stats = {0};
     struct logger *logger = log_new(LOG_TARGET_STDERR, "fuzz", "mail", LOG_LEVEL_DEBUG);
-    struct callbacks callbacks = {
-        .snapshot = snapshots[data[0] % RULESETS], .logger = logger, .stats = &stats};
+    struct callbacks callbacks = {.snapshot = snapshots[data[0] % RULESETS],
+                                  .logger = logger,
+                                  .stats = &stats,
+                                  .resolver = resolver};
     struct fake fake = {.mfi = {.ops = &fake_ops}};
 
     fuzz_log_begin();
