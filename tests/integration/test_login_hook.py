@@ -99,13 +99,13 @@ def test_killed(postern, dovecot):
 
 
 def test_hangs(postern, dovecot):
-    os.kill(postern.process.pid, signal.SIGSTOP)
+    postern.pause()
     try:
         before = len(dovecot.log())
         assert_logs_in(dovecot)
         assert dovecot.log()[before:].count(f"postern-login: {HOME} cannot be recorded") == 2
     finally:
-        os.kill(postern.process.pid, signal.SIGCONT)
+        postern.go_on()
     assert_logs_in(dovecot, seconds=SLACK)
     tools.wait_for(lambda: recorded(postern), "the login after it")
 

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What mail servers ask before they relay: addresses of both kinds, a daemon that hangs, and the flag that opens Sendmail."""
 
-import os
 import resource
-import signal
 import socket
 import threading
 import time
@@ -136,14 +134,6 @@ def test_forms_of_addresses(site, popauth):
 # ---- a daemon that hangs
 
 
-def pause(postern):
-    os.kill(postern.process.pid, signal.SIGSTOP)
-
-
-def go_on(postern):
-    os.kill(postern.process.pid, signal.SIGCONT)
-
-
 @each
 def test_hangs(site, popauth, mta_kind):
     """Nobody relays by a login meanwhile; afterwards all is as before. Sendmail gives up after the seconds of -d."""
@@ -151,7 +141,7 @@ def test_hangs(site, popauth, mta_kind):
     postern.control("relay", "add", "127.83.1.1")
     port = site.mta.ports["policy-own-time"] if mta_kind == "asking-postfix" else None
     assert rcpt(site, "127.83.1.1", OUTSIDE, port).ok
-    pause(postern)
+    postern.pause()
     try:
         begin = time.monotonic()
         for source in ("127.83.1.1", relay.FOREIGN):
@@ -159,7 +149,7 @@ def test_hangs(site, popauth, mta_kind):
             assert reply.code >= 400, reply
         assert time.monotonic() - begin < 60
     finally:
-        go_on(postern)
+        postern.go_on()
     assert rcpt(site, "127.83.1.1", OUTSIDE, port).ok
     assert rcpt(site, relay.FOREIGN, OUTSIDE, port).code in (550, 554)
 
