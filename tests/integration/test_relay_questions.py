@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import relay, smtp, tools
+from harness import login, relay, smtp, tools
 from harness.postern import GROUP, USER
 
 OUTSIDE = "x@outside.test"
@@ -129,6 +129,43 @@ def test_forms_of_addresses(site, popauth):
             assert not answers[question].startswith(("OK", "TEMP", "TIMEOUT")), question
         else:
             assert answers[question] == wanted, question
+
+
+# ---- logins and certificates, which Postfix tells the policy server
+
+
+def policy_session(site):
+    client = smtp.Client(site.mta.ports["policy"], relay.FOREIGN)
+    client.hello()
+    return client
+
+
+@only
+@pytest.mark.parametrize("trusted", [True, False])
+def test_smtp_auth_by_policy(site, popauth, trusted):
+    """The port itself has no permit_sasl_authenticated: what lets relay is trust_auth_mech."""
+    start(site, popauth, trust_auth_mech=["PLAIN"] if trusted else [])
+    with policy_session(site) as client:
+        assert client.login(login.USER, login.PASSWORD).code == 235
+        assert client.mail("s@neutral.test").ok
+        assert client.rcpt(OUTSIDE).ok == trusted
+    with policy_session(site) as client:
+        assert client.login(login.USER, "guessed").code == 535
+        assert client.mail("s@neutral.test").ok
+        assert client.rcpt(OUTSIDE).code == 554
+
+
+@only
+def test_certificates_by_policy(site, popauth):
+    """One of our CA relays; one with the same names, but of a CA that nobody knows, does not."""
+    start(site, popauth, "CertIssuer:ca SUBJECT\nCertSubject:client+20one RELAY\n", relay_by_certificate="cn")
+    authority = site.mta.authority
+    cases = [(authority.client, True), (authority.other_client, False), (authority.strange_client, False), (None, False)]
+    for pair, relays in cases:
+        with policy_session(site) as client:
+            assert client.starttls(login.client_context(pair)).code == 250
+            assert client.mail("s@neutral.test").ok
+            assert client.rcpt(OUTSIDE).ok == relays, pair
 
 
 # ---- a daemon that hangs
