@@ -350,6 +350,18 @@ static void set_validators(cfg_t *cfg)
     }
 }
 
+/* libConfuse names the file only for sections that it makes while it reads: those with defaults are there before. */
+static void set_file_name(cfg_t *cfg, const char *path)
+{
+    free(cfg->filename);
+    cfg->filename = xstrdup(path);
+    for (cfg_opt_t *opt = cfg->opts; opt->name != NULL; opt++) {
+        if (opt->type == CFGT_SEC && cfg_opt_size(opt) > 0) {
+            set_file_name(cfg_opt_getnsec(opt, 0), path);
+        }
+    }
+}
+
 cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
 {
     cfg_opt_t log_keys[] = {
@@ -434,8 +446,7 @@ cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
         diag_report(diag, DIAG_ERROR, path, 0, NULL, "out of memory");
         return NULL;
     }
-    free(cfg->filename);
-    cfg->filename = xstrdup(path);
+    set_file_name(cfg, path);
     cfg_set_error_function(cfg, on_error);
     set_validators(cfg);
     if (cfg_parse_fp(cfg, file) == CFG_SUCCESS && diag->errors == before) {
