@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness import login, relay, smtp, tools
-from harness.postern import GROUP, USER
+from harness.postern import GROUP, USER, sanitized
 
 OUTSIDE = "x@outside.test"
 
@@ -348,7 +348,8 @@ def test_flood_of_logins(site, popauth):
             thread.join()
     assert sum(answers) > entries, "it was a flood"
     assert len(postern.control("relay", "dump").stdout.splitlines()) <= 2 * entries
-    assert resident_kib(postern) < before + 64 * 1024
+    if not sanitized():  # which keep what is freed
+        assert resident_kib(postern) < before + 64 * 1024
     postern.control("relay", "expire")
     postern.control("relay", "add", "127.83.4.1")
     assert rcpt(site, "127.83.4.1", OUTSIDE).ok
