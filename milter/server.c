@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #define ACCEPT_IN_A_ROUND 16
-#define NO_DESCRIPTORS_MS 100 /* so long nobody is accepted when the process has none left */
-#define CLIENTS_SHARE 8       /* of all descriptors: milter sessions need some, too */
+#define PAUSE_MS 100 /* so long nobody is accepted when there is no place or no descriptor left */
+#define CLIENTS_SHARE 8 /* of all descriptors: milter sessions need some, too */
 
 struct server {
     struct server_clients clients;
@@ -24,16 +24,17 @@ struct server {
 
 /* ---- clients come ---- */
 
-/* When all places are taken, the one that is silent for longest goes. False: all of them wait for us. */
-static bool make_room(struct server *server)
+/* When all places are taken, the one that is silent for longest goes: *goes_out, else NULL. False: none may go now. */
+static bool find_place(const struct server *server, struct server_client **goes_out)
 {
+    *goes_out = NULL;
     if (server_clients(server) < server->max_clients) {
         return true;
     }
     for (struct server_client *client = server->clients.oldest; client != NULL;
          client = server_client_next(client)) {
-        if (!server_client_waits_for_us(client)) {
-            server_client_drop(client);
+        if (server_client_may_go(client)) {
+            *goes_out = client;
             return true;
         }
     }
@@ -57,7 +58,7 @@ static struct server_peer find_peer(struct server *server, int fd)
 static void pause_accepting(struct server *server)
 {
     (void)eventloop_watch(server->clients.loop, &server->listener, 0);
-    eventloop_set_timer(server->clients.loop, &server->pause, NO_DESCRIPTORS_MS);
+    eventloop_set_timer(server->clients.loop, &server->pause, PAUSE_MS);
 }
 
 static void listener_ready(void *owner, unsigned events)
@@ -66,12 +67,19 @@ static void listener_ready(void *owner, unsigned events)
 
     (void)events;
     for (int i = 0; i < ACCEPT_IN_A_ROUND; i++) {
+        struct server_client *goes;
+
+        if (!find_place(server, &goes)) {
+            pause_accepting(server); /* who comes now waits in the kernel's queue */
+            return;
+        }
         int fd = accept4(server->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-        if (fd >= 0 && make_room(server)) {
+        if (fd >= 0) {
+            if (goes != NULL) {
+                server_client_drop(goes);
+            }
             server_client_add(&server->clients, fd, find_peer(server, fd));
-        } else if (fd >= 0) {
-            (void)close(fd);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return;
         } else if (errno != ECONNABORTED && errno != EINTR) {
@@ -87,7 +95,7 @@ static void listen_again(void *owner)
     struct server *server = owner;
 
     if (!eventloop_watch(server->clients.loop, &server->listener, EVENTLOOP_READ)) {
-        eventloop_set_timer(server->clients.loop, &server->pause, NO_DESCRIPTORS_MS);
+        eventloop_set_timer(server->clients.loop, &server->pause, PAUSE_MS);
     }
 }
 

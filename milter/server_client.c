@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define SERVER_GRACE_MS 100 /* so long nobody is dropped to make room */
+
 /* What a client's deadline is for. */
 enum wait {
     WAIT_FOR_US,      /* none: an answer was promised */
@@ -26,7 +28,8 @@ struct server_client {
     struct eventloop_task again; /* settle() in the next round */
     struct server_answers answers;
     struct server_peer peer;
-    char *kept; /* input that was not taken yet */
+    int64_t active_at; /* when it came, or sent its last request */
+    char *kept;        /* input that was not taken yet */
     size_t kept_len;
     int descriptor;
     enum wait wait;
@@ -84,6 +87,7 @@ static void link_newest(struct server_client *client)
     client->newer = NULL;
     *(clients->newest != NULL ? &clients->newest->newer : &clients->oldest) = client;
     clients->newest = client;
+    client->active_at = eventloop_now(clients->loop);
 }
 
 struct server_client *server_client_next(const struct server_client *client)
@@ -91,9 +95,10 @@ struct server_client *server_client_next(const struct server_client *client)
     return client->newer;
 }
 
-bool server_client_waits_for_us(const struct server_client *client)
+bool server_client_may_go(const struct server_client *client)
 {
-    return client->wait == WAIT_FOR_US;
+    return client->wait != WAIT_FOR_US &&
+           eventloop_now(client->clients->loop) - client->active_at >= SERVER_GRACE_MS;
 }
 
 void server_client_drop(struct server_client *client)

@@ -37,7 +37,10 @@ void server_client_finish(struct server_client *client);
 /* The next younger one. */
 struct server_client *server_client_next(const struct server_client *client);
 
-/* Does it wait for an answer that was promised? */
-bool server_client_waits_for_us(const struct server_client *client);
+/*
+ * May it be dropped to make room? Not while it waits for an answer that was promised, and not at once: the request of who has just come is
+ * still to be read.
+ */
+bool server_client_may_go(const struct server_client *client);
 
 #endif

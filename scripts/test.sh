@@ -35,7 +35,7 @@ Runs every step, or those named (and what they need). Logs: DIR/logs/STEP.log; D
   integration   through the real Postfix and the real Sendmail
   differential  decisions compared with those of the real Sendmail
   demo          demo.sh --once: each of its sessions ends as it should
-  bench         the quick form of make bench
+  bench         the quick form of make bench; the daemon is killed 30 times while logins are recorded
 TEXT
 }
 
@@ -166,7 +166,9 @@ step_differential() {
 
 step_demo() { "$SOURCE/scripts/demo.sh" --once --no-deps --build-dir "$BUILD/demo"; }
 
-step_bench() { make -C "$BUILD/plain" bench BENCH_ARGS=--quick; }
+step_bench() {
+  make -C "$BUILD/plain" bench BENCH_ARGS=--quick && make -C "$BUILD/plain" crash CRASH_ARGS='--rounds 30'
+}
 
 # --- running them ------------------------------------------------------------------------------------------------------
 

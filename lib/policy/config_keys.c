@@ -302,18 +302,15 @@ static void set_validators(cfg_t *cfg)
     config_dns_keys_validate(cfg);
 }
 
-/* libconfuse made these before it knew the file, and never tells them. */
-static void name_file(cfg_t *cfg, const char *path)
+/* libConfuse names the file only for sections that it makes while it reads: those with defaults are there before. */
+static void set_file_name(cfg_t *cfg, const char *path)
 {
-    static const char *const sections[] = {"log", "dns", "helo"};
-
     free(cfg->filename);
     cfg->filename = xstrdup(path);
-    for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
-        cfg_t *section = cfg_getsec(cfg, sections[i]);
-
-        free(section->filename);
-        section->filename = xstrdup(path);
+    for (cfg_opt_t *opt = cfg->opts; opt->name != NULL; opt++) {
+        if (opt->type == CFGT_SEC && cfg_opt_size(opt) > 0) {
+            set_file_name(cfg_opt_getnsec(opt, 0), path);
+        }
     }
 }
 
@@ -392,7 +389,7 @@ cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
         diag_report(diag, DIAG_ERROR, path, 0, NULL, "out of memory");
         return NULL;
     }
-    name_file(cfg, path);
+    set_file_name(cfg, path);
     cfg_set_error_function(cfg, on_error);
     set_validators(cfg);
     if (cfg_parse_fp(cfg, file) == CFG_SUCCESS && diag->errors == before &&

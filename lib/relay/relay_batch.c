@@ -98,9 +98,7 @@ static enum relay_batch_result add_entry(struct relay_batch *batch, struct relay
 
     if (change->kind == RELAY_LOGIN) {
         line.op = RELAY_JOURNAL_LOGIN;
-        if (line.entry.addr.family == NETADDR_IPV6) {
-            line.entry.addr = netaddr_masked(&line.entry.addr, limits->ipv6_prefix_bits);
-        }
+        line.entry.addr = relay_entry_client(&line.entry.addr, limits->ipv6_prefix_bits);
     }
     if (!relay_entry_is_sound(&line.entry, &why)) {
         relay_batch_refuse(batch, change, STATUS_INVALID, why);

@@ -10,6 +10,41 @@
 
 /* ---- addresses ---- */
 
+/*
+ * IPv6 whose last bits tell hosts of different networks apart: IPv4 in the low 32 bits (RFC 4291, 2.5.5.1), IPv4 behind a translator (RFC 6052,
+ * 8215), Teredo (RFC 4380). A network there is more than one site, however long its prefix.
+ */
+static const struct netaddr shared_networks[] = {
+    {.family = NETADDR_IPV6, .bits = 96},
+    {.family = NETADDR_IPV6, .bits = 32, .bytes = {0x00, 0x64, 0xff, 0x9b}},
+    {.family = NETADDR_IPV6, .bits = 32, .bytes = {0x20, 0x01, 0x00, 0x00}},
+};
+
+#define SHARED_NETWORKS (sizeof(shared_networks) / sizeof(shared_networks[0]))
+
+/* Has it addresses in such a network? */
+static bool meets_shared(const struct netaddr *addr)
+{
+    for (size_t i = 0; i < SHARED_NETWORKS; i++) {
+        const struct netaddr *shared = &shared_networks[i];
+        unsigned bits = addr->bits < shared->bits ? addr->bits : shared->bits;
+        struct netaddr left = netaddr_masked(addr, bits);
+        struct netaddr right = netaddr_masked(shared, bits);
+
+        if (netaddr_equal(&left, &right)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct netaddr relay_entry_client(const struct netaddr *addr, unsigned ipv6_prefix_bits)
+{
+    return addr->family != NETADDR_IPV6 || meets_shared(addr)
+               ? *addr
+               : netaddr_masked(addr, ipv6_prefix_bits);
+}
+
 /* Is it one address or network that may be granted? */
 static bool is_grantable(const struct netaddr *addr, const char **why_out)
 {
@@ -21,11 +56,16 @@ static bool is_grantable(const struct netaddr *addr, const char **why_out)
         *why_out = "an IPv4 network; name single addresses";
         return false;
     case NETADDR_IPV6:
-        if (addr->bits >= RELAY_MIN_PREFIX) {
-            return true;
+        if (addr->bits < RELAY_MIN_PREFIX) {
+            *why_out = "a network of more than one site; the shortest prefix is /48";
+            return false;
         }
-        *why_out = "a network of more than one site; the shortest prefix is /48";
-        return false;
+        if (addr->bits < IPV6_BITS && meets_shared(addr)) {
+            *why_out =
+                "a network whose addresses stand for IPv4 hosts anywhere; name single addresses";
+            return false;
+        }
+        return true;
     case NETADDR_NONE:
         break;
     }

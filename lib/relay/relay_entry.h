@@ -41,6 +41,12 @@ struct relay_entry {
  */
 bool relay_entry_parse_address(const char *text, struct netaddr *addr_out, const char **why_out);
 
+/*
+ * What the login of a client is recorded for: the address, or its network of so many bits if it is IPv6. Where the last bits tell IPv4 hosts
+ * apart (NAT64, Teredo) it is the address in any case: a network would be many people's.
+ */
+struct netaddr relay_entry_client(const struct netaddr *addr, unsigned ipv6_prefix_bits);
+
 /* The one text of an address: `192.0.2.1`, `2001:db8::1`, `2001:db8::/64`. Returns `buf`. */
 const char *relay_entry_key(const struct netaddr *addr, char buf[RELAY_KEY_SIZE]);
 

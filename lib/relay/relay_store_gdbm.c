@@ -25,6 +25,9 @@
 /* No mmap: a file that is cut off while it is read must be an error, not a signal. */
 #define FLAGS (GDBM_NOLOCK | GDBM_NOMMAP | GDBM_CLOEXEC | GDBM_CLOERROR)
 
+/* A record takes more than this: an element of a bucket. */
+#define RECORD_COST 24u
+
 /* What GDBM needs for an entry beside its bytes, when it is filled well; and from where on waste is worth a word. */
 #define ENTRY_COST 64u
 #define WASTE_FACTOR 4u
@@ -43,7 +46,8 @@ struct reading {
     struct relay_snapshot *report;
     struct strbuf texts;
     size_t entries;
-    uint64_t bytes; /* of keys and values */
+    uint64_t bytes;       /* of keys and values */
+    uint64_t max_records; /* the file has no room for more */
 };
 
 /* gdbmtool can be made to store texts with their NUL byte. */
@@ -106,8 +110,10 @@ static bool walk(struct reading *reading, GDBM_FILE db, const char *path, struct
         if (!take_record(reading, db, &key)) {
             break;
         }
-        walked++;
-
+        /* In a damaged file keys can follow each other in a circle. */
+        if (++walked > reading->max_records) {
+            break;
+        }
         datum next = gdbm_nextkey(db, key);
 
         free(key.dptr);
@@ -117,7 +123,8 @@ static bool walk(struct reading *reading, GDBM_FILE db, const char *path, struct
 
     free(key.dptr);
     if (!complete) {
-        strbuf_appendf(why, "%s: is damaged: %s", path, gdbm_text());
+        strbuf_appendf(why, "%s: is damaged: %s", path,
+                       walked > reading->max_records ? "its records have no end" : gdbm_text());
         return false;
     }
     if (gdbm_count(db, &count) != 0 || count != walked) {
@@ -131,6 +138,10 @@ static bool walk(struct reading *reading, GDBM_FILE db, const char *path, struct
 /* Opens and walks a file whose descriptor it takes over. */
 static bool read_all(struct reading *reading, int fd, const char *path, struct strbuf *why)
 {
+    struct stat stat;
+
+    reading->max_records = fstat(fd, &stat) == 0 ? (uint64_t)stat.st_size / RECORD_COST : 0;
+
     GDBM_FILE db = gdbm_fd_open(fd, path, 0, GDBM_READER | FLAGS, NULL);
 
     if (db == NULL) {

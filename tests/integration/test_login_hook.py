@@ -33,8 +33,11 @@ def daemon(workspace, popauth):
     one = Postern(folder / "daemon", sockets / "milter.sock", popauth_socket=str(popauth), access="")
     one.makemap()
     one.start()
-    yield one
-    one.stop()
+    try:
+        yield one
+        one.stop()
+    finally:
+        one.discard()
 
 
 def dialogue(port, lines):
@@ -96,13 +99,13 @@ def test_killed(postern, dovecot):
 
 
 def test_hangs(postern, dovecot):
-    os.kill(postern.process.pid, signal.SIGSTOP)
+    postern.pause()
     try:
         before = len(dovecot.log())
         assert_logs_in(dovecot)
         assert dovecot.log()[before:].count(f"postern-login: {HOME} cannot be recorded") == 2
     finally:
-        os.kill(postern.process.pid, signal.SIGCONT)
+        postern.go_on()
     assert_logs_in(dovecot, seconds=SLACK)
     tools.wait_for(lambda: recorded(postern), "the login after it")
 
@@ -136,7 +139,8 @@ def test_connection_queue_is_full(popauth, dovecot):
 def test_strange_answers(popauth, dovecot, answer):
     """Of a daemon that is no postern. The client sees none of it."""
     with instead(popauth, backlog=5) as server:
-        if os.fork() == 0:  # a thread would need the interpreter's lock that the client's side holds
+        child = os.fork()  # a thread would need the interpreter's lock that the client's side holds
+        if child == 0:
             server.settimeout(10)
             with contextlib.suppress(OSError):
                 for _ in range(2):
@@ -144,8 +148,11 @@ def test_strange_answers(popauth, dovecot, answer):
                     connection.sendall(answer)
                     connection.close()
             os._exit(0)
-        assert_logs_in(dovecot)
-    os.wait()
+        try:
+            assert_logs_in(dovecot)
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 def test_no_right_to_the_socket(postern, popauth, dovecot):

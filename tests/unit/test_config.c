@@ -36,12 +36,12 @@ static struct config *load(struct site *site)
 {
     char path[SITE_PATH_SIZE];
 
-    return config_load(site_path(site, "postern.conf", path), &site->log.diag);
+    return config_load(site_path(site, "my.conf", path), &site->log.diag);
 }
 
 static struct config *load_text(struct site *site, const char *text)
 {
-    site_conf_exactly(site, text);
+    site_write(site, "my.conf", text);
     return load(site);
 }
 
@@ -225,16 +225,16 @@ static const struct bad_case {
     const char *expected;
 } bad_cases[] = {
     {"unknown key", "user = \"nobody\"\n\nusr = \"nobody\"\n",
-     "postern.conf:3: error: no such option 'usr'\n"},
+     "my.conf:3: error: no such option 'usr'\n"},
     {"unknown key in a section", "log {\n  facility = \"mail\"\n  colour = \"red\"\n}\n",
-     "postern.conf:3: error: no such option 'colour'\n"},
+     "my.conf:3: error: no such option 'colour'\n"},
     {"unknown section", "\nlogging { level = \"info\" }\n",
-     "postern.conf:2: error: no such option 'logging'\n"},
+     "my.conf:2: error: no such option 'logging'\n"},
     {"the hidden option", "\" diag\" = 1\n", NULL},
     {"unknown feature", "features = { \"delay_checks\",\n \"delay_check\" }\n",
-     "postern.conf:2: error: features: there is no \"delay_check\"; postern.conf(5) lists them\n"},
+     "my.conf:2: error: features: there is no \"delay_check\"; postern.conf(5) lists them\n"},
     {"unknown feature, later in the file", "\n\n\nfeatures = { \"spf\" }\n",
-     "postern.conf:4: error: features: there is no \"spf\"; postern.conf(5) lists them\n"},
+     "my.conf:4: error: features: there is no \"spf\"; postern.conf(5) lists them\n"},
     {"list where a text is wanted", "\nuser = { \"a\", \"b\" }\n", NULL},
     {"text where a section is wanted", "\nlog = \"mail\"\n", NULL},
     {"missing value", "user =\n", NULL},
@@ -242,35 +242,35 @@ static const struct bad_case {
     {"list that does not end", "features = { \"skip\"\n", NULL},
     {"quote that does not end", "user = \"nobody\n", NULL},
     {"relative path", "\naccess = \"access\"\n",
-     "postern.conf:2: error: access: \"access\" must be an absolute path, or \"\" for none\n"},
+     "my.conf:2: error: access: \"access\" must be an absolute path, or \"\" for none\n"},
     {"relative path of a list", "relay_domains = \"x\"\n",
-     "postern.conf:1: error: relay_domains: \"x\" must be an absolute path, or \"\" for none\n"},
+     "my.conf:1: error: relay_domains: \"x\" must be an absolute path, or \"\" for none\n"},
     {"relative control socket", "control_socket = \"control.sock\"\n",
-     "postern.conf:1: error: control_socket: \"control.sock\" must be an absolute path, or \"\" for "
+     "my.conf:1: error: control_socket: \"control.sock\" must be an absolute path, or \"\" for "
      "none\n"},
     {"control socket whose path is too long",
      "control_socket = \"/1234567890/1234567890/1234567890/1234567890/1234567890/1234567890/1234567890"
      "/1234567890/1234567890/12\"\n",
-     "postern.conf:1: error: control_socket: the path of a socket has at most 100 bytes\n"},
+     "my.conf:1: error: control_socket: the path of a socket has at most 100 bytes\n"},
     {"relative path of another socket", "popauth_socket = \"popauth.sock\"\n",
-     "postern.conf:1: error: popauth_socket: \"popauth.sock\" must be an absolute path, or \"\" for "
+     "my.conf:1: error: popauth_socket: \"popauth.sock\" must be an absolute path, or \"\" for "
      "none\n"},
     {"store without a file", "relay_store {\n  file = \"\"\n}\n",
-     "postern.conf:2: error: file: write the absolute path of the file that keeps the addresses\n"},
+     "my.conf:2: error: file: write the absolute path of the file that keeps the addresses\n"},
     {"store with a relative path", "relay_store { file = \"relayers.gdbm\" }\n", NULL},
     {"store of no such kind", "relay_store { backend = \"redis\" }\n",
-     "postern.conf:1: error: backend: \"redis\": this version has \"gdbm\" only\n"},
+     "my.conf:1: error: backend: \"redis\": this version has \"gdbm\" only\n"},
     {"window that is negative", "relay_store {\n  window_minutes = -1\n}\n",
-     "postern.conf:2: error: window_minutes: -1 is not between 0 and 52560000\n"},
+     "my.conf:2: error: window_minutes: -1 is not between 0 and 52560000\n"},
     {"store for nothing", "relay_store { max_entries = 0 }\n",
-     "postern.conf:1: error: max_entries: 0 is not between 1 and 100000000\n"},
+     "my.conf:1: error: max_entries: 0 is not between 1 and 100000000\n"},
     {"networks of more than one site", "relay_store { ipv6_prefix_bits = 47 }\n",
-     "postern.conf:1: error: ipv6_prefix_bits: 47 is not between 48 and 128\n"},
+     "my.conf:1: error: ipv6_prefix_bits: 47 is not between 48 and 128\n"},
     {"more bits than there are", "relay_store { ipv6_prefix_bits = 129 }\n", NULL},
     {"relative path of a rule file", "regex = \"regex\"\n",
-     "postern.conf:1: error: regex: \"regex\" must be an absolute path, or \"\" for none\n"},
+     "my.conf:1: error: regex: \"regex\" must be an absolute path, or \"\" for none\n"},
     {"listen without a kind", "listen = \"/run/milter.sock\"\n",
-     "postern.conf:1: error: listen: \"/run/milter.sock\": write unix:/path, inet:port@host or "
+     "my.conf:1: error: listen: \"/run/milter.sock\": write unix:/path, inet:port@host or "
      "inet6:port@host\n"},
     {"listen on nothing", "listen = \"\"\n", NULL},
     {"listen on a relative path", "listen = \"unix:milter.sock\"\n", NULL},
@@ -279,33 +279,33 @@ static const struct bad_case {
     {"listen without a port", "listen = \"inet:@127.0.0.1\"\n", NULL},
     {"listen without a host", "listen = \"inet:8899@\"\n", NULL},
     {"mode that is not octal", "listen_mode = \"0668\"\n",
-     "postern.conf:1: error: listen_mode: \"0668\" is no octal mode such as \"0660\"\n"},
+     "my.conf:1: error: listen_mode: \"0668\" is no octal mode such as \"0660\"\n"},
     {"mode with special bits", "listen_mode = \"4755\"\n", NULL},
     {"mode that is empty", "listen_mode = \"\"\n", NULL},
     {"relay_control of no such kind", "relay_control = \"on\"\n",
-     "postern.conf:1: error: relay_control: \"on\" is none of \"mta\", "
+     "my.conf:1: error: relay_control: \"on\" is none of \"mta\", "
      "\"milter\", \"off\"\n"},
     {"reply without a code", "reject_message = \"Access denied\"\n",
-     "postern.conf:1: error: reject_message: \"Access denied\": write a reply with its code, such "
+     "my.conf:1: error: reject_message: \"Access denied\": write a reply with its code, such "
      "as \"550 5.7.1 Access denied\"\n"},
     {"reply with the code of a success", "recipient_reject_message = \"250 OK\"\n", NULL},
     {"reply without a text", "reject_message = \"550 5.7.1\"\n", NULL},
     {"reply that is empty", "reject_message = \"\"\n", NULL},
     {"relay_message without a code", "relay_message = \"No\"\n", NULL},
     {"facility", "log { facility = \"post\" }\n",
-     "postern.conf:1: error: facility: \"post\" is unknown; write mail, daemon, auth, user or local0 "
+     "my.conf:1: error: facility: \"post\" is unknown; write mail, daemon, auth, user or local0 "
      "to local7\n"},
     {"level", "log {\n level = \"loud\"\n}\n",
-     "postern.conf:2: error: level: \"loud\" is none of error, warning, info, debug\n"},
+     "my.conf:2: error: level: \"loud\" is none of error, warning, info, debug\n"},
     /* what this version would silently not do */
     {"daemon with an unknown key", "daemon \"MSA\" {\n  require_tls = true\n}\n", NULL},
     {"daemon with a wrong relay_control", "daemon \"MSA\" {\n  relay_control = \"on\"\n}\n",
-     "postern.conf:2: error: relay_control: \"on\" is none of \"mta\", \"milter\", \"off\"\n"},
+     "my.conf:2: error: relay_control: \"on\" is none of \"mta\", \"milter\", \"off\"\n"},
     {"daemon twice", "daemon \"MSA\" { }\ndaemon \"MSA\" { }\n", NULL},
     {"relay_by_certificate of no such kind", "relay_by_certificate = \"any\"\n",
-     "postern.conf:1: error: relay_by_certificate: \"any\" is neither \"dn\" nor \"cn\"\n"},
+     "my.conf:1: error: relay_by_certificate: \"any\" is neither \"dn\" nor \"cn\"\n"},
     {"no number", "dns { timeout_ms = \"soon\" }\n",
-     "postern.conf:1: error: invalid integer value for option 'timeout_ms'\n"},
+     "my.conf:1: error: invalid integer value for option 'timeout_ms'\n"},
 };
 
 static void test_load_refuses_with_file_and_line(void **state)
@@ -322,7 +322,7 @@ static void test_load_refuses_with_file_and_line(void **state)
         if (site->log.diag.errors == 0) {
             fail_msg("%s: refused without a word", c->name);
         }
-        if (strncmp(site->log.text.data, "postern.conf:", 13) != 0) {
+        if (strncmp(site->log.text.data, "my.conf:", strlen("my.conf:")) != 0) {
             fail_msg("%s: no file and line: %s", c->name, site->log.text.data);
         }
         if (c->expected != NULL && strcmp(site->log.text.data, c->expected) != 0) {
@@ -399,7 +399,7 @@ static void test_load_of_a_file_that_is_not_there(void **state)
 
     assert_null(load(site));
     assert_string_equal(site->log.text.data,
-                        "postern.conf: error: cannot be read: No such file or directory; name "
+                        "my.conf: error: cannot be read: No such file or directory; name "
                         "another file with -c FILE or in POSTERN_CONF\n");
 }
 
@@ -408,10 +408,10 @@ static void test_load_of_a_folder(void **state)
     struct site *site = *state;
     char path[SITE_PATH_SIZE];
 
-    assert_int_equal(mkdir(site_path(site, "postern.conf", path), 0755), 0);
+    assert_int_equal(mkdir(site_path(site, "my.conf", path), 0755), 0);
     assert_null(load(site));
     assert_string_equal(site->log.text.data,
-                        "postern.conf: error: cannot be read: Is a directory; name another file "
+                        "my.conf: error: cannot be read: Is a directory; name another file "
                         "with -c FILE or in POSTERN_CONF\n");
 }
 

@@ -122,6 +122,31 @@ static void test_garbled_file(void **state)
     free(data);
 }
 
+#define DIRECTORY_AT 4096u /* in a new GDBM file with blocks of that size */
+
+/* A directory that leads back to a bucket that was there before: its keys follow each other without end. */
+static void test_records_in_a_circle(void **state)
+{
+    struct kit *kit = *state;
+    size_t len;
+
+    fill(kit);
+    char *data = kit_read(kit->file, &len);
+    char *garbled = xmalloc(len);
+
+    (void)alarm(120);
+    for (unsigned from = 0; from < 512; from += 37) {
+        memcpy(garbled, data, len);
+        memcpy(garbled + DIRECTORY_AT + (size_t)(511 - from) * 8,
+               data + DIRECTORY_AT + (size_t)from * 8, 8);
+        kit_write(kit->file, garbled, len);
+        assert_true(open_twice(kit) <= MANY);
+    }
+    (void)alarm(0);
+    free(garbled);
+    free(data);
+}
+
 static void test_file_that_is_none(void **state)
 {
     struct kit *kit = *state;
@@ -361,6 +386,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         KIT_TEST(test_truncated_file),
         KIT_TEST(test_garbled_file),
+        KIT_TEST(test_records_in_a_circle),
         KIT_TEST(test_file_that_is_none),
         KIT_TEST(test_journal_survives_a_damaged_file),
         KIT_TEST(test_damaged_journal),

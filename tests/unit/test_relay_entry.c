@@ -22,6 +22,13 @@ static void test_parse_address(void **state)
         {"2001:db8::/48", "2001:db8::/48", NULL},
         {"2001:db8::/47", NULL, "more than one site"},
         {"2001:db8::1/64", NULL, "behind the prefix length"},
+        {"64:ff9b::192.0.2.1", "64:ff9b::c000:201", NULL},
+        {"64:ff9b::/96", NULL, "IPv4 hosts anywhere"},
+        {"64:ff9b:1:2::/64", NULL, "IPv4 hosts anywhere"},
+        {"2001:0:c000:201::/64", NULL, "IPv4 hosts anywhere"},
+        {"::/64", NULL, "IPv4 hosts anywhere"},
+        {"::/127", NULL, "IPv4 hosts anywhere"},
+        {"2001:1::/48", "2001:1::/48", NULL},
         {"192.0.2.0/24", NULL, "IPv4 network"},
         {"::ffff:192.0.2.0/120", NULL, "IPv4 network"},
         {"192.0.2", NULL, "no IP address"},
@@ -49,6 +56,36 @@ static void test_parse_address(void **state)
         } else {
             assert_non_null(strstr(why, cases[i].why));
         }
+    }
+}
+
+/* What a login is recorded for; a client behind a translator, or a tunnel for everybody, never opens the way for its neighbours. */
+static void test_client(void **state)
+{
+    static const struct {
+        const char *client;
+        unsigned bits;
+        const char *key;
+    } cases[] = {
+        {"192.0.2.1", 64, "192.0.2.1"},
+        {"::ffff:192.0.2.1", 48, "192.0.2.1"},
+        {"2001:db8:1:2:3::4", 64, "2001:db8:1:2::/64"},
+        {"2001:db8:1:2:3::4", 128, "2001:db8:1:2:3::4"},
+        {"2002:c000:201::1", 48, "2002:c000:201::/48"},
+        {"64:ff9b::192.0.2.1", 64, "64:ff9b::c000:201"},
+        {"64:ff9b:1:2:3::4", 48, "64:ff9b:1:2:3::4"},
+        {"2001:0:c000:201::1", 64, "2001:0:c000:201::1"},
+        {"::192.0.2.1", 64, "::192.0.2.1"},
+        {"::1", 64, "::1"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char key[RELAY_KEY_SIZE];
+        struct netaddr client = kit_address(cases[i].client);
+        struct netaddr addr = relay_entry_client(&client, cases[i].bits);
+
+        assert_string_equal(relay_entry_key(&addr, key), cases[i].key);
     }
 }
 
@@ -218,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_parse_address),    cmocka_unit_test(test_window),
         cmocka_unit_test(test_value_comes_back), cmocka_unit_test(test_parse_value),
         cmocka_unit_test(test_longest_texts),    cmocka_unit_test(test_is_sound),
+        cmocka_unit_test(test_client),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

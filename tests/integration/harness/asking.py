@@ -27,7 +27,7 @@ POSTFIX_PORT = """\
 """
 POSTFIX_CHROOTED = POSTFIX_PORT + "  -o smtpd_milters=\n"
 
-ASKING = {"milter_default_action": "accept", "smtpd_sasl_auth_enable": "no"}
+ASKING = {"milter_default_action": "accept"}
 
 
 def postfix_sample(folder):

@@ -10,7 +10,7 @@ import socket
 import subprocess
 
 from . import tools
-from .postern import POPAUTH_GROUP
+from .postern import POPAUTH_GROUP, sanitized
 
 USER = "ann"
 PASSWORD = "sesame"  # of users who exist in these tests only
@@ -125,6 +125,8 @@ class Dovecot:
             pop3_port=self.pop3_port,
             imap_port=self.imap_port,
         )
+        if sanitized():  # whose shadow of the memory is larger than Dovecot's limit for a process
+            text += "default_vsz_limit = 0\n"
         if hook is not None:
             back = self.folder / "back"
             variables = "\n".join(f"{key}={value}" for key, value in self._more.items())

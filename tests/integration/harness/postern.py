@@ -236,6 +236,18 @@ class Postern:
         self.process.kill()
         self.process.wait()
 
+    def pause(self):
+        """SIGSTOP: it hangs, every thread of it."""
+        self.process.send_signal(signal.SIGSTOP)
+        tools.wait_for(self._is_paused, "the daemon to stand still")
+
+    def _is_paused(self):
+        stats = list(pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/stat"))
+        return all(stat.read_text(errors="replace").rpartition(")")[2].split()[0] == "T" for stat in stats)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def wait_end(self, timeout=20):
         """Waits for an end that the test has brought about; the exit status."""
         self._ended_by_test = True
