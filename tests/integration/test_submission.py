@@ -143,7 +143,8 @@ def code(site, port, rcpt, source=FOREIGN):
 
 def test_features_of_one_listener(site):
     access = "Connect:127.77 REJECT\nTo:block@local.example REJECT\n"
-    start(site, 'daemon "MSA" { features = { "delay_checks", "blocklist_recipients" } }\n', access)
+    features = '{ "delay_checks", "blocklist_recipients", "accept_unresolvable_domains" }'  # all of them: none is taken over
+    start(site, f'daemon "MSA" {{ features = {features} }}\n', access)
     with session(site, "mta") as client:
         assert client.mail("s@neutral.test").code == 550
     with session(site, "msa") as client:
