@@ -291,6 +291,19 @@ static int run_word(const struct relay *relay, const char *name)
     return ctl_usage(relay->ctl, "there is no \"%s\"", name);
 }
 
+/* "-1" is meant as a number; getopt_long() would call it an option. NULL: there is none. */
+static const char *negative_number(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--user") == 0 || strcmp(argv[i], "--service") == 0) {
+            i++; /* a text of any kind */
+        } else if (argv[i][0] == '-' && argv[i][1] >= '0' && argv[i][1] <= '9') {
+            return argv[i];
+        }
+    }
+    return NULL;
+}
+
 int cmd_relay(struct ctl *ctl, int argc, char **argv)
 {
     static const struct option options[] = {CTL_LONG_OPTIONS,
@@ -298,8 +311,12 @@ int cmd_relay(struct ctl *ctl, int argc, char **argv)
                                             {"service", required_argument, NULL, 's'},
                                             {NULL, 0, NULL, 0}};
     struct relay relay = {.ctl = ctl};
+    const char *negative = negative_number(argc, argv);
     int option;
 
+    if (negative != NULL) {
+        return ctl_usage(ctl, "\"%s\" is no number: there are none below 0 here", negative);
+    }
     while ((option = getopt_long(argc, argv, CTL_SHORT_OPTIONS, options, NULL)) != -1) {
         if (option == 'u') {
             relay.user = optarg;

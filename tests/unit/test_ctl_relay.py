@@ -242,7 +242,15 @@ class Words(Site):
                 done = run(*words)
                 self.assertEqual((done.returncode, done.stdout), (2, ""), words)
                 self.assertIn(shown, done.stderr, words)
+        for words in (["list", "-1"], ["expire", "-10"], ["list", "--", "-1"]):
+            said = self.old(*words).stderr
+            self.assertIn(f'"{words[-1]}" is no number', said)
+            self.assertNotIn("invalid option", said)
         self.assertEqual(self.entries(), [f"10.0.0.1 {OLD}"])
+
+    def test_user_that_looks_like_a_number(self):
+        self.relay("add", "192.0.2.9", "--user", "-1")
+        self.assertIn("user=-1", self.relay("check", "192.0.2.9"))
 
     def test_help(self):
         for done in (self.ctl("relay", "--help"), self.old("-h")):
