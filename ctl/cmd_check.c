@@ -4,8 +4,10 @@
 #include "lib/policy/config.h"
 #include "lib/policy/pop_check.h"
 #include "lib/policy/rule_check.h"
+#include "lib/policy/start_check.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #define SENDMAIL_CF "/etc/mail/sendmail.cf"
 
@@ -49,6 +51,7 @@ int cmd_check(struct ctl *ctl, int argc, char **argv)
     struct config *config = config_load(ctl->config_path, &problems.diag);
 
     if (config != NULL) {
+        start_check(config, geteuid() == 0, &problems.diag);
         rule_check_all(config, &problems.diag);
         pop_check_sendmail(config, SENDMAIL_CF, &problems.diag);
         config_free(&config);

@@ -4,6 +4,7 @@
  */
 #include "lib/base/xalloc.h"
 #include "lib/policy/ruleset.h"
+#include "lib/policy/start_check.h"
 #include "lib/table/table.h"
 #include "milter/daemon.h"
 
@@ -41,6 +42,7 @@ static int check(const char *path)
     struct ruleset *ruleset = ruleset_load(path, &diag);
 
     if (ruleset != NULL) {
+        start_check(ruleset_config(ruleset), geteuid() == 0, &diag);
         maps = is_usable(ruleset_access(ruleset)) && is_usable(ruleset_spammers(ruleset));
     }
     ruleset_unref(&ruleset);

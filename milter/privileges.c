@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "milter/privileges.h"
+#include "lib/base/group_id.h"
 #include "lib/base/xalloc.h"
 
 #include <errno.h>
@@ -39,21 +40,11 @@ void privileges_fini(struct privileges *privileges)
 enum status privileges_find_group(const char *key, const char *name, gid_t *gid_out,
                                   struct strbuf *why)
 {
-    errno = 0;
-    const struct group *entry = getgrnam(name);
-    char *end = NULL;
-
-    if (entry != NULL) {
-        *gid_out = entry->gr_gid;
+    if (group_id_find(name, gid_out)) {
         return STATUS_OK;
     }
     int error = errno;
-    unsigned long number = strtoul(name, &end, 10);
 
-    if (name[0] >= '0' && name[0] <= '9' && *end == '\0' && number < (gid_t)-1) {
-        *gid_out = (gid_t)number;
-        return STATUS_OK;
-    }
     strbuf_appendf(why, "%s = \"%s\": %s", key, name,
                    error == 0 ? "there is no such group" : strerror(error));
     return STATUS_INVALID;

@@ -288,20 +288,13 @@ static cfg_t *parse_file(const char *path, struct diag *diag)
 
     strbuf_init(&text);
     if (read_file(path, &text)) {
-        strbuf_append_char(&text, '\n');
-        FILE *file = fmemopen(text.data, text.len, "r");
-
-        if (file != NULL) {
-            cfg = config_keys_parse(file, path, diag);
-            fclose(file);
-            strbuf_fini(&text);
-            return cfg;
-        }
+        cfg = config_keys_parse(&text, path, diag);
+    } else {
+        diag_report(diag, DIAG_ERROR, path, 0, "name another file with -c FILE or in POSTERN_CONF",
+                    "cannot be read: %s", strerror(errno));
     }
-    diag_report(diag, DIAG_ERROR, path, 0, "name another file with -c FILE or in POSTERN_CONF",
-                "cannot be read: %s", strerror(errno));
     strbuf_fini(&text);
-    return NULL;
+    return cfg;
 }
 
 struct config *config_load(const char *path, struct diag *diag)

@@ -6,6 +6,7 @@
 #include "lib/base/xalloc.h"
 #include "lib/mail/reply.h"
 #include "lib/policy/config_dns_keys.h"
+#include "lib/policy/config_scan.h"
 #include "lib/relay/relay_entry.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@
  */
 #define DIAG_OPTION " diag"
 
-static struct diag *diag_of(cfg_t *cfg)
+struct diag *config_keys_diag(cfg_t *cfg)
 {
     for (cfg_opt_t *opt = cfg->opts; opt->name != NULL; opt++) {
         if (strcmp(opt->name, DIAG_OPTION) == 0) {
@@ -33,7 +34,7 @@ static struct diag *diag_of(cfg_t *cfg)
 __attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const char *format,
                                                            va_list args)
 {
-    struct diag *diag = diag_of(cfg);
+    struct diag *diag = config_keys_diag(cfg);
     char text[512];
 
     (void)vsnprintf(text, sizeof(text), format, args);
@@ -314,7 +315,8 @@ static void set_file_name(cfg_t *cfg, const char *path)
     }
 }
 
-cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
+/* An empty configuration; `single` are the flags of the sections that have no title. NULL: out of memory. */
+static cfg_t *new_config(const char *path, cfg_flag_t single, struct diag *diag)
 {
     const cfg_opt_t hidden = HIDDEN(diag);
     struct config_dns_keys dns;
@@ -362,7 +364,7 @@ cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
         CFG_STR("relay_by_certificate", "dn", CFGF_NONE),
         CFG_STR("reject_message", "550 5.7.1 Access denied", CFGF_NONE),
         CFG_STR("recipient_reject_message", "550 Mailbox disabled for this recipient", CFGF_NONE),
-        CFG_SEC("log", log_keys, CFGF_NONE),
+        CFG_SEC("log", log_keys, single),
         CFG_STR("relay_message", "550 5.7.1 Relaying denied", CFGF_NONE),
         CFG_STR("regex", POSTERN_SYSCONFDIR "/regex", CFGF_NONE),
         CFG_STR("header_checks", POSTERN_SYSCONFDIR "/header_checks", CFGF_NONE),
@@ -371,9 +373,9 @@ cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
         CFG_STR("popauth_group", "postern", CFGF_NONE),
         CFG_STR("map_socket", POSTERN_RUNSTATEDIR "/map.sock", CFGF_NONE),
         CFG_STR("policy_socket", POSTERN_RUNSTATEDIR "/policy.sock", CFGF_NONE),
-        CFG_SEC("dns", dns.dns, CFGF_NONE),
-        CFG_SEC("helo", dns.helo, CFGF_NONE),
-        CFG_SEC("relay_store", store_keys, CFGF_NONE),
+        CFG_SEC("dns", dns.dns, single),
+        CFG_SEC("helo", dns.helo, single),
+        CFG_SEC("relay_store", store_keys, single),
         CFG_SEC("dnsbl", dns.list, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
         CFG_SEC("enhdnsbl", dns.list, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
         CFG_SEC("daemon", daemon_keys, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
@@ -383,7 +385,6 @@ cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
     config_dns_keys_init(&dns, hidden);
 
     cfg_t *cfg = cfg_init(keys, CFGF_NONE);
-    size_t before = diag->errors;
 
     if (cfg == NULL) {
         diag_report(diag, DIAG_ERROR, path, 0, NULL, "out of memory");
@@ -392,7 +393,37 @@ cfg_t *config_keys_parse(FILE *file, const char *path, struct diag *diag)
     set_file_name(cfg, path);
     cfg_set_error_function(cfg, on_error);
     set_validators(cfg);
-    if (cfg_parse_fp(cfg, file) == CFG_SUCCESS && diag->errors == before &&
+    return cfg;
+}
+
+/*
+ * libConfuse takes the end of a file for the end of a section, and a second section for more of the first. So a text that
+ * is right is looked at once more.
+ */
+static bool is_whole(const struct strbuf *text, const char *path, struct diag *diag)
+{
+    cfg_t *cfg = new_config(path, CFGF_MULTI, diag);
+    bool whole = cfg != NULL && config_scan_is_whole(cfg, text);
+
+    if (cfg != NULL) {
+        cfg_free(cfg);
+    }
+    return whole;
+}
+
+cfg_t *config_keys_parse(struct strbuf *text, const char *path, struct diag *diag)
+{
+    cfg_t *cfg = new_config(path, CFGF_NONE, diag);
+    size_t before = diag->errors;
+
+    if (cfg == NULL) {
+        return NULL;
+    }
+    /* The last line may be a comment; and the mark needs a line of its own. */
+    if (text->len == 0 || text->data[text->len - 1] != '\n') {
+        strbuf_append_char(text, '\n');
+    }
+    if (config_scan_parse(cfg, text) && diag->errors == before && is_whole(text, path, diag) &&
         config_dns_keys_check(cfg, path, diag)) {
         return cfg;
     }

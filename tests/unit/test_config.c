@@ -304,6 +304,26 @@ static const struct bad_case {
     {"daemon twice", "daemon \"MSA\" { }\ndaemon \"MSA\" { }\n", NULL},
     {"relay_by_certificate of no such kind", "relay_by_certificate = \"any\"\n",
      "my.conf:1: error: relay_by_certificate: \"any\" is neither \"dn\" nor \"cn\"\n"},
+    {"a section that is not closed", "user = \"a\"\nlog {\n  level = \"debug\"\n",
+     "my.conf:3: error: the section log is not closed: its } is missing; close each section "
+     "with a }\n"},
+    {"the last line without its end", "relay_store { window_minutes = 3 # }",
+     "my.conf:1: error: the section relay_store is not closed: its } is missing; close each "
+     "section with a }\n"},
+    {"a listener that is not closed", "daemon \"MSA\" {\n  features = { \"skip\" }\n",
+     "my.conf:2: error: the section daemon \"MSA\" is not closed: its } is missing; close each "
+     "section with a }\n"},
+    {"value that is missing", "user =\n", NULL},
+    {"log twice", "log { level = \"debug\" }\nuser = \"a\"\nlog {\n  level = \"info\"\n}\n",
+     "my.conf:5: error: the section log that ends here is the second one; write all its keys "
+     "into one\n"},
+    {"a quote too many", "user = \"a\"\"\n", NULL},
+    {"an apostrophe too many", "user = \"a\"'\n", NULL},
+    {"comment without an end", "user = \"a\" /* b\n", NULL},
+    {"wrong key behind comments",
+     "# a \"\nuser = \"a # b\" # '\n#\n# c\nlog {# d\n} # e\nusr = 1\n",
+     "my.conf:7: error: no such option 'usr'\n"},
+    {"relay_store twice", "relay_store { }\nrelay_store { }\n", NULL},
     {"no number", "dns { timeout_ms = \"soon\" }\n",
      "my.conf:1: error: invalid integer value for option 'timeout_ms'\n"},
 };

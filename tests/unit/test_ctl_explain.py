@@ -32,7 +32,8 @@ class Site(unittest.TestCase):
     def configure(self, rules="", mime=False):
         self.rules.write_text(rules)
         self.conf.write_text("".join(f'{key} = ""\n' for key in (
-            "access", "spammers", "local_host_names", "relay_domains", "regex")) +
+            "access", "spammers", "local_host_names", "relay_domains", "regex", "user", "listen_group",
+            "popauth_group")) +
             f'header_checks = "{self.rules}"\nfeatures = {{ "accept_unresolvable_domains" }}\n' +
             (f'mime_header_checks = "{self.rules}"\n' if mime else ""))
 

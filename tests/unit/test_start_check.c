@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What `postern -t` and `posternctl check` say of settings that a start fails on. */
+#include "lib/policy/start_check.h"
+#include "tests/unit/support.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+#define NO_ACCOUNTS "user = \"\"\nlisten_group = \"\"\npopauth_group = \"\"\n"
+
+/*
+ * What is said of a postern.conf with `conf`, where each @ stands for the folder of the site: there are a file "file", a folder
+ * "sub", and "link", another name of the access file.
+ */
+static void expect(const char *conf, bool as_root, const char *said)
+{
+    char path[SITE_PATH_SIZE];
+    char other[SITE_PATH_SIZE];
+    struct strbuf text;
+    struct site site;
+
+    site_init(&site);
+    site_write(&site, "file", "");
+    site_write(&site, "access", "");
+    assert_int_equal(mkdir(site_path(&site, "sub", path), 0755), 0);
+    assert_int_equal(link(site_path(&site, "access", path), site_path(&site, "link", other)), 0);
+    strbuf_init(&text);
+    strbuf_append(&text, NO_ACCOUNTS);
+    for (const char *c = conf; *c != '\0'; c++) {
+        strbuf_appendf(&text, *c == '@' ? "%s" : "%.1s", *c == '@' ? site.folder : c);
+    }
+    site_conf(&site, text.data);
+    strbuf_fini(&text);
+    struct config *config = config_load(site_path(&site, "postern.conf", path), &site.log.diag);
+
+    if (config == NULL) {
+        fail_msg("%s\n%s", conf, site.log.text.data);
+    }
+    strbuf_reset(&site.log.text);
+    start_check(config, as_root, &site.log.diag);
+    if (strcmp(site.log.text.data, said) != 0) {
+        fail_msg("%s\n%s", conf, site.log.text.data);
+    }
+    config_free(&config);
+    site_fini(&site);
+}
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    expect("", true, "");
+    expect("", false, "");
+}
+
+static void test_accounts(void **state)
+{
+#define NO_GROUP(level, key)                                                                \
+    "postern.conf: " level ": " key " = \"no-such-group\": there is no such group; create " \
+    "it, or name another group; \"\" is the daemon's own\n"
+
+    (void)state;
+    expect("user = \"root\"\nlisten_group = \"root\"\npopauth_group = \"0\"\n", true, "");
+    expect(
+        "user = \"no-such-user\"\n", true,
+        "postern.conf: error: user = \"no-such-user\": there is no such user; create it, or name "
+        "the user who shall run the daemon\n");
+    expect("user = \"no-such-user\"\n", false, ""); /* who is not root stays who he is */
+    expect("listen_group = \"no-such-group\"\n", true, NO_GROUP("error", "listen_group"));
+    expect("listen_group = \"no-such-group\"\n", false, NO_GROUP("warning", "listen_group"));
+    expect("popauth_socket = \"@/p\"\npopauth_group = \"no-such-group\"\n", true,
+           NO_GROUP("error", "popauth_group"));
+    expect("popauth_group = \"no-such-group\"\n", true, NO_GROUP("warning", "popauth_group"));
+    expect("popauth_socket = \"\"\npopauth_group = \"no-such-group\"\n", true, "");
+}
+
+static void test_sockets_that_meet(void **state)
+{
+#define SAME(level, one, two, path)                                                         \
+    "postern.conf: " level ": " one " and " two " have the same path, " path "; give each " \
+    "socket a path of its own\n"
+
+    (void)state;
+    expect("listen = \"unix:@/a\"\ncontrol_socket = \"@/b\"\nmap_socket = \"@/c\"\n"
+           "popauth_socket = \"@/d\"\npolicy_socket = \"@/e\"\n",
+           true, "");
+    expect("listen = \"local:@/a\"\ncontrol_socket = \"@/a\"\n", false,
+           SAME("error", "listen", "control_socket", "a"));
+    expect("map_socket = \"@/a\"\npolicy_socket = \"@/a\"\n", false,
+           SAME("error", "map_socket", "policy_socket", "a"));
+    expect("listen = \"unix:@/a\"\npopauth_socket = \"@/a\"\npolicy_socket = \"@/a\"\n", false,
+           SAME("error", "listen", "popauth_socket", "a")
+               SAME("error", "listen", "policy_socket", "a"));
+    /* the daemon does without a default that comes later, but one that comes earlier is in the way */
+    expect("map_socket = \"" POSTERN_RUNSTATEDIR "/policy.sock\"\n", false,
+           SAME("warning", "map_socket", "policy_socket", POSTERN_RUNSTATEDIR "/policy.sock"));
+    expect("map_socket = \"" POSTERN_RUNSTATEDIR "/popauth.sock\"\n", false,
+           SAME("error", "popauth_socket", "map_socket", POSTERN_RUNSTATEDIR "/popauth.sock"));
+    expect("control_socket = \"\"\nmap_socket = \"\"\npolicy_socket = \"\"\n", false, "");
+}
+
+static void test_places_of_sockets(void **state)
+{
+#define NO_FOLDER(key, folder, why)                                                            \
+    "postern.conf: error: " key ": the folder " folder " " why "; create the folder, or name " \
+    "another path\n"
+
+    (void)state;
+    expect("listen = \"unix:@/none/a\"\n", false, NO_FOLDER("listen", "none", "does not exist"));
+    expect("listen = \"inet:8899\"\n", false, "");
+    expect("control_socket = \"@/file/a\"\n", false,
+           NO_FOLDER("control_socket", "file", "is no folder"));
+    expect("popauth_socket = \"@/none/a\"\n", false,
+           NO_FOLDER("popauth_socket", "none", "does not exist"));
+    expect("map_socket = \"@/none/a\"\n", false, NO_FOLDER("map_socket", "none", "does not exist"));
+    expect("policy_socket = \"@/sub/a\"\n", false, "");
+    /* service managers make that one */
+    expect("map_socket = \"" POSTERN_RUNSTATEDIR "/a\"\n", false, "");
+    expect("map_socket = \"@/file\"\n", false,
+           "postern.conf: error: map_socket: file exists and is not a socket; remove it, or name "
+           "another path\n");
+    expect(
+        "listen = \"unix:/tmp/"
+        "1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678"
+        "9012345678901234567890\"\n",
+        false, "postern.conf: error: listen: the path of a socket has at most 107 bytes\n");
+}
+
+static void test_the_file_of_the_store(void **state)
+{
+#define STORE(file) "relay_store { file = \"" file "\" }\n"
+#define OF(file, key)                                                                            \
+    "postern.conf: error: relay_store.file: " file " is the file of " key "; give it a file of " \
+    "its own\n"
+#define NOBODY ": nobody relays because of a login to POP or IMAP; "
+
+    (void)state;
+    expect(STORE("@/relayers.gdbm"), false, "");
+    expect(STORE("@/file"), false, "");
+    expect(STORE("@/none/relayers.gdbm"), false,
+           "postern.conf: warning: relay_store.file: the folder none does not exist" NOBODY
+           "create the folder, and give it to the user of the daemon\n");
+    expect(STORE("@/sub"), false,
+           "postern.conf: warning: relay_store.file: sub is no file" NOBODY "name a file\n");
+    expect(STORE("@/access"), false, OF("access", "access"));
+    expect(STORE("@/link"), false, OF("link", "access"));
+    expect(STORE("@/access.gdbm"), false, OF("access.gdbm", "access"));
+    expect(STORE("@/spammers.gdbm"), false, OF("spammers.gdbm", "spammers"));
+    expect(STORE("@/relay-domains"), false, OF("relay-domains", "relay_domains"));
+    expect(STORE("@/postern.conf"), false, OF("postern.conf", "postern.conf"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_accounts),
+        cmocka_unit_test(test_sockets_that_meet),
+        cmocka_unit_test(test_places_of_sockets),
+        cmocka_unit_test(test_the_file_of_the_store),
+    };
+
+    return cmocka_run_group_tests_name("start_check", tests, NULL, NULL);
+}
