@@ -65,8 +65,13 @@ void client_rules_expect(struct session *session)
 
 struct rules_result client_rules_finish(struct session *session)
 {
-    struct rules_result result = dnsbl_rules_check(session, CLIENT_LOOKUPS, CLIENT_LOOKUPS);
+    struct rules_result result = rules_nothing();
 
+    /* What no list has against a client stays so; who traces sees each message's answers. */
+    if (!session->unlisted || session->trace != NULL) {
+        result = dnsbl_rules_check(session, CLIENT_LOOKUPS, CLIENT_LOOKUPS);
+        session->unlisted = result.verdict.kind == VERDICT_CONTINUE;
+    }
     if (rules_decided(&result) || !session_has(session, FEATURE_REQUIRE_RDNS)) {
         return result;
     }

@@ -111,11 +111,11 @@ static const char *domain_text(const struct canonical *recipient)
     return typed != NULL && domain_equal(typed, recipient->domain) ? typed : recipient->domain;
 }
 
-/* Of refusals only the plain one, "Relaying denied", gives way to a temporary failure. */
+/* No refusal is for good as long as the MX may say otherwise; one that is temporary already stays. */
 static struct rules_result cannot_check(struct session *session, const struct canonical *recipient,
                                         struct rules_result refusal)
 {
-    if (refusal.verdict.reply.text != ruleset_config(session->ruleset)->relay.text) {
+    if (refusal.verdict.kind == VERDICT_TEMPFAIL) {
         return refusal;
     }
     const char *text = arena_printf(

@@ -11,8 +11,8 @@
 /*
  * `refusal` is what the client is told otherwise; anything else is given back as it is. Nothing, if the domain has an MX record that names this
  * host: by a name in local_host_names or its own name, or by an address of its own. Only records of the best preference count, with
- * relay_mx "any" all. A domain without MX records names nobody. What cannot be known now is a temporary failure, unless the client has a refusal of its
- * own. Without the feature nothing is asked, and
+ * relay_mx "any" all. A domain without MX records names nobody. What cannot be known now is a temporary failure.
+ * Without the feature nothing is asked, and
  * neither is it (unless loose_relay_check) of a recipient whose local part names another host.
  */
 struct rules_result dns_relay_check(struct session *session, const struct canonical *recipient,

@@ -73,6 +73,7 @@ struct session {
     struct dns_questions *dns; /* NULL: nothing was asked yet */
     bool relay_known;          /* whether it may relay without a login was found out: */
     bool relays;
+    bool unlisted; /* all lists have answered about the client, and none decides */
 
     /* what DNS lists said beside "not listed", for the log: "bl.example=127.0.0.2,other.example=timeout"; NULL: nothing */
     const char *client_lists; /* of address, names and HELO */
