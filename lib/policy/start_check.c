@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 
 #define SOCKETS 5
+/* The account that an installation makes: it may well come after the configuration, and its name is no slip of the pen. */
+#define OWN_ACCOUNT "postern"
 #define PATH_BYTES 107 /* what the address of a unix socket has room for: unix(7) */
 
 struct check {
@@ -29,12 +31,17 @@ struct socket {
 
 /* ---- user and groups ---- */
 
+static bool is_own_account(const char *name)
+{
+    return strcmp(name, OWN_ACCOUNT) == 0;
+}
+
 static void check_user(const struct check *check)
 {
     const char *user = check->config->user;
 
     errno = 0;
-    if (check->as_root && *user != '\0' && getpwnam(user) == NULL) {
+    if (check->as_root && *user != '\0' && !is_own_account(user) && getpwnam(user) == NULL) {
         diag_report(check->diag, DIAG_ERROR, check->config->path, 0,
                     "create it, or name the user who shall run the daemon", "user = \"%s\": %s",
                     user, errno == 0 ? "there is no such user" : strerror(errno));
@@ -45,7 +52,7 @@ static void check_group(const struct check *check, const char *key, const char *
 {
     gid_t gid;
 
-    if (*name != '\0' && !group_id_find(name, &gid)) {
+    if (*name != '\0' && !is_own_account(name) && !group_id_find(name, &gid)) {
         diag_report(check->diag, check->as_root && needed ? DIAG_ERROR : DIAG_WARNING,
                     check->config->path, 0,
                     "create it, or name another group; \"\" is the daemon's own", "%s = \"%s\": %s",
@@ -119,8 +126,10 @@ static void check_socket(const struct check *check, const struct socket *socket)
         diag_report(check->diag, DIAG_ERROR, conf, 0, NULL,
                     "%s: the path of a socket has at most %d bytes", socket->key, PATH_BYTES);
     } else if (failure != NULL) {
-        diag_report(check->diag, DIAG_ERROR, conf, 0, "create the folder, or name another path",
-                    "%s: the folder %s %s", socket->key, folder, failure);
+        /* One that is missing may be made before the start, by the service manager for one. */
+        diag_report(check->diag, stat(folder, &st) == 0 ? DIAG_ERROR : DIAG_WARNING, conf, 0,
+                    "create the folder, or name another path", "%s: the folder %s %s", socket->key,
+                    folder, failure);
     } else if (lstat(socket->path, &st) == 0 && !S_ISSOCK(st.st_mode)) {
         diag_report(check->diag, DIAG_ERROR, conf, 0, "remove it, or name another path",
                     "%s: %s exists and is not a socket", socket->key, socket->path);

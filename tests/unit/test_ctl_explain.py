@@ -32,8 +32,7 @@ class Site(unittest.TestCase):
     def configure(self, rules="", mime=False):
         self.rules.write_text(rules)
         self.conf.write_text("".join(f'{key} = ""\n' for key in (
-            "access", "spammers", "local_host_names", "relay_domains", "regex", "user", "listen_group",
-            "popauth_group")) +
+            "access", "spammers", "local_host_names", "relay_domains", "regex")) +
             f'header_checks = "{self.rules}"\nfeatures = {{ "accept_unresolvable_domains" }}\n' +
             (f'mime_header_checks = "{self.rules}"\n' if mime else ""))
 

@@ -31,7 +31,7 @@ class Site(unittest.TestCase):
         self.regex.write_text(regex)
         (self.folder / "names").write_text("example.org\n")
         self.conf.write_text("".join(f'{key} = ""\n' for key in (
-            "access", "spammers", "relay_domains", "header_checks", "user", "listen_group", "popauth_group")) +
+            "access", "spammers", "relay_domains", "header_checks")) +
             f'regex = "{self.regex}"\nlocal_host_names = "{self.folder / "names"}"\nhostname = "mx.example.org"\n'
             f'features = {{ "accept_unresolvable_domains" }}\n{more}')
 

@@ -80,6 +80,8 @@ static void test_accounts(void **state)
            NO_GROUP("error", "popauth_group"));
     expect("popauth_group = \"no-such-group\"\n", true, NO_GROUP("warning", "popauth_group"));
     expect("popauth_socket = \"\"\npopauth_group = \"no-such-group\"\n", true, "");
+    /* ours is made by the installation, perhaps later */
+    expect("user = \"postern\"\nlisten_group = \"postern\"\n", true, "");
 }
 
 static void test_sockets_that_meet(void **state)
@@ -109,18 +111,20 @@ static void test_sockets_that_meet(void **state)
 
 static void test_places_of_sockets(void **state)
 {
-#define NO_FOLDER(key, folder, why)                                                            \
-    "postern.conf: error: " key ": the folder " folder " " why "; create the folder, or name " \
+#define NO_FOLDER(level, key, folder, why)                                                         \
+    "postern.conf: " level ": " key ": the folder " folder " " why "; create the folder, or name " \
     "another path\n"
 
     (void)state;
-    expect("listen = \"unix:@/none/a\"\n", false, NO_FOLDER("listen", "none", "does not exist"));
+    expect("listen = \"unix:@/none/a\"\n", false,
+           NO_FOLDER("warning", "listen", "none", "does not exist"));
     expect("listen = \"inet:8899\"\n", false, "");
     expect("control_socket = \"@/file/a\"\n", false,
-           NO_FOLDER("control_socket", "file", "is no folder"));
+           NO_FOLDER("error", "control_socket", "file", "is no folder"));
     expect("popauth_socket = \"@/none/a\"\n", false,
-           NO_FOLDER("popauth_socket", "none", "does not exist"));
-    expect("map_socket = \"@/none/a\"\n", false, NO_FOLDER("map_socket", "none", "does not exist"));
+           NO_FOLDER("warning", "popauth_socket", "none", "does not exist"));
+    expect("map_socket = \"@/none/a\"\n", false,
+           NO_FOLDER("warning", "map_socket", "none", "does not exist"));
     expect("policy_socket = \"@/sub/a\"\n", false, "");
     /* service managers make that one */
     expect("map_socket = \"" POSTERN_RUNSTATEDIR "/a\"\n", false, "");
