@@ -77,7 +77,7 @@ def test_failure_is_temporary_and_never_an_open_relay(site, dns, manner):
     daemon(site, dns, timeout_ms=600, tries=1)
     wanted = "450 4.4.0 Can not check MX records for recipient host broken.script.test"
     assert rcpt_reply(site, "u@broken.script.test", names.NEUTRAL) == wanted
-    assert rcpt_reply(site, "u@broken.script.test").startswith("550 5.7.1 Relaying denied."), "a client without a name is told of that"
+    assert rcpt_reply(site, "u@broken.script.test") == wanted, "also to a client without a name"
 
 
 def test_who_may_relay_anyway_asks_nobody(site, dns):

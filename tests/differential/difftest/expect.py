@@ -56,6 +56,7 @@ def expected(batch, transaction, answer):
         verdict = known.d12_unreadable_map(batch, transaction, adapt(verdict))
         verdict = known.d5_quarantine_is_no_relay(answer.bare[i], verdict)
         verdict = known.d14_hidden_host(batch, i, answer, verdict)
+        verdict = known.d18_mx_before_name(batch, transaction.recipients[i], verdict)
         if not verdict.refused:
             kept.append(verdict)
             compat = known.d7_compat_at_rcpt(batch, transaction, answer.compat[i] if answer.compat else CONTINUE)

@@ -36,9 +36,12 @@ NAMES = {
     15: "answers by which a list tells of an error are no listings",
     16: "a sender whose domain has a null MX is refused",
     17: "an MX host with an address of ours is ours",
+    18: "an MX that cannot be known now is told before the missing name of a client",
 }
 TEMPORARY_FAILURE = Verdict("tempfail", 451, "4.3.0", "Temporary system failure. Please try again later.")
 NULL_MX, ABSENT, BAD = "null-mx.zone.test", "none-mx.zone.test", "also-bad-mx.zone.test"
+RE_UNKNOWN_MX = re.compile(r"(?i)[@%]([^@%<>]*(?:temporary|refused)\.script\.test)")
+NO_NAME = "Relaying denied. IP name "
 BY_ADDRESS, BY_NAME = "mx-alias.zone.test", "mx-same.zone.test"
 NULL_MX_TEXT = "Sender address has null MX"
 ERROR_LISTS = ("errors.script.test",)
@@ -434,6 +437,15 @@ def d17_recipients_for_sendmail(batch, transaction):
     if recipients != transaction.recipients:
         note(17)
     return replace(transaction, recipients=recipients)
+
+
+def d18_mx_before_name(batch, rcpt, verdict):
+    """Neither a missing nor a forged name of the client is told for good while the recipient's MX may still let it through."""
+    found = RE_UNKNOWN_MX.search(rcpt)
+    if not batch.features.has("relay_based_on_MX") or not found or not verdict.text.startswith(NO_NAME):
+        return verdict
+    note(18)
+    return Verdict("tempfail", 450, "4.4.0", f"Can not check MX records for recipient host {found.group(1)}")
 
 
 def dns_lines_for_sendmail(batch, lines):
