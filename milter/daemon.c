@@ -265,7 +265,6 @@ static enum status start_threads(struct daemon *daemon, const struct config *con
         STATUS_OK) {
         return STATUS_INVALID;
     }
-    daemon->reload.relay_store = daemon->services.store;
     daemon->watching = pthread_create(&daemon->watch, NULL, watch_thread, daemon) == 0;
     if (!daemon->watching || pthread_create(&milter, NULL, milter_thread, daemon) != 0) {
         strbuf_append(why, "cannot start threads");

@@ -28,8 +28,9 @@ struct reload {
         *started; /* with what the daemon started: its sockets and user stay those */
     struct logger *logger;
     struct stats *stats;
-    struct resolver *resolver;       /* gets other servers and limits with other rules */
-    struct relay_store *relay_store; /* set later by who has one; NULL: none */
+    struct resolver *resolver; /* gets other servers and limits with other rules */
+    struct relay_store *
+        relay_store; /* set later by who has one, before anybody can ask for a reload; NULL: none */
     time_t loaded_at;
 };
 

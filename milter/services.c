@@ -190,6 +190,7 @@ enum status services_start(struct services *services, const struct config *confi
         return STATUS_INVALID;
     }
     report->relay_store = services->store;
+    report->reload->relay_store = services->store;
     services->loop = eventloop_new();
     if (services->loop == NULL || !eventloop_start(services->loop) ||
         !start_servers(services, snapshot, report)) {

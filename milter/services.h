@@ -55,7 +55,7 @@ void services_init(struct services *services, struct logger *logger);
 enum status services_open_sockets(struct services *services, const struct config *config,
                                   gid_t user_group, struct strbuf *why);
 
-/* Opens the store, as the user who will write it, and begins to serve the sockets; sets report->relay_store. */
+/* Opens the store, as the user who will write it, and begins to serve the sockets; sets relay_store of report and of its reload. */
 enum status services_start(struct services *services, const struct config *config,
                            struct snapshot *snapshot, struct report *report, struct strbuf *why);
 
