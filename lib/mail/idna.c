@@ -28,6 +28,43 @@ static bool copy(const char *name, char out[IDNA_NAME_SIZE])
     return true;
 }
 
+static bool is_a_label(const char *label)
+{
+    return (label[0] | 0x20) == 'x' && (label[1] | 0x20) == 'n' && label[2] == '-' &&
+           label[3] == '-';
+}
+
+static bool label_needs_idna(const char *label, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)label[i] >= 0x80) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * The mapping of UTS 46 leaves out some characters, and makes plain letters and dots of others. A name that is another one in
+ * ASCII by that is nobody's: an MTA that maps nothing would take it for a name of its own.
+ */
+static bool keeps_labels(const char *name, const char *ascii)
+{
+    for (;;) {
+        size_t len = strcspn(name, ".");
+        size_t ascii_len = strcspn(ascii, ".");
+
+        if (label_needs_idna(name, len) ? !is_a_label(ascii) : len != ascii_len) {
+            return false;
+        }
+        if (name[len] == '\0' || ascii[ascii_len] == '\0') {
+            return name[len] == ascii[ascii_len];
+        }
+        name += len + 1;
+        ascii += ascii_len + 1;
+    }
+}
+
 bool idna_to_ascii(const char *name, char out[IDNA_NAME_SIZE])
 {
     char *ascii = NULL;
@@ -41,7 +78,7 @@ bool idna_to_ascii(const char *name, char out[IDNA_NAME_SIZE])
         idn2_to_ascii_8z(name, &ascii, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT) != IDN2_OK) {
         return false;
     }
-    bool fits = copy(ascii, out);
+    bool fits = keeps_labels(name, ascii) && copy(ascii, out);
 
     idn2_free(ascii);
     return fits;

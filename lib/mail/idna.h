@@ -20,7 +20,8 @@ bool idna_is_needed(const char *name);
 /*
  * The name with A-labels and in lower case, into `out`: "Bücher.Example" gives "xn--bcher-kva.example" (IDNA 2008 with the mapping
  * of UTS 46, nontransitional). A name in ASCII is only folded, whatever its labels hold ("_dmarc.example"). False: it is not
- * UTF-8, IDNA forbids it, or it is too long; `out` is then "".
+ * UTF-8, IDNA forbids it, it is too long, or the mapping makes a plain ASCII label, or more or fewer labels, of what was not ASCII
+ * (wide letters, characters without width, other dots); `out` is then "".
  */
 bool idna_to_ascii(const char *name, char out[IDNA_NAME_SIZE]);
 

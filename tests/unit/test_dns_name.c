@@ -28,7 +28,11 @@ static void test_idna_makes_a_labels(void **state)
          "e.example",
          "xn--strae-oqa.example"},
         {"\xe4\xbe\x8b\xe5\xad\x90.\xe6\xb5\x8b\xe8\xaf\x95", "xn--fsqu00a.xn--0zwm56d"},
-        {"a\xe3\x80\x82\xc3\xbc", "a.xn--tda"}, /* the ideographic full stop is a dot */
+        {"a\xe3\x80\x82\xc3\xbc",
+         NULL}, /* the ideographic full stop is no dot in SMTP (RFC 6531) */
+        {"\xef\xbb\xbfplain.example", NULL}, /* without width, wide: nobody's */
+        {"\xef\xbd\x81.example", NULL},
+        {"\xc3\xbc\xef\xbb\xbf.Plain.example", "xn--tda.plain.example"},
         {"_DMARC.Example", "_dmarc.example"},
         {"plain.example", "plain.example"},
         {"a\xff.example", NULL},
