@@ -81,8 +81,7 @@ static const char mime_header_checks[] = "/name=.*\\.exe/ REJECT\n"
     "dnsbl \"c.list\" { probe = false lookup = { address, sender } weight = 2 }\n"              \
     "dnsbl \"d.list\" { probe = false action = allow lookup = helo }\n"                         \
     "dnsbl \"e.list\" { probe = false action = quarantine match = { \"127.0.0.3\" } }\n"        \
-    "helo { must_resolve = true refuse_own = true }\n"                                          \
-    "dns { score_threshold = 2 }\n"
+    "helo { must_resolve = true refuse_own = true }\n"
 
 /* Answering at once, everything at RCPT, and deciding who may relay; with patterns and without. */
 static const struct {
@@ -105,10 +104,12 @@ static const struct {
     {"relay_control = \"milter\"\nfeatures = { \"delay_checks\" }\n", regex, header_checks,
      mime_header_checks},
     {"relay_control = \"milter\"\n"
-     "features = { \"badmx\", \"relay_based_on_MX\", \"require_rdns\" }\n" DNS,
+     "features = { \"badmx\", \"relay_based_on_MX\", \"require_rdns\" }\n" DNS
+     "dns { score_threshold = 2 }\n",
      NULL, NULL, NULL},
-    {"features = { \"delay_checks\", \"require_rdns\" }\n" DNS "dns { answer_at = mail }\n", NULL,
-     NULL, NULL},
+    {"features = { \"delay_checks\", \"require_rdns\" }\n" DNS
+     "dns { score_threshold = 2  answer_at = mail }\n",
+     NULL, NULL, NULL},
 };
 
 #define RULESETS (sizeof(settings) / sizeof(settings[0]))
