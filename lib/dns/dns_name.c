@@ -167,39 +167,42 @@ static char *put_number(char *out, unsigned byte)
     return out;
 }
 
-/* "1.2.0.192" or the 32 nibbles; without a zone. */
-static void reverse(const struct netaddr *addr, char *out)
+size_t dns_name_reversed(const struct netaddr *addr, char out[DNS_NAME_REVERSED_SIZE])
 {
     static const char digits[] = "0123456789abcdef";
     const uint8_t *bytes = addr->bytes;
+    char *end = out;
 
     if (addr->family == NETADDR_IPV4) {
         for (size_t i = 4; i-- > 0;) {
-            out = put_number(out, bytes[i]);
-            *out++ = i > 0 ? '.' : '\0';
+            end = put_number(end, bytes[i]);
+            *end++ = i > 0 ? '.' : '\0';
         }
-        return;
+    } else if (addr->family == NETADDR_IPV6) {
+        for (size_t i = 16; i-- > 0;) {
+            *end++ = digits[bytes[i] & 15];
+            *end++ = '.';
+            *end++ = digits[bytes[i] >> 4];
+            *end++ = i > 0 ? '.' : '\0';
+        }
+    } else {
+        *out = '\0';
+        return 0;
     }
-    for (size_t i = 16; i-- > 0;) {
-        *out++ = digits[bytes[i] & 15];
-        *out++ = '.';
-        *out++ = digits[bytes[i] >> 4];
-        *out++ = i > 0 ? '.' : '\0';
-    }
+    return (size_t)(end - out) - 1;
 }
 
 bool dns_name_reverse(const struct netaddr *addr, const char *zone, char out[DNS_NAME_SIZE])
 {
-    char name[64];
+    char name[DNS_NAME_REVERSED_SIZE];
 
     out[0] = '\0';
-    if (addr->family != NETADDR_IPV4 && addr->family != NETADDR_IPV6) {
+    if (dns_name_reversed(addr, name) == 0) {
         return false;
     }
     if (zone == NULL) {
         zone = addr->family == NETADDR_IPV4 ? "in-addr.arpa" : "ip6.arpa";
     }
-    reverse(addr, name);
     return dns_name_under(name, zone, out);
 }
 

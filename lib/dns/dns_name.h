@@ -31,6 +31,12 @@ bool dns_name_is_valid(const char *name);
 /* Is it the name of a host (RFC 1123 2.1): letters, digits and inner hyphens, two labels at least, the last one not all digits? */
 bool dns_name_is_host(const char *name);
 
+/* Room for an address reversed. */
+#define DNS_NAME_REVERSED_SIZE 64
+
+/* "1.2.0.192" of 192.0.2.1, or the 32 nibbles of an IPv6 address: what stands before a zone. Returns its length, 0: it is no address. */
+size_t dns_name_reversed(const struct netaddr *addr, char out[DNS_NAME_REVERSED_SIZE]);
+
 /*
  * The name under which an address stands in `zone`: 192.0.2.1 is "1.2.0.192.ZONE", an IPv6 address its 32 nibbles (RFC 5782 2.4). `zone`
  * NULL: that of reverse names, in-addr.arpa or ip6.arpa. False: no address, or the zone is no name or too long.

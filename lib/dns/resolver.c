@@ -386,7 +386,7 @@ static struct dns_answer *send_question(struct resolver *resolver, const char *n
     struct dns_answer *answer = dns_answer_new(name, type);
     struct incoming *incoming = xmalloc(sizeof(*incoming));
 
-    *wake = resolver->incoming == NULL;
+    *wake = *wake || resolver->incoming == NULL;
     *incoming = (struct incoming){.answer = dns_answer_ref(answer)};
     *resolver->incoming_end = incoming;
     resolver->incoming_end = &incoming->next;
@@ -396,12 +396,15 @@ static struct dns_answer *send_question(struct resolver *resolver, const char *n
     return answer;
 }
 
-/* With the mutex held. */
+/* With the mutex held. NULL: it is not known, and must not be sent. */
 static struct dns_answer *find_or_send(struct resolver *resolver, const char *name,
-                                       enum dns_type type, bool *wake)
+                                       enum dns_type type, bool send, int64_t now, bool *wake)
 {
-    struct dns_answer *known = dns_cache_find(resolver->cache, name, type, dns_now());
+    struct dns_answer *known = dns_cache_find(resolver->cache, name, type, now);
 
+    if (known == NULL && !send) {
+        return NULL;
+    }
     resolver->stats.questions++;
     if (known != NULL) {
         *(dns_answer_is_ready(known) ? &resolver->stats.cache_hits : &resolver->stats.shared) += 1;
@@ -413,26 +416,62 @@ static struct dns_answer *find_or_send(struct resolver *resolver, const char *na
                                        : send_question(resolver, name, type, wake);
 }
 
+static struct dns_answer *ask_script(struct resolver *resolver, const char *name,
+                                     enum dns_type type)
+{
+    return dns_answer_new_scripted(name, type, resolver->script(resolver->script_ctx, name, type));
+}
+
 struct dns_answer *resolver_ask(struct resolver *resolver, const char *name, enum dns_type type)
 {
     char normalized[DNS_NAME_SIZE];
-    bool wake = false;
+    struct resolver_question question = {.name = normalized, .type = type};
 
     if (!dns_name_normalize(name, normalized)) {
         return no_name(name, type);
     }
+    (void)resolver_ask_all(resolver, &question, 1, true);
+    return question.answer;
+}
+
+static size_t ask_all_of_script(struct resolver *resolver, struct resolver_question *questions,
+                                size_t count, bool send)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (questions[i].name != NULL && questions[i].answer == NULL) {
+            questions[i].answer = send ? ask_script(resolver, questions[i].name, questions[i].type)
+                                       : NULL;
+            left += send ? 0 : 1;
+        }
+    }
+    return left;
+}
+
+size_t resolver_ask_all(struct resolver *resolver, struct resolver_question *questions,
+                        size_t count, bool send)
+{
+    int64_t now = dns_now();
+    bool wake = false;
+    size_t left = 0;
+
     if (resolver->script != NULL) {
-        return dns_answer_new_scripted(normalized, type,
-                                       resolver->script(resolver->script_ctx, normalized, type));
+        return ask_all_of_script(resolver, questions, count, send);
     }
     (void)pthread_mutex_lock(&resolver->mutex);
-    struct dns_answer *answer = find_or_send(resolver, normalized, type, &wake);
-
+    for (size_t i = 0; i < count; i++) {
+        if (questions[i].name != NULL && questions[i].answer == NULL) {
+            questions[i].answer = find_or_send(resolver, questions[i].name, questions[i].type, send,
+                                               now, &wake);
+            left += questions[i].answer == NULL ? 1 : 0;
+        }
+    }
     (void)pthread_mutex_unlock(&resolver->mutex);
     if (wake) {
         (void)eventfd_write(resolver->wake, 1);
     }
-    return answer;
+    return left;
 }
 
 /* ---- to look at ---- */

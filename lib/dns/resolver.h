@@ -89,6 +89,20 @@ enum status resolver_configure(struct resolver *resolver, const struct resolver_
 struct dns_answer *resolver_ask(struct resolver *resolver, const char *name, enum dns_type type)
     __attribute__((returns_nonnull));
 
+/* One of several questions that are put together. */
+struct resolver_question {
+    const char *name; /* normalized; NULL: none */
+    enum dns_type type;
+    struct dns_answer *answer; /* NULL before; the caller gives it back */
+};
+
+/*
+ * Puts those that have no answer yet, which costs far less than one by one. `send` false: only what is known already, or in flight, is
+ * given. Returns how many are left without an answer: none with `send`.
+ */
+size_t resolver_ask_all(struct resolver *resolver, struct resolver_question *questions,
+                        size_t count, bool send);
+
 void resolver_stats(struct resolver *resolver, struct resolver_stats *out);
 
 /* Ends the thread. What is in flight fails, and what is asked later fails at once; cached answers still serve. NULL is legal. */

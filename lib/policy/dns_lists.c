@@ -37,6 +37,7 @@ struct dns_lists *dns_lists_new(const struct config_dns *config)
         };
 
         lists->lists[i].config = list;
+        lists->lists[i].zone_len = strlen(list->zone);
         lists->lists[i].health = dnsbl_health_new(&options);
     }
     return lists;

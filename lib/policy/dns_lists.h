@@ -20,6 +20,7 @@
 
 struct dns_list {
     const struct config_dnsbl *config;
+    size_t zone_len;
     struct dnsbl_health *health;
     atomic_uint_least64_t asked;                    /* questions put for sessions */
     atomic_uint_least64_t senses[DNS_LISTS_SENSES]; /* what answers meant, by enum dnsbl_sense */

@@ -16,21 +16,29 @@
 /* Questions of one span; those beyond are answered as if DNS failed. All lists, with their TXT records, are far less. */
 #define QUESTIONS_MAX 512u
 
+/* Of these a session has room without asking for memory: some lists, and what else is asked about an ordinary client. */
+#define QUESTIONS_AT_HAND 8u
+
+/* That are put together at once; what is more goes in turns. */
+#define TOGETHER_MAX 16u
+
 struct question {
     struct question *next;
-    struct dns_answer *answer;
-    int64_t put_at; /* dns_now() */
-    bool at_once;   /* it was answered from the cache */
-    bool told;      /* dns_questions_is_news() said so */
-    bool given_up;  /* time ran out: its answer is a failure, whatever comes later */
+    struct dns_answer *answer; /* NULL: a place at hand that is free */
+    int64_t put_at;            /* dns_now(); not set if answered at once */
+    bool at_once;              /* it was answered from the cache */
+    bool told;                 /* dns_questions_is_news() said so */
+    bool given_up;             /* time ran out: its answer is a failure, whatever comes later */
 };
 
 struct dns_questions {
     struct question *first[DNS_SPANS];
     unsigned count[DNS_SPANS];
+    struct question *found;  /* last: rules look several times for the same */
     struct question *wanted; /* what the stage waits for */
     int64_t budget;          /* nanoseconds that may still be waited */
     int64_t ran_out;         /* when there were none left; 0: there are */
+    struct question at_hand[QUESTIONS_AT_HAND];
 };
 
 static const struct dns_result no_time = {
@@ -51,12 +59,25 @@ bool dns_questions_possible(const struct session *session)
 
 /* ---- asking ---- */
 
-static struct question *find(const struct dns_questions *dns, const char *name, enum dns_type type)
+static bool is_of(const struct question *question, const char *name, enum dns_type type)
 {
-    for (int span = 0; dns != NULL && span < DNS_SPANS; span++) {
+    return dns_answer_type(question->answer) == type &&
+           strcmp(dns_answer_name(question->answer), name) == 0;
+}
+
+/* By the name as it was put. */
+static struct question *find(struct dns_questions *dns, const char *name, enum dns_type type)
+{
+    if (dns == NULL) {
+        return NULL;
+    }
+    if (dns->found != NULL && is_of(dns->found, name, type)) {
+        return dns->found;
+    }
+    for (int span = 0; span < DNS_SPANS; span++) {
         for (struct question *at = dns->first[span]; at != NULL; at = at->next) {
-            if (dns_answer_type(at->answer) == type &&
-                dns_name_equal(dns_answer_name(at->answer), name)) {
+            if (is_of(at, name, type)) {
+                dns->found = at;
                 return at;
             }
         }
@@ -64,36 +85,58 @@ static struct question *find(const struct dns_questions *dns, const char *name, 
     return NULL;
 }
 
-/* NULL: the session has put too many already. */
-static struct question *put(struct session *session, enum dns_span span, const char *name,
-                            enum dns_type type)
+static struct question *alloc_question(struct dns_questions *dns)
+{
+    for (size_t i = 0; i < QUESTIONS_AT_HAND; i++) {
+        if (dns->at_hand[i].answer == NULL) {
+            return &dns->at_hand[i];
+        }
+    }
+    return xmalloc(sizeof(struct question));
+}
+
+static void free_question(struct dns_questions *dns, struct question *question)
+{
+    dns_answer_unref(&question->answer);
+    if (question < dns->at_hand || question >= dns->at_hand + QUESTIONS_AT_HAND) {
+        free(question);
+    }
+}
+
+/* How many more the session may put. */
+static size_t room(struct session *session, enum dns_span span)
 {
     if (session->dns == NULL) {
         session->dns = xcalloc(1, sizeof(*session->dns));
         session->dns->budget = full_budget(session);
     }
+    return QUESTIONS_MAX - session->dns->count[span];
+}
+
+/* A question of this session from now on; there is room for it. */
+static struct question *add(struct session *session, enum dns_span span, struct dns_answer *answer)
+{
     struct dns_questions *dns = session->dns;
+    struct question *question = alloc_question(dns);
 
-    if (dns->count[span] >= QUESTIONS_MAX) {
-        return NULL;
-    }
-    struct question *question = xcalloc(1, sizeof(*question));
-
-    question->answer = resolver_ask(session->resolver, name, type);
-    question->put_at = dns_now();
-    question->at_once = dns_answer_is_ready(question->answer);
-    question->next = dns->first[span];
+    *question = (struct question){
+        .answer = answer, .at_once = dns_answer_is_ready(answer), .next = dns->first[span]};
+    question->put_at = question->at_once ? 0 : dns_now();
     dns->first[span] = question;
     dns->count[span]++;
     return question;
 }
 
+/* NULL: the session has put too many already. */
 static struct question *get(struct session *session, enum dns_span span, const char *name,
                             enum dns_type type)
 {
     struct question *question = find(session->dns, name, type);
 
-    return question != NULL ? question : put(session, span, name, type);
+    return question != NULL ? question
+           : room(session, span) > 0
+               ? add(session, span, resolver_ask(session->resolver, name, type))
+               : NULL;
 }
 
 const struct dns_result *dns_questions_expect(struct session *session, enum dns_span span,
@@ -111,17 +154,66 @@ const struct dns_result *dns_questions_expect(struct session *session, enum dns_
                : NULL;
 }
 
+/* Of at most TOGETHER_MAX names. */
+static size_t put_some(struct session *session, enum dns_span span, const char *const *names,
+                       size_t count, enum dns_type type, bool send)
+{
+    struct resolver_question questions[TOGETHER_MAX];
+    size_t most = room(session, span);
+
+    for (size_t i = 0; i < count; i++) {
+        bool skip = names[i] == NULL || i >= most || find(session->dns, names[i], type) != NULL;
+
+        questions[i] = (struct resolver_question){.name = skip ? NULL : names[i], .type = type};
+    }
+    size_t left = resolver_ask_all(session->resolver, questions, count, send);
+
+    for (size_t i = 0; i < count; i++) {
+        if (questions[i].answer != NULL) {
+            (void)add(session, span, questions[i].answer);
+        }
+    }
+    return left;
+}
+
+size_t dns_questions_expect_all(struct session *session, enum dns_span span,
+                                const char *const *names, size_t count, enum dns_type type,
+                                bool send)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; i < count && dns_questions_possible(session); i += TOGETHER_MAX) {
+        size_t some = count - i < TOGETHER_MAX ? count - i : TOGETHER_MAX;
+
+        left += put_some(session, span, names + i, some, type, send);
+    }
+    return left;
+}
+
+bool dns_questions_is_answered(struct session *session, enum dns_span span, const char *name,
+                               enum dns_type type)
+{
+    struct question *question = find(session->dns, name, type);
+
+    if (question == NULL && dns_questions_possible(session) &&
+        put_some(session, span, &name, 1, type, false) == 0) {
+        question = find(session->dns, name, type);
+    }
+    return question != NULL && (question->given_up || dns_answer_is_ready(question->answer));
+}
+
 const struct dns_result *dns_questions_ask(struct session *session, enum dns_span span,
                                            const char *name, enum dns_type type)
 {
     char normal[DNS_NAME_SIZE];
+    struct question *question = find(session->dns, name, type);
 
-    if (!dns_name_normalize(name, normal)) {
+    if (question == NULL && !dns_name_normalize(name, normal)) {
         return &no_name;
     }
-    struct question *question = dns_questions_possible(session) ? get(session, span, normal, type)
-                                                                : NULL;
-
+    if (question == NULL && dns_questions_possible(session)) {
+        question = get(session, span, normal, type);
+    }
     if (question == NULL) {
         return &too_many;
     }
@@ -139,9 +231,11 @@ bool dns_questions_is_news(struct session *session, const char *name, enum dns_t
                            uint64_t *latency_us_out)
 {
     char normal[DNS_NAME_SIZE];
-    struct question *question = dns_name_normalize(name, normal) ? find(session->dns, normal, type)
-                                                                 : NULL;
+    struct question *question = find(session->dns, name, type);
 
+    if (question == NULL && dns_name_normalize(name, normal)) {
+        question = find(session->dns, normal, type);
+    }
     *latency_us_out = 0;
     if (question == NULL || question->told) {
         return false;
@@ -190,8 +284,7 @@ static void free_span(struct dns_questions *dns, int span)
 
     for (struct question *at = dns->first[span]; at != NULL; at = next) {
         next = at->next;
-        dns_answer_unref(&at->answer);
-        free(at);
+        free_question(dns, at);
     }
     dns->first[span] = NULL;
     dns->count[span] = 0;
@@ -216,6 +309,7 @@ void dns_questions_forget(struct session *session, enum dns_span span)
     for (int i = (int)span; i < DNS_SPANS; i++) {
         free_span(dns, i);
     }
+    dns->found = NULL;
     dns->wanted = NULL;
     if (span == DNS_SPAN_CONNECTION) {
         free(dns);

@@ -35,6 +35,19 @@ const struct dns_result *dns_questions_expect(struct session *session, enum dns_
                                               const char *name, enum dns_type type);
 
 /*
+ * Puts several questions together, which costs far less; the names are normalized, NULLs among them are skipped. `send` false: only those whose
+ * answer is known already, or on its way. Returns how many are left for which something would have to be sent; 0 if none, or if the
+ * session can ask none.
+ */
+size_t dns_questions_expect_all(struct session *session, enum dns_span span,
+                                const char *const *names, size_t count, enum dns_type type,
+                                bool send);
+
+/* Is the answer known (the name is normalized)? Sends nothing. */
+bool dns_questions_is_answered(struct session *session, enum dns_span span, const char *name,
+                               enum dns_type type);
+
+/*
  * What is answered to a question, which is put if it was not before. NULL: it is not there yet; return VERDICT_WAIT. Otherwise it is
  * final, and a temporary failure if there was no more time.
  */

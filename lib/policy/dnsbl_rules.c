@@ -2,39 +2,37 @@
 #include "lib/policy/dnsbl_rules.h"
 
 #include "lib/dns/dns_name.h"
-#include "lib/policy/client_facts.h"
 #include "lib/policy/dns_lists.h"
 #include "lib/policy/dns_lookup.h"
 #include "lib/policy/dns_text.h"
-#include "lib/policy/relay_rules.h"
+#include "lib/policy/dnsbl_exempt.h"
+#include "lib/policy/dnsbl_subject.h"
 #include "lib/policy/ruleset.h"
 
 #include <string.h>
 
-/* Each fact that is looked up, by its bit. */
-static const enum config_dns_lookup all_lookups[] = {
-    DNS_LOOKUP_ADDRESS,
-    DNS_LOOKUP_NAME,
-    DNS_LOOKUP_HELO,
-    DNS_LOOKUP_SENDER,
-};
-
-#define LOOKUPS (sizeof(all_lookups) / sizeof(all_lookups[0]))
-
 /* Bytes that are kept for the log, which cuts there: a client may say HELO as often as it likes. */
 #define SAID_MAX 512u
+
+/* Lists whose questions go out together. */
+#define BATCH_MAX 16u
 
 /* What a walk over the lists has found. */
 struct walk {
     struct session *session;
-    unsigned exempt;     /* enum config_dns_exempt: what spares this client lists */
-    bool exempt_unknown; /* a map that says so cannot be read */
-    const char *query;   /* of the list that is looked at: what it was asked about */
-    const char *answer;  /* and what it said */
-    const char *name;    /* under which name of DNS */
+    struct dnsbl_subject subject;
+    struct dnsbl_exempt exempt;
+    const char *query;  /* of the list that is looked at: what it was asked about */
+    const char *answer; /* and what it said */
+    const char *name;   /* under which name of DNS */
     int score;
     const char *scorers; /* the lists that added to it */
 };
+
+static struct walk begin_walk(struct session *session)
+{
+    return (struct walk){.session = session, .subject = dnsbl_subject_of(session), .scorers = ""};
+}
 
 /* ---- which lists ---- */
 
@@ -56,129 +54,66 @@ bool dnsbl_rules_apply(const struct session *session, unsigned lookups)
     return false;
 }
 
-/* Has it shown at MAIL who it is? */
-static bool shows_who(const struct session *session)
-{
-    return *session->login.type != '\0' || *session->login.authen != '\0' ||
-           *session->login.cert_issuer != '\0';
-}
-
-/*
- * Who may relay by what it is. What the envelope sender claims to be (relay_mail_from, relay_local_from) spares nobody anything.
- * Nobody wants to see these lookups once more, and what hangs on address and name alone is found out once.
- */
-static enum status may_relay(struct session *session, bool *relays_out)
-{
-    const char *sender = session->sender;
-    struct trace *trace = session->trace;
-
-    if (session->relay_known && !shows_who(session)) {
-        *relays_out = session->relays;
-        return STATUS_OK;
-    }
-    session->sender = NULL;
-    session->trace = NULL;
-
-    enum status status = relay_rules_client_relays(session, relays_out);
-
-    session->sender = sender;
-    session->trace = trace;
-    if (status == STATUS_OK && !shows_who(session)) {
-        session->relay_known = true;
-        session->relays = *relays_out;
-    }
-    return status;
-}
-
-/* What spares this client lists, of all that any list may say. */
-static struct walk begin_walk(struct session *session)
-{
-    struct walk walk = {.session = session, .scorers = ""};
-    bool relays = false;
-
-    if ((client_facts_known(session) & CLIENT_AUTHENTICATED) != 0) {
-        walk.exempt |= DNS_EXEMPT_AUTHENTICATED;
-    }
-    walk.exempt_unknown = may_relay(session, &relays) != STATUS_OK;
-    if (relays) {
-        walk.exempt |= DNS_EXEMPT_RELAY;
-    }
-    return walk;
-}
-
 /* ---- what is asked ---- */
 
-/* The domain or address that is looked up; NULL: there is none. */
-static const char *query_of(const struct session *session, enum config_dns_lookup lookup)
+/* Lists that are asked together about one fact. */
+struct batch {
+    size_t count;
+    const struct dns_list *lists[BATCH_MAX];
+    const char *names[BATCH_MAX];
+    char texts[BATCH_MAX][DNS_NAME_SIZE];
+};
+
+/* What is known already needs no question, and no look at who the client is. */
+static void put(struct walk *walk, struct batch *batch, enum dns_span span)
 {
-    const char *name = lookup == DNS_LOOKUP_ADDRESS ? session->client_addr
-                       : lookup == DNS_LOOKUP_NAME  ? session->client_name
-                       : lookup == DNS_LOOKUP_HELO  ? session->helo
-                                                    : session->sender_domain;
+    struct session *session = walk->session;
 
-    return name == NULL || *name == '\0' || *name == '[' ? NULL : name;
-}
-
-/* The same, as it can stand in a reply: with A-labels. */
-static const char *query_text(const struct session *session, enum config_dns_lookup lookup)
-{
-    const char *query = query_of(session, lookup);
-    char plain[DNS_NAME_SIZE];
-
-    return lookup != DNS_LOOKUP_ADDRESS && dns_name_normalize(query, plain)
-               ? arena_strdup(session->scratch, plain)
-               : query;
-}
-
-/* The name under which a list has the fact; false: it cannot have it. */
-static bool name_in_list(const struct session *session, const struct dns_list *list,
-                         enum config_dns_lookup lookup, char out[DNS_NAME_SIZE])
-{
-    const char *query = query_of(session, lookup);
-    const char *zone = list->config->zone;
-    char plain[DNS_NAME_SIZE];
-
-    if (query == NULL) {
-        return false;
+    if (dns_questions_expect_all(session, span, batch->names, batch->count, DNS_A, false) > 0) {
+        for (size_t i = 0; i < batch->count; i++) {
+            if (dnsbl_exempt_ask(&walk->exempt, session, batch->lists[i]) == DNSBL_EXEMPT_YES) {
+                batch->names[i] = NULL;
+            }
+        }
+        (void)dns_questions_expect_all(session, span, batch->names, batch->count, DNS_A, true);
     }
-    if (lookup == DNS_LOOKUP_ADDRESS) {
-        return (session->client_net.family != NETADDR_IPV6 ||
-                dnsbl_health_has_ipv6(list->health)) &&
-               dns_name_reverse(&session->client_net, zone, out);
-    }
-    return dns_name_normalize(query, plain) && dns_name_is_host(plain) &&
-           dns_name_under(plain, zone, out);
+    batch->count = 0;
 }
 
-static enum dns_span span_of(enum config_dns_lookup lookup)
+static void expect(struct walk *walk, enum config_dns_lookup lookup)
 {
-    return lookup == DNS_LOOKUP_SENDER ? DNS_SPAN_MESSAGE
-           : lookup == DNS_LOOKUP_HELO ? DNS_SPAN_HELO
-                                       : DNS_SPAN_CONNECTION;
+    struct session *session = walk->session;
+    const struct dns_lists *lists = ruleset_dns_lists(session->ruleset);
+    struct batch batch;
+
+    batch.count = 0;
+    for (size_t i = 0; i < dns_lists_count(lists); i++) {
+        const struct dns_list *list = dns_lists_get(lists, i);
+        char *text = batch.texts[batch.count];
+
+        if ((list->config->lookups & lookup) == 0 || !is_chosen(session, i) ||
+            !dns_list_is_usable(list) || !dnsbl_subject_name(&walk->subject, list, lookup, text)) {
+            continue;
+        }
+        batch.lists[batch.count] = list;
+        batch.names[batch.count++] = text;
+        if (batch.count == BATCH_MAX) {
+            put(walk, &batch, dnsbl_subject_span(lookup));
+        }
+    }
+    put(walk, &batch, dnsbl_subject_span(lookup));
 }
 
 void dnsbl_rules_expect(struct session *session, unsigned lookups)
 {
-    const struct dns_lists *lists = ruleset_dns_lists(session->ruleset);
-    char name[DNS_NAME_SIZE];
-
     if (!dnsbl_rules_apply(session, lookups)) {
         return;
     }
     struct walk walk = begin_walk(session);
 
-    for (size_t i = 0; i < dns_lists_count(lists); i++) {
-        struct dns_list *list = dns_lists_get(lists, i);
-
-        if (!is_chosen(session, i) || !dns_list_is_usable(list) ||
-            (list->config->exempt & walk.exempt) != 0) {
-            continue;
-        }
-        for (size_t j = 0; j < LOOKUPS; j++) {
-            if ((list->config->lookups & lookups & all_lookups[j]) != 0 &&
-                name_in_list(session, list, all_lookups[j], name)) {
-                (void)dns_questions_expect(session, span_of(all_lookups[j]), name, DNS_A);
-            }
+    for (size_t i = 0; i < DNSBL_SUBJECT_LOOKUPS; i++) {
+        if ((lookups & dnsbl_subject_lookups[i]) != 0) {
+            expect(&walk, dnsbl_subject_lookups[i]);
         }
     }
 }
@@ -228,38 +163,88 @@ static void count(const struct walk *walk, struct dns_list *list, enum config_dn
     }
 }
 
-/* What the list says of one fact. False: it is not known yet. */
-static bool ask(struct walk *walk, struct dns_list *list, enum config_dns_lookup lookup,
-                enum dnsbl_sense *sense_out)
+/* What a look at one fact in one list came to. */
+enum look {
+    LOOK_DONE,
+    LOOK_WAIT,   /* it is not answered yet */
+    LOOK_UNSURE, /* it is listed, and whether this client is spared cannot be known */
+};
+
+static enum dnsbl_exempt_answer spares(struct walk *walk, const struct dns_list *list)
+{
+    return dnsbl_exempt_ask(&walk->exempt, walk->session, list);
+}
+
+/* For log and reply, which few answers need. */
+static void describe(struct walk *walk, enum config_dns_lookup lookup,
+                     const struct dns_result *result, const struct dns_record *record)
 {
     struct session *session = walk->session;
+    char text[NETADDR_TEXT_SIZE];
+
+    walk->name = arena_strdup(session->scratch, walk->name);
+    walk->query = dnsbl_subject_text(session, lookup);
+    walk->answer = record == NULL
+                       ? dns_lookup_text(session, result, DNS_A)
+                       : arena_strdup(session->scratch, netaddr_format_short(&record->addr, text));
+}
+
+/* What an answer means for this client. */
+static enum look weigh(struct walk *walk, struct dns_list *list, enum config_dns_lookup lookup,
+                       const struct dns_result *result, enum dnsbl_sense *sense_out)
+{
     const struct dns_record *record;
+    enum dnsbl_sense sense = dnsbl_judge(result, &list->config->match, &record);
+
+    *sense_out = sense;
+    if (sense != DNSBL_CLEAN || record != NULL) {
+        enum dnsbl_exempt_answer spared = spares(walk, list);
+
+        if (spared == DNSBL_EXEMPT_YES) {
+            *sense_out = DNSBL_CLEAN;
+            return LOOK_DONE;
+        }
+        if (spared == DNSBL_EXEMPT_UNKNOWN && sense == DNSBL_LISTED) {
+            return LOOK_UNSURE;
+        }
+        describe(walk, lookup, result, record);
+    }
+    count(walk, list, lookup, sense, record);
+    if (sense == DNSBL_ERROR) {
+        note(walk, list, "the answer is an error of the list, not a listing");
+    }
+    return LOOK_DONE;
+}
+
+/* What the list says of one fact. */
+static enum look ask(struct walk *walk, struct dns_list *list, enum config_dns_lookup lookup,
+                     enum dnsbl_sense *sense_out)
+{
+    struct session *session = walk->session;
+    enum dns_span span = dnsbl_subject_span(lookup);
     char name[DNS_NAME_SIZE];
 
     *sense_out = DNSBL_CLEAN;
-    if (!name_in_list(session, list, lookup, name)) {
-        return true;
+    if (!dnsbl_subject_name(&walk->subject, list, lookup, name)) {
+        return LOOK_DONE;
     }
-    walk->name = arena_strdup(session->scratch, name);
-
-    const struct dns_result *result = dns_lookup(session, span_of(lookup), walk->name, DNS_A);
+    if (!dns_questions_is_answered(session, span, name, DNS_A) &&
+        spares(walk, list) == DNSBL_EXEMPT_YES) {
+        return LOOK_DONE;
+    }
+    const struct dns_result *result = dns_lookup(session, span, name, DNS_A);
 
     if (result == NULL) {
-        return false;
+        return LOOK_WAIT;
     }
-    *sense_out = dnsbl_judge(result, &list->config->match, &record);
-    walk->query = query_text(session, lookup);
-    walk->answer = dns_lookup_text(session, result, DNS_A);
-    if (record != NULL) {
-        char text[NETADDR_TEXT_SIZE];
+    walk->name = name;
 
-        walk->answer = arena_strdup(session->scratch, netaddr_format_short(&record->addr, text));
+    enum look look = weigh(walk, list, lookup, result, sense_out);
+
+    if (look != LOOK_DONE || *sense_out == DNSBL_CLEAN) {
+        walk->name = NULL; /* else it was copied */
     }
-    count(walk, list, lookup, *sense_out, record);
-    if (*sense_out == DNSBL_ERROR) {
-        note(walk, list, "the answer is an error of the list, not a listing");
-    }
-    return true;
+    return look;
 }
 
 /* ---- what becomes of it ---- */
@@ -354,16 +339,15 @@ static struct rules_result cannot_ask(const struct walk *walk, const struct dns_
     return result;
 }
 
-/* Is the list asked for this client? */
-static bool is_asked(const struct walk *walk, size_t index, const struct dns_list *list,
-                     unsigned lookups)
+/* Is the list asked for this client? Who looks on is told why not; otherwise that is seen when it says something. */
+static bool is_asked(struct walk *walk, size_t index, const struct dns_list *list, unsigned lookups)
 {
     if (!is_chosen(walk->session, index) || (list->config->lookups & lookups) == 0) {
         return false;
     }
-    if ((list->config->exempt & walk->exempt) != 0) {
+    if (walk->session->trace != NULL && spares(walk, list) == DNSBL_EXEMPT_YES) {
         note(walk, list,
-             (list->config->exempt & walk->exempt & DNS_EXEMPT_AUTHENTICATED) != 0
+             (list->config->exempt & walk->exempt.reasons & DNS_EXEMPT_AUTHENTICATED) != 0
                  ? "not asked for clients that logged in"
                  : "not asked for clients that may relay");
         return false;
@@ -375,18 +359,26 @@ static bool is_asked(const struct walk *walk, size_t index, const struct dns_lis
     return true;
 }
 
+/* What a look that is no answer comes to. */
+static struct rules_result unanswered(enum look look)
+{
+    return look == LOOK_WAIT ? rules_wait() : rules_tempfail("dnsbl");
+}
+
 /* One list. `lookups` of one with a weight add up. */
 static struct rules_result ask_list(struct walk *walk, struct dns_list *list, unsigned lookups)
 {
     const struct config_dnsbl *config = list->config;
     enum dnsbl_sense sense;
 
-    for (size_t i = 0; i < LOOKUPS; i++) {
-        if ((config->lookups & lookups & all_lookups[i]) == 0) {
+    for (size_t i = 0; i < DNSBL_SUBJECT_LOOKUPS; i++) {
+        if ((config->lookups & lookups & dnsbl_subject_lookups[i]) == 0) {
             continue;
         }
-        if (!ask(walk, list, all_lookups[i], &sense)) {
-            return rules_wait();
+        enum look look = ask(walk, list, dnsbl_subject_lookups[i], &sense);
+
+        if (look != LOOK_DONE) {
+            return unanswered(look);
         }
         if (sense == DNSBL_UNKNOWN) {
             struct rules_result result = cannot_ask(walk, list);
@@ -406,7 +398,7 @@ static struct rules_result ask_list(struct walk *walk, struct dns_list *list, un
     return rules_nothing();
 }
 
-/* Does an allow list hold one of the facts? The verdict is WAIT or nothing. */
+/* Does an allow list hold one of the facts? The verdict is WAIT, a temporary failure, or nothing. */
 static struct rules_result ask_allowing(struct walk *walk, unsigned lookups, bool *allowed)
 {
     const struct dns_lists *lists = ruleset_dns_lists(walk->session->ruleset);
@@ -418,12 +410,14 @@ static struct rules_result ask_allowing(struct walk *walk, unsigned lookups, boo
         if (list->config->action != DNS_ACTION_ALLOW || !is_asked(walk, i, list, lookups)) {
             continue;
         }
-        for (size_t j = 0; j < LOOKUPS; j++) {
-            if ((list->config->lookups & lookups & all_lookups[j]) == 0) {
+        for (size_t j = 0; j < DNSBL_SUBJECT_LOOKUPS; j++) {
+            if ((list->config->lookups & lookups & dnsbl_subject_lookups[j]) == 0) {
                 continue;
             }
-            if (!ask(walk, list, all_lookups[j], &sense)) {
-                return rules_wait();
+            enum look look = ask(walk, list, dnsbl_subject_lookups[j], &sense);
+
+            if (look != LOOK_DONE) {
+                return unanswered(look);
             }
             if (sense == DNSBL_LISTED) {
                 note(walk, list, "allowed: the other lists are not asked");
@@ -462,10 +456,6 @@ struct rules_result dnsbl_rules_check(struct session *session, unsigned lookups,
         return rules_nothing();
     }
     struct walk walk = begin_walk(session);
-
-    if (walk.exempt_unknown) {
-        return rules_tempfail("dnsbl");
-    }
     struct rules_result result = ask_allowing(&walk, lookups | DNS_LOOKUP_ADDRESS | DNS_LOOKUP_NAME,
                                               &allowed);
 
