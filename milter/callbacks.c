@@ -44,6 +44,7 @@ static enum mfi_answer cb_connect(void *owner, struct mfi *mfi, const char *host
     const struct ruleset_needs *needs = &conversation->needs;
     const char *own_addr = macro_if(needs->daemon_addr, mfi, "{if_addr}"); /* Sendmail */
 
+    negotiation_learn(callbacks, own_addr);
     if (own_addr == NULL) {
         own_addr = macro_if(needs->daemon_addr, mfi, "{daemon_addr}"); /* Postfix */
     }

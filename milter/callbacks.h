@@ -37,6 +37,8 @@ struct callbacks {
     const struct relay_lookup
         *relayers; /* whom sessions ask who logged in; NULL: nobody. Lives as long as they do */
     atomic_bool told[CALLBACKS_TOLD];
+    atomic_bool
+        sends_at_once; /* the MTA of the last session does not keep back steps without a reply */
 };
 
 /* The functions for an engine; their owner is a struct callbacks. */

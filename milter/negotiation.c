@@ -55,15 +55,18 @@ static void tell_once(struct callbacks *callbacks, enum callbacks_told what, boo
 
 /*
  * The steps that get no reply: connect and HELO, whose refusal waits for MAIL; fields; the body. Postfix sends such a step together
- * with the next one that gets a reply, so where DNS is asked about a step it is answered.
+ * with the next one that gets a reply, so where DNS is asked about a step it is answered. Sendmail sends each at once.
  */
-static unsigned silent_steps(const struct ruleset_needs *needs, const struct mfi_offer *offer)
+static unsigned silent_steps(const struct ruleset_needs *needs, const struct mfi_offer *offer,
+                             bool sends_at_once)
 {
     const unsigned greeting = MFI_STEP_CONNECT | MFI_STEP_HELO;
     unsigned silent = (offer->silent & greeting) == greeting ? greeting : 0;
 
-    silent &= ~((needs->ask_client ? (unsigned)MFI_STEP_CONNECT : 0u) |
-                (needs->ask_helo ? (unsigned)MFI_STEP_HELO : 0u));
+    if (!sends_at_once) {
+        silent &= ~((needs->ask_client ? (unsigned)MFI_STEP_CONNECT : 0u) |
+                    (needs->ask_helo ? (unsigned)MFI_STEP_HELO : 0u));
+    }
     silent |= needs->headers ? offer->silent & MFI_STEP_HEADER : 0;
     silent |= needs->body ? offer->silent & MFI_STEP_BODY : 0;
     return silent;
@@ -77,11 +80,12 @@ static unsigned wanted_steps(const struct ruleset_needs *needs)
            (needs->body ? MFI_STEP_EOH | MFI_STEP_BODY : 0);
 }
 
-static void agree(struct conversation *conversation, const struct mfi_offer *offer)
+static void agree(struct conversation *conversation, const struct mfi_offer *offer,
+                  bool sends_at_once)
 {
     const struct ruleset_needs *needs = &conversation->needs;
 
-    conversation->silent = silent_steps(needs, offer);
+    conversation->silent = silent_steps(needs, offer, sends_at_once);
     conversation->no_drop = !needs->drop_recipients || !offer->drop;
     conversation->no_quarantine = !needs->quarantine || !offer->quarantine;
     conversation->no_add_recipients = !needs->add_recipients || !offer->add_recipients;
@@ -94,7 +98,8 @@ void negotiation_run(struct callbacks *callbacks, struct conversation *conversat
 {
     const struct ruleset_needs *needs = &conversation->needs;
 
-    agree(conversation, offer);
+    agree(conversation, offer,
+          atomic_load_explicit(&callbacks->sends_at_once, memory_order_relaxed));
     tell_once(callbacks, CALLBACKS_TOLD_QUARANTINE, needs->quarantine && !offer->quarantine);
     tell_once(callbacks, CALLBACKS_TOLD_DROP, needs->drop_recipients && !offer->drop);
     tell_once(callbacks, CALLBACKS_TOLD_ADD_RECIPIENTS,
@@ -123,4 +128,14 @@ void negotiation_run(struct callbacks *callbacks, struct conversation *conversat
                 [MFI_MACROS_EOM] = "i",
             },
     };
+}
+
+/* A wrong guess, where two MTAs share a socket, costs a needless reply or makes questions go out later; nothing is decided by it. */
+void negotiation_learn(struct callbacks *callbacks, const char *if_addr)
+{
+    bool sends_at_once = if_addr != NULL;
+
+    if (atomic_load_explicit(&callbacks->sends_at_once, memory_order_relaxed) != sends_at_once) {
+        atomic_store_explicit(&callbacks->sends_at_once, sends_at_once, memory_order_relaxed);
+    }
 }

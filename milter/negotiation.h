@@ -17,4 +17,7 @@ struct conversation;
 void negotiation_run(struct callbacks *callbacks, struct conversation *conversation,
                      const struct mfi_offer *offer, struct mfi_request *request_out);
 
+/* Sees by {if_addr} (NULL: not told), which Sendmail alone has, with whom the next sessions will be. */
+void negotiation_learn(struct callbacks *callbacks, const char *if_addr);
+
 #endif

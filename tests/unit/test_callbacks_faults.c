@@ -196,6 +196,27 @@ static void test_steps_that_dns_is_asked_about_are_answered(void **state)
     assert_int_equal(fixture->fake.request.silent, 0);
 }
 
+/* Sendmail, which alone has {if_addr}, keeps back no step that gets no reply. */
+static void test_steps_that_dns_is_asked_about_need_no_answer_for_sendmail(void **state)
+{
+    static const char *const macros[][2] = {{"{if_addr}", "192.0.2.25"}, {NULL, NULL}};
+    struct fixture *fixture = *state;
+
+    needs = (struct ruleset_needs){.ask_client = true, .ask_helo = true, .daemon_addr = true};
+    assert_true(fake_negotiate(&fixture->fake, &full_offer));
+    assert_int_equal(fixture->fake.request.silent, 0);
+    (void)memcpy(fixture->fake.macros, macros, sizeof(macros));
+    assert_int_equal(fake_connect(&fixture->fake, "host.example", "192.0.2.1"), MFI_CONTINUE);
+    fake_close(&fixture->fake);
+    assert_true(fake_negotiate(&fixture->fake, &full_offer));
+    assert_int_equal(fixture->fake.request.silent, MFI_STEP_CONNECT | MFI_STEP_HELO);
+    fixture->fake.macros[0][0] = NULL;
+    assert_int_equal(fake_connect(&fixture->fake, "host.example", "192.0.2.1"), MFI_NOREPLY);
+    fake_close(&fixture->fake);
+    assert_true(fake_negotiate(&fixture->fake, &full_offer));
+    assert_int_equal(fixture->fake.request.silent, 0); /* another MTA */
+}
+
 static void test_macros_become_facts(void **state)
 {
     static const char *const macros[][2] = {{"{client_resolve}", "FORGED"},
@@ -226,6 +247,7 @@ int main(void)
         TEST(test_negotiation_asks_for_what_is_needed),
         TEST(test_mta_that_wants_replies_gets_them),
         TEST(test_steps_that_dns_is_asked_about_are_answered),
+        TEST(test_steps_that_dns_is_asked_about_need_no_answer_for_sendmail),
         TEST(test_macros_become_facts),
     };
 
