@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/dns/dns_answer.h"
+#include "lib/base/pool.h"
 #include "lib/base/xalloc.h"
 
 #include <pthread.h>
@@ -27,13 +28,18 @@ struct dns_answer {
     atomic_bool ready;     /* set last: what it says can be read without a lock then */
     pthread_mutex_t mutex; /* of wishes, and of becoming ready */
     struct wish *wishes;
-    struct dns_result *result;
+    struct dns_result *result; /* NULL, `plain`, or memory of its own */
+    struct dns_result plain;   /* one without records, which most are */
     bool is_scripted;
     _Atomic(struct dns_result *) script; /* what it will say once somebody waits; NULL: nothing */
     uint64_t latency_us;
     enum dns_type type;
+    struct pool *pool; /* where it came from; NULL: malloc() */
     char name[];
 };
+
+/* With room for a name of this length; those that are longer are few. */
+#define POOL_NAME_SIZE 96u
 
 /* What is said of an answer that did not come in time. */
 static const struct dns_result timed_out = {
@@ -47,11 +53,26 @@ int64_t dns_now(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+struct pool *dns_answer_pool(void)
+{
+    return pool_new(sizeof(struct dns_answer) + POOL_NAME_SIZE);
+}
+
 struct dns_answer *dns_answer_new(const char *name, enum dns_type type)
 {
-    size_t size = strlen(name) + 1;
-    struct dns_answer *answer = xmalloc(sizeof(*answer) + size);
+    return dns_answer_new_in(NULL, name, type);
+}
 
+struct dns_answer *dns_answer_new_in(struct pool *pool, const char *name, enum dns_type type)
+{
+    size_t size = strlen(name) + 1;
+    struct dns_answer *answer;
+
+    if (size > POOL_NAME_SIZE) {
+        pool = NULL;
+    }
+    answer = pool != NULL ? pool_take(pool) : xmalloc(sizeof(*answer) + size);
+    answer->pool = pool;
     atomic_init(&answer->refs, 1);
     atomic_init(&answer->ready, false);
     (void)pthread_mutex_init(&answer->mutex, NULL);
@@ -90,9 +111,15 @@ void dns_answer_unref(struct dns_answer **answer_ptr)
         return;
     }
     (void)pthread_mutex_destroy(&answer->mutex);
-    free(answer->result);
+    if (answer->result != &answer->plain) {
+        free(answer->result);
+    }
     free(atomic_load(&answer->script));
-    free(answer);
+    if (answer->pool != NULL) {
+        pool_give(answer->pool, answer);
+    } else {
+        free(answer);
+    }
 }
 
 bool dns_answer_has_more_references(const struct dns_answer *answer, unsigned count)
@@ -270,9 +297,24 @@ static void fulfil(struct wish *wish)
     (void)pthread_mutex_unlock(&waiter->mutex);
 }
 
+/* Takes the result over. One that says nothing but "no" needs no memory of its own. */
+static struct dns_result *keep(struct dns_answer *answer, struct dns_result *result)
+{
+    bool own_name = strcmp(result->name, answer->name) == 0;
+
+    if (result->count > 0 || (!own_name && *result->name != '\0')) {
+        return result;
+    }
+    answer->plain = *result;
+    answer->plain.name = own_name ? answer->name : "";
+    answer->plain.records = NULL;
+    free(result);
+    return &answer->plain;
+}
+
 void dns_answer_complete(struct dns_answer *answer, struct dns_result *result, uint64_t latency_us)
 {
-    answer->result = result;
+    answer->result = keep(answer, result);
     answer->latency_us = latency_us;
     (void)pthread_mutex_lock(&answer->mutex);
     atomic_store_explicit(&answer->ready, true, memory_order_release);

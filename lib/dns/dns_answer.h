@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct dns_answer;
+struct pool;
 
 /* One more reference; returns its argument. */
 struct dns_answer *dns_answer_ref(struct dns_answer *answer);
@@ -55,6 +56,11 @@ bool dns_answer_has_more_references(const struct dns_answer *answer, unsigned co
 
 /* A question that is not answered yet, with one reference; the name must be normalized. */
 struct dns_answer *dns_answer_new(const char *name, enum dns_type type)
+    __attribute__((returns_nonnull));
+
+/* The same in a block of such a pool, which may be closed before the answer is gone. `pool` NULL: memory of its own. */
+struct pool *dns_answer_pool(void) __attribute__((returns_nonnull));
+struct dns_answer *dns_answer_new_in(struct pool *pool, const char *name, enum dns_type type)
     __attribute__((returns_nonnull));
 
 /*

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/dns/dns_cache.h"
+#include "lib/base/pool.h"
 #include "lib/base/xalloc.h"
 #include "lib/table/hash64.h"
 
@@ -10,7 +11,7 @@
 #define BUCKETS_MIN 1024u
 
 /* What an entry takes beside its result: itself, the answer and its name, and what malloc() needs. */
-#define ENTRY_BYTES 320u
+#define ENTRY_BYTES 448u
 
 struct entry {
     struct entry *next; /* of the bucket */
@@ -33,6 +34,7 @@ struct dns_cache {
     size_t entries_max;
     size_t bytes_max;
     struct dns_cache_stats stats;
+    struct pool *entries;
 };
 
 /* ---- the list by age ---- */
@@ -108,7 +110,7 @@ static void remove_at(struct dns_cache *cache, struct entry **link)
     }
     cache->all--;
     dns_answer_unref(&entry->answer);
-    free(entry);
+    pool_give(cache->entries, entry);
 }
 
 static void shrink(struct dns_cache *cache, int64_t now)
@@ -116,10 +118,13 @@ static void shrink(struct dns_cache *cache, int64_t now)
     while (cache->oldest != NULL &&
            (cache->stats.entries > cache->entries_max || cache->stats.bytes > cache->bytes_max)) {
         struct entry *oldest = cache->oldest;
+        struct entry **link = bucket_of(cache, oldest->hash);
 
+        while (*link != oldest) {
+            link = &(*link)->next;
+        }
         cache->stats.evicted += oldest->expires > now ? 1 : 0;
-        remove_at(cache, find_link(cache, dns_answer_name(oldest->answer),
-                                   dns_answer_type(oldest->answer)));
+        remove_at(cache, link);
     }
 }
 
@@ -132,6 +137,7 @@ struct dns_cache *dns_cache_new(uint64_t seed)
     cache->seed = seed;
     cache->bucket_count = BUCKETS_MIN;
     cache->buckets = xcalloc(cache->bucket_count, sizeof(*cache->buckets));
+    cache->entries = pool_new(sizeof(struct entry));
     return cache;
 }
 
@@ -148,6 +154,7 @@ void dns_cache_free(struct dns_cache **cache_ptr)
             remove_at(cache, &cache->buckets[i]);
         }
     }
+    pool_close(&cache->entries);
     free(cache->buckets);
     free(cache);
 }
@@ -181,13 +188,15 @@ struct dns_answer *dns_cache_find(struct dns_cache *cache, const char *name, enu
 
 void dns_cache_add(struct dns_cache *cache, struct dns_answer *answer)
 {
-    struct entry *entry = xcalloc(1, sizeof(*entry));
+    struct entry *entry = pool_take(cache->entries);
 
     if (cache->all >= cache->bucket_count) {
         grow(cache);
     }
-    entry->answer = dns_answer_ref(answer);
-    entry->hash = hash_of(cache, dns_answer_name(answer), dns_answer_type(answer));
+    *entry = (struct entry){
+        .answer = dns_answer_ref(answer),
+        .hash = hash_of(cache, dns_answer_name(answer), dns_answer_type(answer)),
+    };
     struct entry **bucket = bucket_of(cache, entry->hash);
 
     entry->next = *bucket;

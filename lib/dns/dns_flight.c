@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/dns/dns_flight.h"
+#include "lib/base/pool.h"
 #include "lib/base/xalloc.h"
 #include "lib/dns/dns_health.h"
 #include "lib/dns/dns_message.h"
@@ -20,6 +21,15 @@
 #define PATIENCE_MIN_MS 100
 #define PATIENCE_MAX_MS 1000
 
+/* A message under way. */
+struct attempt {
+    struct dns_transport_ticket ticket; /* first: the transport gives it back */
+    struct question *question;          /* NULL: a probe */
+    size_t server;
+    unsigned generation;
+    enum dns_transport_way way;
+};
+
 struct question {
     struct question *next;     /* asked later */
     struct question **link;    /* what points here */
@@ -31,14 +41,7 @@ struct question {
     bool tcp;            /* the answer is too long for UDP */
     unsigned refused_by; /* servers that will not say, as bits */
     enum dns_failure failure;
-};
-
-/* A message under way. */
-struct attempt {
-    struct question *question; /* NULL: a probe */
-    size_t server;
-    unsigned generation;
-    enum dns_transport_way way;
+    struct attempt first; /* of its messages, which is the only one nearly always */
 };
 
 struct server {
@@ -51,6 +54,7 @@ struct dns_flight {
     struct dns_flight_events events;
     struct logger *logger;
     struct dns_transport *transport;
+    struct pool *pool; /* of questions */
     struct dns_flight_options options;
     unsigned generation; /* of the servers */
     struct server servers[DNS_TRANSPORT_SERVERS_MAX];
@@ -141,7 +145,8 @@ static void send_message(struct dns_flight *flight, struct question *question, s
                          const char *name, unsigned type)
 {
     uint8_t message[DNS_MESSAGE_QUESTION_SIZE];
-    struct attempt *attempt = xmalloc(sizeof(*attempt));
+    bool first = question != NULL && question->first.question == NULL;
+    struct attempt *attempt = first ? &question->first : xmalloc(sizeof(*attempt));
 
     *attempt = (struct attempt){
         .question = question,
@@ -154,7 +159,7 @@ static void send_message(struct dns_flight *flight, struct question *question, s
                                                                              : 0);
 
     flight->under_way++;
-    dns_transport_send(flight->transport, server, attempt->way, message, len, attempt);
+    dns_transport_send(flight->transport, server, attempt->way, message, len, &attempt->ticket);
 }
 
 static void probe_servers(struct dns_flight *flight, int64_t now)
@@ -175,12 +180,12 @@ static void probe_servers(struct dns_flight *flight, int64_t now)
 
 /* ---- questions ---- */
 
-static void forget(struct question *question)
+static void forget(struct dns_flight *flight, struct question *question)
 {
     if (question->answer != NULL || question->under_way > 0) {
         return;
     }
-    free(question);
+    pool_give(flight->pool, question);
 }
 
 static void finish(struct dns_flight *flight, struct question *question, struct dns_result *result,
@@ -249,7 +254,7 @@ static void tend_question(struct dns_flight *flight, struct question *question, 
     } else {
         return;
     }
-    forget(question);
+    forget(flight, question);
 }
 
 static void tend_questions(struct dns_flight *flight, int64_t now)
@@ -322,11 +327,11 @@ static void read_answer(struct dns_flight *flight, const struct attempt *attempt
     try_again(flight, question);
 }
 
-static void on_done(void *ctx, void *arg, const uint8_t *message, size_t len,
-                    enum dns_failure failure)
+static void on_done(void *ctx, struct dns_transport_ticket *ticket, const uint8_t *message,
+                    size_t len, enum dns_failure failure)
 {
     struct dns_flight *flight = ctx;
-    struct attempt *attempt = arg;
+    struct attempt *attempt = (struct attempt *)ticket;
     struct question *question = attempt->question;
     bool current = attempt->generation == flight->generation;
 
@@ -347,9 +352,13 @@ static void on_done(void *ctx, void *arg, const uint8_t *message, size_t len,
             question->failure = failure;
             try_again(flight, question);
         }
-        forget(question);
     }
-    free(attempt);
+    if (question == NULL || attempt != &question->first) {
+        free(attempt);
+    }
+    if (question != NULL) {
+        forget(flight, question);
+    }
 }
 
 /* ---- interface ---- */
@@ -362,8 +371,10 @@ struct dns_flight *dns_flight_new(int wake_fd, const struct dns_flight_events *e
     flight->events = *events;
     flight->logger = logger;
     flight->questions_end = &flight->questions;
+    flight->pool = pool_new(sizeof(struct question));
     flight->transport = dns_transport_new(wake_fd, on_done, flight, why);
     if (flight->transport == NULL) {
+        pool_close(&flight->pool);
         free(flight);
         return NULL;
     }
@@ -382,9 +393,10 @@ void dns_flight_free(struct dns_flight **flight_ptr)
         struct question *question = flight->questions;
 
         fail(flight, question, DNS_FAILURE_STOPPED);
-        forget(question);
+        forget(flight, question);
     }
     dns_transport_free(&flight->transport);
+    pool_close(&flight->pool);
     free(flight);
 }
 
@@ -412,12 +424,11 @@ void dns_flight_configure(struct dns_flight *flight, const struct dns_flight_opt
 
 void dns_flight_ask(struct dns_flight *flight, struct dns_answer *answer)
 {
-    struct question *question = xcalloc(1, sizeof(*question));
+    struct question *question = pool_take(flight->pool);
     int64_t now = dns_now();
 
-    question->answer = dns_answer_ref(answer);
-    question->asked_at = now;
-    question->link = flight->questions_end;
+    *question = (struct question){
+        .answer = dns_answer_ref(answer), .asked_at = now, .link = flight->questions_end};
     *flight->questions_end = question;
     flight->questions_end = &question->next;
     if (!flight->held) {
@@ -434,7 +445,7 @@ void dns_flight_shed(struct dns_flight *flight, size_t count, unsigned reference
         next = question->next;
         if (!dns_answer_has_more_references(question->answer, references)) {
             fail(flight, question, DNS_FAILURE_OVERLOAD);
-            forget(question);
+            forget(flight, question);
             count--;
         }
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/dns/dns_transport.h"
 #include "lib/base/xalloc.h"
+#include "lib/dns/dns_answer.h"
 #include "lib/dns/dns_message.h"
 
 #include <ares.h>
@@ -13,10 +14,11 @@
 #include <unistd.h>
 
 /*
- * A channel keeps its UDP socket, and so its source port, while there is anything under way; who wants to forge answers must not have
- * the same port for long.
+ * A channel keeps its UDP socket, and so its source port, because a new socket costs more than a question; who wants to forge answers must not
+ * have the same port for long.
  */
 #define LINE_MESSAGES_MAX 500
+#define LINE_AGE_MAX 1000000000 /* nanoseconds */
 
 /* A server that ends a TCP connection would end all questions on it. */
 #define LINE_MESSAGES_TCP 1
@@ -32,9 +34,10 @@
 #define RECEIVE_BUFFER (1 << 20)
 
 /* One channel of c-ares, for one server. */
-struct line {
+struct dns_transport_line {
     struct dns_transport *transport;
     ares_channel channel; /* NULL: free */
+    int64_t opened_at;
     size_t index;
     unsigned under_way;
     unsigned sent;
@@ -49,13 +52,7 @@ struct dns_transport {
     struct dns_server servers[DNS_TRANSPORT_SERVERS_MAX];
     size_t server_lines[DNS_TRANSPORT_SERVERS_MAX][DNS_TRANSPORT_WAYS]; /* NO_LINE: none yet */
     size_t server_count;
-    struct line lines[LINES_MAX];
-};
-
-/* A message under way. */
-struct passenger {
-    struct line *line;
-    void *arg;
+    struct dns_transport_line lines[LINES_MAX];
 };
 
 /* ---- what c-ares calls ---- */
@@ -63,7 +60,7 @@ struct passenger {
 /* It has opened, watches or closes a socket. */
 static void on_socket(void *data, ares_socket_t fd, int readable, int writable)
 {
-    struct line *line = data;
+    struct dns_transport_line *line = data;
     int epoll = line->transport->epoll;
     struct epoll_event event = {
         .events = (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u),
@@ -86,17 +83,15 @@ static enum dns_failure failure_of(int status)
 
 static void on_answer(void *arg, int status, int timeouts, unsigned char *message, int len)
 {
-    struct passenger *passenger = arg;
-    struct dns_transport *transport = passenger->line->transport;
-    void *owner = passenger->arg;
+    struct dns_transport_ticket *ticket = arg;
+    struct dns_transport *transport = ticket->line->transport;
 
     (void)timeouts;
-    passenger->line->under_way--;
-    free(passenger);
+    ticket->line->under_way--;
     if (status == ARES_SUCCESS && message != NULL && len > 0) {
-        transport->done(transport->ctx, owner, message, (size_t)len, DNS_FAILURE_NONE);
+        transport->done(transport->ctx, ticket, message, (size_t)len, DNS_FAILURE_NONE);
     } else {
-        transport->done(transport->ctx, owner, NULL, 0, failure_of(status));
+        transport->done(transport->ctx, ticket, NULL, 0, failure_of(status));
     }
 }
 
@@ -123,8 +118,8 @@ static bool set_server(ares_channel channel, const struct dns_server *server)
 static int flags_of(enum dns_transport_way way)
 {
     static const int flags[DNS_TRANSPORT_WAYS] = {
-        [DNS_TRANSPORT_UDP] = ARES_FLAG_IGNTC,
-        [DNS_TRANSPORT_UDP_EDNS] = ARES_FLAG_IGNTC | ARES_FLAG_EDNS,
+        [DNS_TRANSPORT_UDP] = ARES_FLAG_IGNTC | ARES_FLAG_STAYOPEN,
+        [DNS_TRANSPORT_UDP_EDNS] = ARES_FLAG_IGNTC | ARES_FLAG_STAYOPEN | ARES_FLAG_EDNS,
         [DNS_TRANSPORT_TCP] = ARES_FLAG_USEVC,
     };
 
@@ -132,7 +127,7 @@ static int flags_of(enum dns_transport_way way)
 }
 
 /* No search domains, no file of hosts, one try at one server; errors of the server are answers like others. */
-static bool open_channel(struct line *line, const struct dns_server *server,
+static bool open_channel(struct dns_transport_line *line, const struct dns_server *server,
                          enum dns_transport_way way, unsigned lifetime_ms)
 {
     char dns_only[] = "b";
@@ -175,21 +170,24 @@ static size_t find_free(const struct dns_transport *transport)
 }
 
 /* The line to a server, a new one if it has none or its old one has served for long; NULL: it cannot be opened. */
-static struct line *line_to(struct dns_transport *transport, size_t server,
-                            enum dns_transport_way way)
+static struct dns_transport_line *line_to(struct dns_transport *transport, size_t server,
+                                          enum dns_transport_way way)
 {
     unsigned most = way == DNS_TRANSPORT_TCP ? LINE_MESSAGES_TCP : LINE_MESSAGES_MAX;
     size_t present = transport->server_lines[server][way];
+    int64_t now = dns_now();
 
-    if (present != NO_LINE && transport->lines[present].sent < most) {
+    if (present != NO_LINE && transport->lines[present].sent < most &&
+        now - transport->lines[present].opened_at < LINE_AGE_MAX) {
         return &transport->lines[present];
     }
     size_t place = find_free(transport);
 
     if (place != NO_LINE) {
-        struct line *line = &transport->lines[place];
+        struct dns_transport_line *line = &transport->lines[place];
 
-        *line = (struct line){.transport = transport, .index = place};
+        *line = (struct dns_transport_line){
+            .transport = transport, .opened_at = now, .index = place};
         if (open_channel(line, &transport->servers[server], way, transport->lifetime_ms)) {
             if (present != NO_LINE) {
                 transport->lines[present].retired = true;
@@ -201,7 +199,7 @@ static struct line *line_to(struct dns_transport *transport, size_t server,
     return present != NO_LINE ? &transport->lines[present] : NULL;
 }
 
-static void close_line(struct line *line)
+static void close_line(struct dns_transport_line *line)
 {
     ares_channel channel = line->channel;
 
@@ -274,26 +272,24 @@ void dns_transport_configure(struct dns_transport *transport, const struct dns_s
 }
 
 void dns_transport_send(struct dns_transport *transport, size_t server, enum dns_transport_way way,
-                        const uint8_t *message, size_t len, void *arg)
+                        const uint8_t *message, size_t len, struct dns_transport_ticket *ticket)
 {
-    struct line *line = line_to(transport, server, way);
+    struct dns_transport_line *line = line_to(transport, server, way);
 
     if (line == NULL) {
-        transport->done(transport->ctx, arg, NULL, 0, DNS_FAILURE_UNREACHABLE);
+        transport->done(transport->ctx, ticket, NULL, 0, DNS_FAILURE_UNREACHABLE);
         return;
     }
-    struct passenger *passenger = xmalloc(sizeof(*passenger));
-
-    *passenger = (struct passenger){.line = line, .arg = arg};
+    ticket->line = line;
     line->under_way++;
     line->sent++;
-    ares_send(line->channel, message, (int)len, on_answer, passenger);
+    ares_send(line->channel, message, (int)len, on_answer, ticket);
 }
 
 /* What happened on a socket of a line; the line may be another one by now, which does not know the socket then. */
 static void process(struct dns_transport *transport, const struct epoll_event *event)
 {
-    struct line *line = &transport->lines[event->data.u64 >> 32];
+    struct dns_transport_line *line = &transport->lines[event->data.u64 >> 32];
     ares_socket_t fd = (ares_socket_t)(event->data.u64 & UINT32_MAX);
 
     if (line->channel != NULL) {
@@ -308,7 +304,7 @@ static void process(struct dns_transport *transport, const struct epoll_event *e
 static void tend_lines(struct dns_transport *transport)
 {
     for (size_t i = 0; i < LINES_MAX; i++) {
-        struct line *line = &transport->lines[i];
+        struct dns_transport_line *line = &transport->lines[i];
 
         if (line->channel != NULL && line->under_way > 0) {
             ares_process_fd(line->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);

@@ -30,12 +30,17 @@ enum dns_transport_way {
 
 struct dns_transport;
 
+/* A message under way, in memory of who sent it. The transport's own. */
+struct dns_transport_ticket {
+    struct dns_transport_line *line;
+};
+
 /*
- * A message that was sent has its answer, whose bytes live until this returns; or none (`message` NULL), and `failure` says why. `arg` is what
- * dns_transport_send() was given. No function of the transport may be called from here.
+ * A message that was sent has its answer, whose bytes live until this returns; or none (`message` NULL), and `failure` says why. `ticket` is what
+ * dns_transport_send() was given, which needs it no more. No function of the transport may be called from here.
  */
-typedef void dns_transport_done(void *ctx, void *arg, const uint8_t *message, size_t len,
-                                enum dns_failure failure);
+typedef void dns_transport_done(void *ctx, struct dns_transport_ticket *ticket,
+                                const uint8_t *message, size_t len, enum dns_failure failure);
 
 /*
  * A transport without servers; dns_transport_wait() also ends when `wake_fd` can be read. NULL: there is none to be had, `why` says
@@ -51,9 +56,9 @@ void dns_transport_free(struct dns_transport **transport);
 void dns_transport_configure(struct dns_transport *transport, const struct dns_server *servers,
                              size_t count, unsigned lifetime_ms);
 
-/* Sends a message. `done` is called once for it, perhaps before this returns. */
+/* Sends a message. `done` is called once for it, perhaps before this returns; so long the ticket has to live. */
 void dns_transport_send(struct dns_transport *transport, size_t server, enum dns_transport_way way,
-                        const uint8_t *message, size_t len, void *arg);
+                        const uint8_t *message, size_t len, struct dns_transport_ticket *ticket);
 
 /* Waits for answers, `timeout_ms` at most (-1: no limit). True: `wake_fd` can be read. */
 bool dns_transport_wait(struct dns_transport *transport, int timeout_ms);

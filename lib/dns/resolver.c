@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/dns/resolver.h"
+#include "lib/base/pool.h"
 #include "lib/base/xalloc.h"
 #include "lib/dns/dns_cache.h"
 #include "lib/dns/dns_flight.h"
 #include "lib/dns/dns_name.h"
+#include "lib/dns/resolver_options.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -14,8 +16,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define DEFAULT_TIMEOUT_MS 3000
-#define DEFAULT_TRIES 2
 #define DEFAULT_CACHE_ENTRIES 20000
 #define DEFAULT_IN_FLIGHT 4096
 
@@ -32,7 +32,15 @@
 /* Of a question in flight: the cache's and the flight's. */
 #define OWN_REFERENCES 2
 
-_Static_assert(RESOLVER_SERVERS_MAX == DNS_TRANSPORT_SERVERS_MAX, "servers fit");
+/* Answers that are told together: each time all who wait for one are held up a little, and others too. */
+#define TOLD_TOGETHER 64u
+
+/* An answer that nobody knows yet. */
+struct told {
+    struct dns_answer *answer;
+    struct dns_result *result;
+    uint64_t latency_us;
+};
 
 /* A question for the thread. */
 struct incoming {
@@ -45,9 +53,13 @@ struct resolver {
     resolver_script *script; /* and no thread */
     void *script_ctx;
     pthread_t thread;
-    int wake;                  /* eventfd */
-    struct dns_flight *flight; /* the thread's */
+    int wake;                        /* eventfd */
+    struct dns_flight *flight;       /* the thread's */
+    struct told told[TOLD_TOGETHER]; /* likewise */
+    size_t told_count;
     struct dns_latency latency;
+    struct pool *answers;
+    struct pool *notes; /* of struct incoming */
 
     pthread_mutex_t mutex; /* of all below */
     bool stop;
@@ -96,21 +108,40 @@ static void count_answer(struct resolver_stats *stats, const struct dns_result *
     stats->in_flight--;
 }
 
+/* Makes answers known. */
+static void tell(struct resolver *resolver)
+{
+    int64_t now = dns_now();
+
+    (void)pthread_mutex_lock(&resolver->mutex);
+    for (size_t i = 0; i < resolver->told_count; i++) {
+        const struct told *told = &resolver->told[i];
+        int64_t expires = expiry(told->result, now);
+
+        dns_answer_complete(told->answer, told->result, told->latency_us);
+        count_answer(&resolver->stats, dns_answer_result(told->answer));
+        dns_cache_settle(resolver->cache, told->answer, now, expires);
+    }
+    (void)pthread_mutex_unlock(&resolver->mutex);
+    for (size_t i = 0; i < resolver->told_count; i++) {
+        dns_answer_unref(&resolver->told[i].answer);
+    }
+    resolver->told_count = 0;
+}
+
 static void on_answered(void *ctx, struct dns_answer *answer, struct dns_result *result,
                         uint64_t latency_us)
 {
     struct resolver *resolver = ctx;
-    int64_t now = dns_now();
-    int64_t expires = expiry(result, now);
 
     if (result->status != DNS_TEMPFAIL) {
         dns_latency_add(&resolver->latency, latency_us);
     }
-    (void)pthread_mutex_lock(&resolver->mutex);
-    dns_answer_complete(answer, result, latency_us);
-    count_answer(&resolver->stats, result);
-    dns_cache_settle(resolver->cache, answer, now, expires);
-    (void)pthread_mutex_unlock(&resolver->mutex);
+    resolver->told[resolver->told_count++] = (struct told){dns_answer_ref(answer), result,
+                                                           latency_us};
+    if (resolver->told_count == TOLD_TOGETHER) {
+        tell(resolver);
+    }
 }
 
 static void on_silence(void *ctx, unsigned silent, bool all)
@@ -151,7 +182,7 @@ static bool take_incoming(struct resolver *resolver)
 
         dns_flight_ask(resolver->flight, incoming->answer);
         dns_answer_unref(&incoming->answer);
-        free(incoming);
+        pool_give(resolver->notes, incoming);
         incoming = next;
     }
     /* Who has its questions forgotten as soon as they are put must not take the place of others. */
@@ -170,69 +201,33 @@ static void *run(void *arg)
         if (dns_flight_run(resolver->flight)) {
             go_on = take_incoming(resolver);
         }
+        if (resolver->told_count > 0) {
+            tell(resolver);
+        }
     }
     dns_flight_free(&resolver->flight);
+    tell(resolver);
     return NULL;
 }
 
 /* ---- options ---- */
 
-static unsigned or_default(unsigned value, unsigned instead)
-{
-    return value > 0 ? value : instead;
-}
-
-static bool same_servers(const struct dns_flight_options *a, const struct dns_flight_options *b)
-{
-    bool same = a->server_count == b->server_count;
-
-    for (size_t i = 0; i < a->server_count && same; i++) {
-        same = a->servers[i].port == b->servers[i].port &&
-               netaddr_equal(&a->servers[i].addr, &b->servers[i].addr);
-    }
-    return same;
-}
-
-/* The servers that are meant. */
-static enum status choose_servers(const struct resolver_options *options,
-                                  struct dns_flight_options *out, struct strbuf *why)
-{
-    if (options->server_count == 0) {
-        return dns_transport_system_servers(out->servers, &out->server_count, why) == STATUS_OK
-                   ? STATUS_OK
-                   : STATUS_INVALID;
-    }
-    if (options->server_count > RESOLVER_SERVERS_MAX) {
-        strbuf_appendf(why, "%zu DNS servers are more than the %d that can be asked",
-                       options->server_count, RESOLVER_SERVERS_MAX);
-        return STATUS_INVALID;
-    }
-    (void)memcpy(out->servers, options->servers,
-                 options->server_count * sizeof(options->servers[0]));
-    out->server_count = options->server_count;
-    return STATUS_OK;
-}
-
 enum status resolver_configure(struct resolver *resolver, const struct resolver_options *options,
                                struct strbuf *why)
 {
-    struct dns_flight_options flight = {
-        .timeout_ms = or_default(options->timeout_ms, DEFAULT_TIMEOUT_MS),
-        .tries = or_default(options->tries, DEFAULT_TRIES),
-    };
+    struct dns_flight_options flight;
     size_t entries = options->cache_entries > 0 ? options->cache_entries : DEFAULT_CACHE_ENTRIES;
 
     if (resolver->script != NULL) {
         return STATUS_OK;
     }
-    if (choose_servers(options, &flight, why) != STATUS_OK) {
+    if (resolver_options_read(options, &flight, why) != STATUS_OK) {
         return STATUS_INVALID;
     }
     (void)pthread_mutex_lock(&resolver->mutex);
     /* Who reloads because of other things need not lose what is known of servers. */
-    resolver->reconfigure = resolver->reconfigure || !same_servers(&resolver->options, &flight) ||
-                            resolver->options.timeout_ms != flight.timeout_ms ||
-                            resolver->options.tries != flight.tries;
+    resolver->reconfigure = resolver->reconfigure ||
+                            resolver_options_differ(&resolver->options, &flight);
     resolver->options = flight;
     resolver->in_flight_max = options->in_flight > 0 ? options->in_flight : DEFAULT_IN_FLIGHT;
     dns_cache_limit(resolver->cache, entries, entries * CACHE_ENTRY_BYTES);
@@ -253,6 +248,8 @@ static struct resolver *resolver_alloc(struct logger *logger)
     }
     resolver->logger = logger;
     resolver->cache = dns_cache_new(seed);
+    resolver->answers = dns_answer_pool();
+    resolver->notes = pool_new(sizeof(struct incoming));
     resolver->incoming_end = &resolver->incoming;
     resolver->wake = -1;
     (void)pthread_mutex_init(&resolver->mutex, NULL);
@@ -340,6 +337,8 @@ void resolver_free(struct resolver **resolver_ptr)
         (void)close(resolver->wake);
     }
     dns_cache_free(&resolver->cache);
+    pool_close(&resolver->answers);
+    pool_close(&resolver->notes);
     (void)pthread_mutex_destroy(&resolver->mutex);
     free(resolver);
 }
@@ -383,8 +382,8 @@ static enum dns_failure refuse(struct resolver *resolver)
 static struct dns_answer *send_question(struct resolver *resolver, const char *name,
                                         enum dns_type type, bool *wake)
 {
-    struct dns_answer *answer = dns_answer_new(name, type);
-    struct incoming *incoming = xmalloc(sizeof(*incoming));
+    struct dns_answer *answer = dns_answer_new_in(resolver->answers, name, type);
+    struct incoming *incoming = pool_take(resolver->notes);
 
     *wake = *wake || resolver->incoming == NULL;
     *incoming = (struct incoming){.answer = dns_answer_ref(answer)};
