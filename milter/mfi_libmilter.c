@@ -36,6 +36,7 @@ static atomic_bool signal_thread_parked;
 struct connection {
     struct mfi mfi; /* first: ops get a pointer to it */
     SMFICTX *ctx;
+    unsigned waits; /* the ticket, while it does */
 };
 
 /* ---- signals ---- */
@@ -175,11 +176,12 @@ static bool op_insert_header(struct mfi *mfi, unsigned index, const char *name, 
 
 static void op_waits(struct mfi *mfi, bool begins)
 {
-    (void)mfi;
+    struct connection *connection = (struct connection *)mfi;
+
     if (begins) {
-        nudge_begin(nudge);
+        connection->waits = nudge_begin(nudge);
     } else {
-        nudge_end(nudge);
+        nudge_end(nudge, connection->waits);
     }
 }
 
@@ -198,7 +200,7 @@ static const struct mfi_ops libmilter_ops = {
 
 static struct connection begin(SMFICTX *ctx)
 {
-    return (struct connection){{&libmilter_ops, smfi_getpriv(ctx)}, ctx};
+    return (struct connection){.mfi = {&libmilter_ops, smfi_getpriv(ctx)}, .ctx = ctx};
 }
 
 /* Keeps the filter's state; libmilter answers what the filter said. */

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Most waits for DNS are over by then. */
+/* Who has waited so long and waits still is nudged for: most waits for DNS are over by then. */
 #define PAUSE_MS 10
 
 /* Connections at a time: each frees one command that was left, and what it frees may wait, too. */
@@ -26,6 +26,8 @@ struct nudge {
     pthread_mutex_t mutex; /* of all below */
     pthread_cond_t begun;
     unsigned waiting;
+    unsigned young; /* of these, those that began in this round */
+    unsigned round; /* of the thread; what a ticket says */
 };
 
 /* ---- where to connect to ---- */
@@ -94,7 +96,7 @@ static void connect_once(const struct nudge *nudge)
     }
 }
 
-/* How many wait, after waiting until somebody does. */
+/* How many have waited for a round and more, after waiting until somebody does. */
 static unsigned wait_for_waiting(struct nudge *nudge)
 {
     const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
@@ -106,8 +108,10 @@ static unsigned wait_for_waiting(struct nudge *nudge)
     (void)pthread_mutex_unlock(&nudge->mutex);
     (void)nanosleep(&pause, NULL);
     (void)pthread_mutex_lock(&nudge->mutex);
-    unsigned waiting = nudge->waiting;
+    unsigned waiting = nudge->waiting - nudge->young;
 
+    nudge->young = 0;
+    nudge->round++;
     (void)pthread_mutex_unlock(&nudge->mutex);
     return waiting;
 }
@@ -147,24 +151,29 @@ struct nudge *nudge_start(const char *listen)
     return nudge;
 }
 
-void nudge_begin(struct nudge *nudge)
+unsigned nudge_begin(struct nudge *nudge)
 {
     if (nudge == NULL) {
-        return;
+        return 0;
     }
     (void)pthread_mutex_lock(&nudge->mutex);
     if (nudge->waiting++ == 0) {
         (void)pthread_cond_signal(&nudge->begun);
     }
+    nudge->young++;
+    unsigned ticket = nudge->round;
+
     (void)pthread_mutex_unlock(&nudge->mutex);
+    return ticket;
 }
 
-void nudge_end(struct nudge *nudge)
+void nudge_end(struct nudge *nudge, unsigned ticket)
 {
     if (nudge == NULL) {
         return;
     }
     (void)pthread_mutex_lock(&nudge->mutex);
     nudge->waiting--;
+    nudge->young -= ticket == nudge->round ? 1 : 0;
     (void)pthread_mutex_unlock(&nudge->mutex);
 }
