@@ -4,6 +4,11 @@
 
 #include <string.h>
 
+/* Seconds. RFC 2181 8, RFC 2308 5 and 7.1. */
+#define TTL_MAX 86400u
+#define TTL_NEGATIVE_MAX 3600u
+#define TTL_FAILURE 5u
+
 static const char *const status_names[] = {"found", "nodata", "nxdomain", "tempfail"};
 
 /* Indexed by enum dns_failure. */
@@ -38,6 +43,22 @@ const char *dns_type_name(enum dns_type type)
         return "AAAA";
     }
     return "?";
+}
+
+static bool says_nothing_of_the_name(enum dns_failure failure)
+{
+    return failure == DNS_FAILURE_DOWN || failure == DNS_FAILURE_STOPPED ||
+           failure == DNS_FAILURE_OVERLOAD;
+}
+
+uint32_t dns_result_lifetime(const struct dns_result *result)
+{
+    uint32_t most = result->status == DNS_FOUND ? TTL_MAX : TTL_NEGATIVE_MAX;
+
+    if (result->status == DNS_TEMPFAIL) {
+        return says_nothing_of_the_name(result->failure) ? 0 : TTL_FAILURE;
+    }
+    return result->ttl < most ? result->ttl : most;
 }
 
 struct dns_result *dns_result_failure(enum dns_failure failure, uint32_t ttl)

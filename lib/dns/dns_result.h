@@ -70,6 +70,12 @@ struct dns_result *dns_result_failure(enum dns_failure failure, uint32_t ttl)
 /* A result of copies; `records` are taken as they are, texts are copied. free() it. */
 struct dns_result *dns_result_new(const struct dns_result *from) __attribute__((returns_nonnull));
 
+/*
+ * Seconds that it is kept: as the server says, but what exists at most a day, what does not at most an hour (RFC 2308 5), a failure five
+ * seconds (7.1); one that says nothing of the name not at all.
+ */
+uint32_t dns_result_lifetime(const struct dns_result *result);
+
 /* "found", "nodata", "nxdomain", "tempfail". */
 const char *dns_status_name(enum dns_status status);
 

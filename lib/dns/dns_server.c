@@ -31,6 +31,16 @@ static bool parse_addr(const char *text, size_t len, struct netaddr *out)
     return netaddr_parse(addr, out);
 }
 
+bool dns_server_is_ambiguous(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    struct netaddr addr;
+    uint16_t port;
+
+    return text[0] != '[' && colon != NULL && strchr(text, ':') != colon &&
+           parse_port(colon + 1, &port) && parse_addr(text, (size_t)(colon - text), &addr);
+}
+
 bool dns_server_parse(const char *text, struct dns_server *out)
 {
     const char *colon = strchr(text, ':');
@@ -46,7 +56,7 @@ bool dns_server_parse(const char *text, struct dns_server *out)
         return parse_addr(text, (size_t)(colon - text), &out->addr) &&
                parse_port(colon + 1, &out->port);
     }
-    return netaddr_parse(text, &out->addr);
+    return !dns_server_is_ambiguous(text) && netaddr_parse(text, &out->addr);
 }
 
 const char *dns_server_format(const struct dns_server *server, char buf[DNS_SERVER_TEXT_SIZE])

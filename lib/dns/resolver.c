@@ -22,11 +22,6 @@
 /* On average; most answers are much smaller. */
 #define CACHE_ENTRY_BYTES 1024
 
-/* Seconds. RFC 2181 8, RFC 2308 5 and 7.1. */
-#define TTL_MAX 86400
-#define TTL_NEGATIVE_MAX 3600
-#define TTL_FAILURE 5
-
 #define SECOND 1000000000 /* nanoseconds */
 
 /* Of a question in flight: the cache's and the flight's. */
@@ -77,23 +72,6 @@ struct resolver {
 
 /* ---- the thread ---- */
 
-static bool says_nothing_of_the_name(enum dns_failure failure)
-{
-    return failure == DNS_FAILURE_DOWN || failure == DNS_FAILURE_STOPPED ||
-           failure == DNS_FAILURE_OVERLOAD;
-}
-
-static int64_t expiry(const struct dns_result *result, int64_t now)
-{
-    uint32_t ttl = result->ttl;
-    uint32_t most = result->status == DNS_FOUND ? TTL_MAX : TTL_NEGATIVE_MAX;
-
-    if (result->status == DNS_TEMPFAIL) {
-        ttl = says_nothing_of_the_name(result->failure) ? 0 : TTL_FAILURE;
-    }
-    return now + (int64_t)(ttl < most ? ttl : most) * SECOND;
-}
-
 static void count_answer(struct resolver_stats *stats, const struct dns_result *result)
 {
     uint64_t *counters[] = {
@@ -116,7 +94,7 @@ static void tell(struct resolver *resolver)
     (void)pthread_mutex_lock(&resolver->mutex);
     for (size_t i = 0; i < resolver->told_count; i++) {
         const struct told *told = &resolver->told[i];
-        int64_t expires = expiry(told->result, now);
+        int64_t expires = now + (int64_t)dns_result_lifetime(told->result) * SECOND;
 
         dns_answer_complete(told->answer, told->result, told->latency_us);
         count_answer(&resolver->stats, dns_answer_result(told->answer));

@@ -168,13 +168,23 @@ static int check_match(cfg_t *cfg, cfg_opt_t *opt)
 
 static int check_server(cfg_t *cfg, cfg_opt_t *opt)
 {
+    const char *value = cfg_opt_size(opt) > 0 ? last_value(opt) : NULL;
     struct dns_server server;
 
-    if (cfg_opt_size(opt) > 0 && !dns_server_parse(last_value(opt), &server)) {
+    if (value != NULL && dns_server_is_ambiguous(value)) {
+        const char *port = strrchr(value, ':');
+
+        cfg_error(cfg,
+                  "servers: \"%s\" may be an address, or another one with a port: write "
+                  "\"[%.*s]%s\" or \"[%s]\"",
+                  value, (int)(port - value), value, port, value);
+        return -1;
+    }
+    if (value != NULL && !dns_server_parse(value, &server)) {
         cfg_error(cfg,
                   "servers: \"%s\": write an address, with a port as \"127.0.0.1:5353\" or "
                   "\"[::1]:5353\"",
-                  last_value(opt));
+                  value);
         return -1;
     }
     return 0;

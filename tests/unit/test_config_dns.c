@@ -172,6 +172,9 @@ static const struct {
     {"server that is none", "dns { servers = { \"ns.example\" } }\n",
      "postern.conf:1: error: servers: \"ns.example\": write an address, with a port as "
      "\"127.0.0.1:5353\" or \"[::1]:5353\"\n"},
+    {"server that may be two", "dns { servers = { \"::1:53\" } }\n",
+     "postern.conf:1: error: servers: \"::1:53\" may be an address, or another one with a port: "
+     "write \"[::1]:53\" or \"[::1:53]\"\n"},
     {"time that is too short", "dns { timeout_ms = 1 }\n",
      "postern.conf:1: error: timeout_ms: 1 is not between 100 and 60000\n"},
     {"stage that is none", "dns { answer_at = \"data\" }\n",

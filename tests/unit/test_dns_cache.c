@@ -233,6 +233,34 @@ static void test_latency_tells_mean_and_percentiles(void **state)
 
 #define CACHE_TEST(function) cmocka_unit_test_setup_teardown(function, make_cache, free_cache)
 
+static void test_how_long_answers_are_kept(void **state)
+{
+    static const struct {
+        struct dns_result result;
+        uint32_t seconds;
+    } cases[] = {
+        {{.status = DNS_FOUND, .ttl = 0}, 0},
+        {{.status = DNS_FOUND, .ttl = 86399}, 86399},
+        {{.status = DNS_FOUND, .ttl = 86401}, 86400},
+        {{.status = DNS_FOUND, .ttl = UINT32_MAX}, 86400},
+        {{.status = DNS_NXDOMAIN, .ttl = 3599}, 3599},
+        {{.status = DNS_NXDOMAIN, .ttl = 3601}, 3600},
+        {{.status = DNS_NXDOMAIN, .ttl = 86400}, 3600},
+        {{.status = DNS_NODATA, .ttl = 60}, 60},
+        {{.status = DNS_NODATA, .ttl = UINT32_MAX}, 3600},
+        {{.status = DNS_TEMPFAIL, .failure = DNS_FAILURE_SERVFAIL, .ttl = 86400}, 5},
+        {{.status = DNS_TEMPFAIL, .failure = DNS_FAILURE_TIMEOUT}, 5},
+        {{.status = DNS_TEMPFAIL, .failure = DNS_FAILURE_DOWN, .ttl = 60}, 0},
+        {{.status = DNS_TEMPFAIL, .failure = DNS_FAILURE_STOPPED}, 0},
+        {{.status = DNS_TEMPFAIL, .failure = DNS_FAILURE_OVERLOAD}, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(dns_result_lifetime(&cases[i].result), cases[i].seconds);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +269,7 @@ int main(void)
         CACHE_TEST(test_settle_without_ttl_keeps_nothing),
         CACHE_TEST(test_question_in_flight_is_found_and_never_dropped),
         CACHE_TEST(test_limit_drops_what_was_not_used_longest),
+        CACHE_TEST(test_how_long_answers_are_kept),
         CACHE_TEST(test_limit_counts_bytes),
         CACHE_TEST(test_many_entries_are_all_found),
         cmocka_unit_test(test_health_probes_who_says_nothing),
