@@ -25,12 +25,7 @@ static bool daemon_answers(const struct config *config)
 static void read_file(struct explain_logins *logins)
 {
     const struct config_relay_store *config = &logins->config->relay_store;
-    const struct relay_store_options options = {
-        .file = config->file,
-        .window_minutes = config->window_minutes,
-        .max_entries = config->max_entries,
-        .ipv6_prefix_bits = config->ipv6_prefix_bits,
-    };
+    const struct relay_store_options options = config_relay_options(config);
     struct strbuf why;
 
     logins->tried = true;

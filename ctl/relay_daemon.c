@@ -172,6 +172,7 @@ static void write_request(const struct relay_change *change, struct strbuf *out)
         }
         break;
     case RELAY_LOGIN:
+    case RELAY_TOUCH:
     case RELAY_REPLACE:
         break;
     }

@@ -57,15 +57,9 @@ static int look_for_daemon(struct relay_target *target, int *error_out)
 
 static bool open_store(struct relay_target *target, struct strbuf *why)
 {
-    const struct config_relay_store *config = &target->config->relay_store;
-    const struct relay_store_options options = {
-        .file = config->file,
-        .window_minutes = config->window_minutes,
-        .max_entries = config->max_entries,
-        .ipv6_prefix_bits = config->ipv6_prefix_bits,
-        .logger = target->logger,
-    };
+    struct relay_store_options options = config_relay_options(&target->config->relay_store);
 
+    options.logger = target->logger;
     strbuf_reset(why);
     target->store = relay_store_open(&options, why);
     return target->store != NULL;

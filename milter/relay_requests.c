@@ -196,8 +196,8 @@ static json_t *load(struct request *request, struct relay_list *list)
     struct diag diag;
 
     diag_init(&diag, collect_some, items);
-    enum status status = relay_text_read(request->descriptor, "-", request->config->max_entries,
-                                         &diag, list);
+    enum status status = relay_text_read(request->descriptor, "-",
+                                         request->config->terms.max_entries, &diag, list);
 
     if (status != STATUS_OK) {
         json_t *object = answer(status, "the text was not taken");
@@ -343,7 +343,7 @@ static void add_numbers(json_t *object, const struct relay_store *store,
                         const struct relay_store_stats *stats,
                         const struct config_relay_store *config)
 {
-    struct tally tally = {.now = time(NULL), .window_minutes = config->window_minutes};
+    struct tally tally = {.now = time(NULL), .window_minutes = config->terms.window_minutes};
     size_t cursor = 0;
 
     while (relay_store_walk(store, &cursor, count_entry, &tally)) {
@@ -367,8 +367,8 @@ json_t *relay_requests_status(const struct relay_store *store,
                               const struct config_relay_store *config)
 {
     json_t *object = json_pack("{sosIsI}", "file", answer_text(config->file), "window_minutes",
-                               (json_int_t)config->window_minutes, "max_entries",
-                               (json_int_t)config->max_entries);
+                               (json_int_t)config->terms.window_minutes, "max_entries",
+                               (json_int_t)config->terms.max_entries);
     struct relay_store_stats stats = {.failure = "the daemon has no store of addresses"};
 
     if (store != NULL) {

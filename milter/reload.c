@@ -130,14 +130,11 @@ static void take_over_lists(struct reload *reload, const struct ruleset *ruleset
 static void put_in_force(struct reload *reload, struct ruleset *ruleset, struct diag *diag)
 {
     const struct config *config = ruleset_config(ruleset);
-    const struct config_relay_store *store = &config->relay_store;
-
     log_configure(reload->logger, config->log_facility, config->log_level);
     configure_resolver(reload, config, diag);
     take_over_lists(reload, ruleset);
     if (reload->relay_store != NULL) {
-        relay_store_configure(reload->relay_store, store->window_minutes, store->max_entries,
-                              store->ipv6_prefix_bits);
+        relay_store_configure(reload->relay_store, &config->relay_store.terms);
     }
     ruleset_prepare(ruleset);
     snapshot_swap(reload->snapshot, ruleset);

@@ -122,16 +122,10 @@ enum status services_open_sockets(struct services *services, const struct config
 static enum status open_store(struct services *services, const struct config *config,
                               struct strbuf *why)
 {
-    const struct config_relay_store *store = &config->relay_store;
-    const struct relay_store_options options = {
-        .file = store->file,
-        .window_minutes = store->window_minutes,
-        .max_entries = store->max_entries,
-        .ipv6_prefix_bits = store->ipv6_prefix_bits,
-        .logger = services->logger,
-        .wait = true,
-    };
+    struct relay_store_options options = config_relay_options(&config->relay_store);
 
+    options.logger = services->logger;
+    options.wait = true;
     services->store = relay_store_open(&options, why);
     relay_gate_set(&services->gate, services->store);
     return services->store != NULL ? STATUS_OK : STATUS_INVALID;

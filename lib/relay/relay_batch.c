@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/relay/relay_batch.h"
 
+#include "lib/base/arena.h"
 #include "lib/base/xalloc.h"
 
 #include <stdlib.h>
@@ -24,8 +25,10 @@ struct relay_batch {
     struct item items[RELAY_BATCH_MAX];
     size_t count;
     struct strbuf lines;
-    size_t added;  /* entries at most that will be there besides */
-    bool is_mixed; /* holds more than logins: what is in memory says little of what will be */
+    size_t added;        /* entries at most that will be there besides */
+    bool touches;        /* holds RELAY_TOUCH, and nothing else */
+    struct arena *texts; /* of the entries that are touched */
+    bool is_mixed;       /* holds more than logins: what is in memory says little of what will be */
 };
 
 struct relay_batch *relay_batch_new(struct relay_index *index, struct relay_counts *counts)
@@ -34,6 +37,7 @@ struct relay_batch *relay_batch_new(struct relay_index *index, struct relay_coun
 
     batch->index = index;
     batch->counts = counts;
+    batch->texts = arena_new();
     strbuf_init(&batch->lines);
     return batch;
 }
@@ -42,6 +46,7 @@ void relay_batch_free(struct relay_batch **batch)
 {
     if (*batch != NULL) {
         strbuf_fini(&(*batch)->lines);
+        arena_free(&(*batch)->texts);
         free(*batch);
         *batch = NULL;
     }
@@ -152,16 +157,44 @@ static void add_expire(struct relay_batch *batch, struct relay_change *change, i
     take_line(batch, change, &line);
 }
 
+/* The entry as it is, with a date that is never earlier than before. */
+static void add_touch(struct relay_batch *batch, struct relay_change *change,
+                      const struct relay_limits *limits)
+{
+    struct relay_journal_line line = {.op = RELAY_JOURNAL_LOGIN, .entry = change->entry};
+    struct relay_found present;
+
+    line.entry.addr = relay_entry_client(&line.entry.addr, limits->ipv6_prefix_bits);
+    if (!relay_index_get(batch->index, &line.entry.addr, &present)) {
+        relay_batch_refuse(batch, change, STATUS_NOTFOUND, "there is no such entry");
+        return;
+    }
+    if (present.login_at >= line.entry.login_at) {
+        (void)new_item(batch, change);
+        return;
+    }
+    line.entry.user = arena_strdup(batch->texts, present.user);
+    line.entry.service = arena_strdup(batch->texts, present.service);
+    take_line(batch, change, &line);
+}
+
 enum relay_batch_result relay_batch_add(struct relay_batch *batch, struct relay_change *change,
                                         const struct relay_limits *limits)
 {
-    if (batch->count == RELAY_BATCH_MAX) {
+    /* What a touch keeps of an entry is looked up, so other changes of it are made before or after. */
+    bool touches = change->kind == RELAY_TOUCH;
+
+    if (batch->count == RELAY_BATCH_MAX || (batch->count > 0 && batch->touches != touches)) {
         return RELAY_BATCH_COMMIT_FIRST;
     }
+    batch->touches = touches;
     switch (change->kind) {
     case RELAY_LOGIN:
     case RELAY_ADD:
         return add_entry(batch, change, limits);
+    case RELAY_TOUCH:
+        add_touch(batch, change, limits);
+        break;
     case RELAY_REMOVE:
         add_remove(batch, change);
         break;
@@ -200,6 +233,7 @@ static void count_change(struct relay_counts *counts, const struct relay_change 
     case RELAY_EXPIRE:
         (void)atomic_fetch_add(&counts->expired, count);
         break;
+    case RELAY_TOUCH:
     case RELAY_REPLACE:
         break;
     }
@@ -239,5 +273,6 @@ void relay_batch_finish(struct relay_batch *batch, const char *failure)
     batch->count = 0;
     batch->added = 0;
     batch->is_mixed = false;
+    arena_reset(batch->texts);
     strbuf_reset(&batch->lines);
 }

@@ -24,16 +24,22 @@ void relay_store_close(struct relay_store **store)
     }
 }
 
-void relay_store_configure(struct relay_store *store, unsigned window_minutes, size_t max_entries,
-                           unsigned ipv6_prefix_bits)
+void relay_store_configure(struct relay_store *store, const struct relay_terms *terms)
 {
-    store->ops->configure(store, window_minutes, max_entries, ipv6_prefix_bits);
+    store->ops->configure(store, terms);
 }
 
 enum status relay_store_find(const struct relay_store *store, const struct netaddr *client,
                              int64_t now, struct relay_found *found_out)
 {
     return store->ops->find(store, client, now, found_out);
+}
+
+enum status relay_store_charge(struct relay_store *store, const struct netaddr *addr,
+                               unsigned limit, int64_t now)
+{
+    return store->ops->charge == NULL ? STATUS_TEMPFAIL
+                                      : store->ops->charge(store, addr, limit, now);
 }
 
 bool relay_store_walk(const struct relay_store *store, size_t *cursor, relay_store_visit *visit,

@@ -20,14 +20,43 @@
 
 struct relay_store;
 
-struct relay_store_options {
-    const char *file;        /* "/var/lib/postern/relayers.gdbm" */
+enum relay_backend {
+    RELAY_BACKEND_GDBM,  /* files of this host */
+    RELAY_BACKEND_REDIS, /* a server that several hosts share */
+};
+
+/* What becomes of the login of a user that has come from more addresses than it may. */
+enum relay_excess {
+    RELAY_EXCESS_LOG,      /* it counts as any other */
+    RELAY_EXCESS_REFUSE,   /* it is not recorded */
+    RELAY_EXCESS_WITHDRAW, /* nor that; and all entries of the user are removed */
+};
+
+/* What a reload may change. */
+struct relay_terms {
     unsigned window_minutes; /* 0: entries never expire */
     size_t max_entries;
     unsigned
         ipv6_prefix_bits; /* a login of an IPv6 address is recorded for this prefix; 128: the address */
+    unsigned addresses_per_user; /* within the window, or a day if there is none; 0: any number */
+    enum relay_excess addresses_exceeded;
+};
+
+struct relay_redis_options {
+    const char *url;           /* redis://, rediss:// or unix: */
+    const char *password_file; /* "": none */
+    const char *ca_file;       /* for rediss://; "": the system's */
+    const char *key_prefix;
+    unsigned timeout_ms; /* for each answer */
+};
+
+struct relay_store_options {
+    enum relay_backend backend;
+    const char *file; /* "/var/lib/postern/relayers.gdbm" */
+    struct relay_redis_options redis;
+    struct relay_terms terms;
     struct logger *logger; /* may be NULL */
-    bool wait;             /* for a daemon: if the file cannot be had now, try again until it can */
+    bool wait; /* for a daemon: if the store cannot be had now, try again until it can */
 };
 
 /*
@@ -46,9 +75,8 @@ struct relay_store *relay_store_read(const struct relay_store_options *options, 
 /* Ends the thread after what was submitted is done, brings the file up to date and closes it; NULL is legal. */
 void relay_store_close(struct relay_store **store);
 
-/* A reload may change these. */
-void relay_store_configure(struct relay_store *store, unsigned window_minutes, size_t max_entries,
-                           unsigned ipv6_prefix_bits);
+/* What a reload has changed. */
+void relay_store_configure(struct relay_store *store, const struct relay_terms *terms);
 
 /* ---- questions ---- */
 
@@ -66,6 +94,14 @@ struct relay_found {
  */
 enum status relay_store_find(const struct relay_store *store, const struct netaddr *client,
                              int64_t now, struct relay_found *found_out);
+
+/*
+ * A recipient is to be relayed because of the entry of `addr`, as relay_store_find() gave it: counts it against the entry's `limit` of
+ * recipients an hour. The hour begins with its first recipient. STATUS_OK: it is counted; STATUS_NOTFOUND: there were as many
+ * already; STATUS_TEMPFAIL: it cannot be known, to be taken as the end of the permission.
+ */
+enum status relay_store_charge(struct relay_store *store, const struct netaddr *addr,
+                               unsigned limit, int64_t now);
 
 /*
  * Calls `visit` for all entries, in no order, a few at a time: *cursor begins with 0; false when there are no more. Entries that are there all the
@@ -94,6 +130,7 @@ void relay_store_stats(const struct relay_store *store, struct relay_store_stats
 enum relay_change_kind {
     RELAY_LOGIN, /* entry.addr (for IPv6 the configured prefix of it) logged in at entry.login_at; an older date never replaces a younger one */
     RELAY_ADD, /* the entry as it is, prefix and date too, replaces what is there for the same address */
+    RELAY_TOUCH, /* as RELAY_LOGIN, if entry.addr has an entry; only its date is changed. Result STATUS_NOTFOUND if there is none */
     RELAY_REMOVE, /* entry.addr; result STATUS_NOTFOUND if it is not there */
     RELAY_EXPIRE, /* entries older than `minutes` and not dated in the future; all if `all` */
     RELAY_REPLACE, /* all entries by those of `entries`, at once: whoever asks sees all old or all new ones */
@@ -111,6 +148,8 @@ struct relay_change {
     bool all;
     const struct relay_entry *entries; /* no address twice */
     size_t entry_count;
+    bool
+        is_excess; /* set by the store for a RELAY_LOGIN: the user has come from more than addresses_per_user */
     void (*done)(struct relay_change *change, enum status status, const char *why, size_t count);
     void *ctx;
     struct relay_change *next; /* the store's own; also links a list that is given at once */

@@ -10,10 +10,11 @@
 /* Each as the function of relay_store.h that has its name. */
 struct relay_store_ops {
     void (*close)(struct relay_store *store);
-    void (*configure)(struct relay_store *store, unsigned window_minutes, size_t max_entries,
-                      unsigned ipv6_prefix_bits);
+    void (*configure)(struct relay_store *store, const struct relay_terms *terms);
     enum status (*find)(const struct relay_store *store, const struct netaddr *client, int64_t now,
                         struct relay_found *found_out);
+    enum status (*charge)(struct relay_store *store, const struct netaddr *addr, unsigned limit,
+                          int64_t now);
     bool (*walk)(const struct relay_store *store, size_t *cursor, relay_store_visit *visit,
                  void *ctx);
     void (*stats)(const struct relay_store *store, struct relay_store_stats *stats_out);

@@ -138,7 +138,9 @@ struct fixture {
 static struct relay_store *open_store(struct fixture *fixture)
 {
     const struct relay_store_options options = {
-        .file = fixture->file, .max_entries = 20000, .ipv6_prefix_bits = 64, .wait = true};
+        .file = fixture->file,
+        .terms = {.max_entries = 20000, .ipv6_prefix_bits = 64},
+        .wait = true};
     struct strbuf why;
 
     strbuf_init(&why);

@@ -299,7 +299,7 @@ static struct relay_store *open_store(char folder[32], char file[64])
     assert_non_null(mkdtemp(folder));
     (void)snprintf(file, 64, "%s/relayers.gdbm", folder);
     const struct relay_store_options options = {
-        .file = file, .max_entries = 100, .ipv6_prefix_bits = 128};
+        .file = file, .terms = {.max_entries = 100, .ipv6_prefix_bits = 128}};
 
     strbuf_init(&why);
     struct relay_store *store = relay_store_open(&options, &why);
