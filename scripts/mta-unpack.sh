@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Unpacks Debian's mail and DNS servers into a folder, for tests and demonstrations. Nothing is installed, no maintainer
-# script runs, no user is made: a server that is installed on this machine is neither used nor touched.
+# Unpacks Debian's mail and DNS servers and Redis into a folder, for tests and demonstrations. Nothing is installed, no
+# maintainer script runs, no user is made: a server that is installed on this machine is neither used nor touched.
 
 # shellcheck disable=SC2086  # lists of package names are split into words on purpose
 set -eu
@@ -21,6 +21,7 @@ NAME is one or more of
   rbldnsd       rbldnsd: a server of DNS lists
   nsd           nsd: an authoritative DNS server
   dovecot       dovecot-core, dovecot-pop3d, dovecot-imapd: a POP3 and IMAP server
+  redis         redis-server, redis-tools: what several hosts share, and its command line
 each with those libraries it needs that the system does not have.
 
 Each lands in FOLDER/NAME as a root tree of its own (FOLDER/NAME/usr/sbin/...). FOLDER/NAME/.library-path holds
@@ -47,7 +48,8 @@ packages_of() {
     rbldnsd) echo rbldnsd ;;
     nsd) echo nsd ;;
     dovecot) echo dovecot-core dovecot-pop3d dovecot-imapd ;;
-    *) die "unknown name '$1' (sendmail, postfix, postfix-pcre, nss-wrapper, sasl, rbldnsd, nsd, dovecot)" ;;
+    redis) echo redis-server redis-tools lua-bitop lua-cjson ;; # the last two are libraries, by other names
+    *) die "unknown name '$1' (sendmail, postfix, postfix-pcre, nss-wrapper, sasl, rbldnsd, nsd, dovecot, redis)" ;;
   esac
 }
 
