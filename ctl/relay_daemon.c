@@ -173,6 +173,7 @@ static void write_request(const struct relay_change *change, struct strbuf *out)
         break;
     case RELAY_LOGIN:
     case RELAY_TOUCH:
+    case RELAY_MERGE:
     case RELAY_REPLACE:
         break;
     }

@@ -147,13 +147,25 @@ void relay_target_close(struct relay_target **target)
 
 /* ---- either ---- */
 
+/* The walk through the store has ended early. */
+static void say_unread(const struct relay_target *target, struct strbuf *why)
+{
+    struct relay_store_stats stats;
+
+    relay_store_stats(target->store, &stats);
+    strbuf_append(why, stats.failure[0] != '\0' ? stats.failure : "the store cannot be read");
+}
+
 enum status relay_target_collect(struct relay_target *target, struct relay_list *list,
                                  struct strbuf *why)
 {
     if (target->store == NULL) {
         return relay_daemon_walk(target->ctl, target->socket, list, why);
     }
-    relay_list_collect(list, target->store);
+    if (!relay_list_collect(list, target->store)) {
+        say_unread(target, why);
+        return STATUS_TEMPFAIL;
+    }
     return STATUS_OK;
 }
 
@@ -187,7 +199,10 @@ enum status relay_target_load(struct relay_target *target, struct relay_list *li
     if (target->store == NULL) {
         return relay_daemon_load(target->ctl, target->socket, list, why, count_out);
     }
-    relay_list_keep(list, target->store);
+    if (!relay_list_keep(list, target->store)) {
+        say_unread(target, why);
+        return STATUS_TEMPFAIL;
+    }
     struct relay_change change = {
         .kind = RELAY_REPLACE,
         .entry = {.user = "", .service = ""},

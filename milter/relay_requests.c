@@ -16,6 +16,8 @@
 /* A page ends when it has so many bytes; what the store visits at once comes on top. */
 #define PAGE_BYTES (256u << 10)
 
+#define UNREAD "the store cannot be read to its end"
+
 /* A text was checked by who sent it: what is wrong with it all the same is told in part. */
 #define ITEMS_MAX 20u
 
@@ -68,7 +70,7 @@ static json_t *answer_walk(struct request *request)
     struct strbuf page;
     uint64_t number;
 
-    if (!read_number(request->argument, SIZE_MAX, &number)) {
+    if (!read_number(request->argument, RELAY_WALK_FAILED - 1, &number)) {
         return answer(STATUS_INVALID, "a walk needs a cursor");
     }
     size_t cursor = (size_t)number;
@@ -78,9 +80,12 @@ static json_t *answer_walk(struct request *request)
     while (more && page.len < PAGE_BYTES) {
         more = relay_store_walk(request->store, &cursor, add_to_page, &page);
     }
-    json_t *object = answer(STATUS_OK, "");
+    bool failed = !more && cursor == RELAY_WALK_FAILED;
+    json_t *object = failed ? answer(STATUS_TEMPFAIL, UNREAD) : answer(STATUS_OK, "");
 
-    (void)json_object_set_new(object, "entries", answer_text(page.data));
+    if (!failed) {
+        (void)json_object_set_new(object, "entries", answer_text(page.data));
+    }
     if (more) {
         (void)json_object_set_new(object, "next", answer_number(cursor));
     }
@@ -206,7 +211,9 @@ static json_t *load(struct request *request, struct relay_list *list)
         return object;
     }
     json_decref(items);
-    relay_list_keep(list, request->store);
+    if (!relay_list_keep(list, request->store)) {
+        return answer(STATUS_TEMPFAIL, UNREAD);
+    }
     struct relay_change change = {
         .kind = RELAY_REPLACE,
         .entry = {.user = "", .service = ""},

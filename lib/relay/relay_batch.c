@@ -86,9 +86,16 @@ static void take_line(struct relay_batch *batch, struct relay_change *change,
     relay_journal_format(line, &batch->lines);
 }
 
-/* Says the entry nothing new? It is on the disk already then. */
-static bool is_known(const struct relay_entry *entry, const struct relay_found *present)
+/* What is present is on the disk already. */
+static bool says_nothing_new(enum relay_change_kind kind, const struct relay_entry *entry,
+                             const struct relay_found *present)
 {
+    if (kind == RELAY_MERGE) {
+        return present->login_at >= entry->login_at;
+    }
+    if (kind != RELAY_LOGIN) {
+        return false;
+    }
     return present->login_at > entry->login_at ||
            (present->login_at == entry->login_at && strcmp(present->user, entry->user) == 0 &&
             strcmp(present->service, entry->service) == 0);
@@ -97,12 +104,14 @@ static bool is_known(const struct relay_entry *entry, const struct relay_found *
 static enum relay_batch_result add_entry(struct relay_batch *batch, struct relay_change *change,
                                          const struct relay_limits *limits)
 {
-    struct relay_journal_line line = {.op = RELAY_JOURNAL_ADD, .entry = change->entry};
+    struct relay_journal_line line = {
+        .op = change->kind == RELAY_ADD ? RELAY_JOURNAL_ADD : RELAY_JOURNAL_LOGIN,
+        .entry = change->entry,
+    };
     struct relay_found present;
     const char *why;
 
     if (change->kind == RELAY_LOGIN) {
-        line.op = RELAY_JOURNAL_LOGIN;
         line.entry.addr = relay_entry_client(&line.entry.addr, limits->ipv6_prefix_bits);
     }
     if (!relay_entry_is_sound(&line.entry, &why)) {
@@ -110,7 +119,7 @@ static enum relay_batch_result add_entry(struct relay_batch *batch, struct relay
         return RELAY_BATCH_TAKEN;
     }
     if (relay_index_get(batch->index, &line.entry.addr, &present)) {
-        if (change->kind == RELAY_LOGIN && !batch->is_mixed && is_known(&line.entry, &present)) {
+        if (!batch->is_mixed && says_nothing_new(change->kind, &line.entry, &present)) {
             (void)new_item(batch, change);
             return RELAY_BATCH_TAKEN;
         }
@@ -191,6 +200,7 @@ enum relay_batch_result relay_batch_add(struct relay_batch *batch, struct relay_
     switch (change->kind) {
     case RELAY_LOGIN:
     case RELAY_ADD:
+    case RELAY_MERGE:
         return add_entry(batch, change, limits);
     case RELAY_TOUCH:
         add_touch(batch, change, limits);
@@ -227,6 +237,10 @@ static void count_change(struct relay_counts *counts, const struct relay_change 
     case RELAY_ADD:
         (void)atomic_fetch_add(status == STATUS_OK ? &counts->granted : &counts->refused, 1);
         break;
+    case RELAY_MERGE:
+        (void)atomic_fetch_add(status == STATUS_OK ? &counts->granted : &counts->refused,
+                               status == STATUS_OK ? count : 1);
+        break;
     case RELAY_REMOVE:
         (void)atomic_fetch_add(&counts->removed, count);
         break;
@@ -246,6 +260,21 @@ void relay_batch_tell(struct relay_counts *counts, struct relay_change *change, 
     change->done(change, status, why, count);
 }
 
+/* Returns how many entries it has removed, or merged. */
+static size_t apply_line(struct relay_batch *batch, const struct item *item)
+{
+    struct relay_found present;
+
+    if (item->change->kind == RELAY_MERGE &&
+        relay_index_get(batch->index, &item->line.entry.addr, &present) &&
+        present.login_at > item->line.entry.login_at) {
+        return 0; /* came in the same batch, and stays: the journal is read so, too */
+    }
+    size_t count = relay_journal_apply(&item->line, batch->index);
+
+    return item->change->kind == RELAY_MERGE ? 1 : count;
+}
+
 static void finish_item(struct relay_batch *batch, const struct item *item, const char *failure)
 {
     size_t count = 0;
@@ -255,7 +284,7 @@ static void finish_item(struct relay_batch *batch, const struct item *item, cons
     } else if (failure != NULL) {
         relay_batch_tell(batch->counts, item->change, STATUS_TEMPFAIL, failure, 0);
     } else {
-        count = relay_journal_apply(&item->line, batch->index);
+        count = apply_line(batch, item);
         if (item->line.op == RELAY_JOURNAL_REMOVE && count == 0) {
             relay_batch_tell(batch->counts, item->change, STATUS_NOTFOUND, "there is no such entry",
                              0);

@@ -167,7 +167,11 @@ static bool local_walk(const struct relay_store *store, size_t *cursor, relay_st
 {
     const struct local *local = const_local_of(store);
 
-    return atomic_load(&local->is_usable) && relay_index_walk(local->index, cursor, visit, ctx);
+    if (!atomic_load(&local->is_usable)) {
+        *cursor = RELAY_WALK_FAILED;
+        return false;
+    }
+    return relay_index_walk(local->index, cursor, visit, ctx);
 }
 
 static void local_stats(const struct relay_store *store, struct relay_store_stats *stats_out)

@@ -105,8 +105,10 @@ enum status relay_store_charge(struct relay_store *store, const struct netaddr *
 
 /*
  * Calls `visit` for all entries, in no order, a few at a time: *cursor begins with 0; false when there are no more. Entries that are there all the
- * while are visited once. `visit` must be quick and must not call the store; the entry lives until it returns.
+ * while are visited once. `visit` must be quick and must not call the store; the entry lives until it returns. A walk that the store could not
+ * go on with has ended, too: *cursor is RELAY_WALK_FAILED then.
  */
+#define RELAY_WALK_FAILED SIZE_MAX
 typedef void relay_store_visit(void *ctx, const struct relay_entry *entry);
 bool relay_store_walk(const struct relay_store *store, size_t *cursor, relay_store_visit *visit,
                       void *ctx);
@@ -130,7 +132,8 @@ void relay_store_stats(const struct relay_store *store, struct relay_store_stats
 enum relay_change_kind {
     RELAY_LOGIN, /* entry.addr (for IPv6 the configured prefix of it) logged in at entry.login_at; an older date never replaces a younger one */
     RELAY_ADD, /* the entry as it is, prefix and date too, replaces what is there for the same address */
-    RELAY_TOUCH, /* as RELAY_LOGIN, if entry.addr has an entry; only its date is changed. Result STATUS_NOTFOUND if there is none */
+    RELAY_TOUCH, /* the entry of exactly entry.addr gets the date entry.login_at, unless it has a later one; user and service stay. Result STATUS_NOTFOUND if there is none */
+    RELAY_MERGE, /* the entry as it is, unless its address has one that is as young: count 1, it was taken; 0, that one stays */
     RELAY_REMOVE, /* entry.addr; result STATUS_NOTFOUND if it is not there */
     RELAY_EXPIRE, /* entries older than `minutes` and not dated in the future; all if `all` */
     RELAY_REPLACE, /* all entries by those of `entries`, at once: whoever asks sees all old or all new ones */
@@ -139,7 +142,7 @@ enum relay_change_kind {
 /*
  * A change, in the caller's storage until `done` was called; entry and texts too. `done` is called by the store's thread, when the change
  * is on the disk or has failed: `status` STATUS_OK, STATUS_NOTFOUND, STATUS_INVALID (the store is full, or the entry is not allowed) or STATUS_TEMPFAIL (the disk);
- * `why` is a text for people, "" with STATUS_OK; `count` how many entries were removed or loaded.
+ * `why` is a text for people, "" with STATUS_OK; `count` how many entries were removed, merged or loaded.
  */
 struct relay_change {
     enum relay_change_kind kind;
