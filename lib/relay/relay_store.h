@@ -97,11 +97,22 @@ enum status relay_store_find(const struct relay_store *store, const struct netad
 
 /*
  * A recipient is to be relayed because of the entry of `addr`, as relay_store_find() gave it: counts it against the entry's `limit` of
- * recipients an hour. The hour begins with its first recipient. STATUS_OK: it is counted; STATUS_NOTFOUND: there were as many
+ * recipients an hour (0: any number, it is only counted). The hour begins with its first recipient. STATUS_OK: it is counted; STATUS_NOTFOUND: there were as many
  * already; STATUS_TEMPFAIL: it cannot be known, to be taken as the end of the permission.
  */
 enum status relay_store_charge(struct relay_store *store, const struct netaddr *addr,
                                unsigned limit, int64_t now);
+
+/* One of those who have sent to most recipients because they logged in, since this process opened the store. */
+struct relay_top {
+    struct netaddr addr; /* of the entry */
+    uint64_t recipients;
+    uint64_t refused;   /* beyond the limit of an hour */
+    unsigned this_hour; /* recipients in the hour that runs now */
+};
+
+/* The first `size` of them, the one with most first; returns how many there are. */
+size_t relay_store_top(const struct relay_store *store, struct relay_top *top, size_t size);
 
 /*
  * Calls `visit` for all entries, in no order, a few at a time: *cursor begins with 0; false when there are no more. Entries that are there all the
@@ -122,8 +133,10 @@ struct relay_store_stats {
     uint64_t found;   /* questions answered yes */
     uint64_t asked;
     uint64_t syncs;
-    bool usable;       /* false: there is no file */
-    char failure[256]; /* why not, or why changes fail now; "" if all is well */
+    uint64_t recipients;         /* charged since the start */
+    uint64_t recipients_refused; /* beyond the limit of an hour */
+    bool usable;                 /* false: there is no file */
+    char failure[256];           /* why not, or why changes fail now; "" if all is well */
 };
 void relay_store_stats(const struct relay_store *store, struct relay_store_stats *stats_out);
 
@@ -152,7 +165,8 @@ struct relay_change {
     const struct relay_entry *entries; /* no address twice */
     size_t entry_count;
     bool
-        is_excess; /* set by the store for a RELAY_LOGIN: the user has come from more than addresses_per_user */
+        is_excess; /* set by the store for a RELAY_LOGIN: the user has come from more than addresses_per_user, and this is news */
+    unsigned addresses; /* with it: from how many */
     void (*done)(struct relay_change *change, enum status status, const char *why, size_t count);
     void *ctx;
     struct relay_change *next; /* the store's own; also links a list that is given at once */

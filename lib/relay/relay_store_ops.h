@@ -13,6 +13,7 @@ struct relay_store_ops {
     void (*configure)(struct relay_store *store, const struct relay_terms *terms);
     enum status (*find)(const struct relay_store *store, const struct netaddr *client, int64_t now,
                         struct relay_found *found_out);
+    /* Never with `limit` 0. NULL: nobody else counts, so `usage` decides. */
     enum status (*charge)(struct relay_store *store, const struct netaddr *addr, unsigned limit,
                           int64_t now);
     bool (*walk)(const struct relay_store *store, size_t *cursor, relay_store_visit *visit,
@@ -24,6 +25,7 @@ struct relay_store_ops {
 /* The first member of each kind. */
 struct relay_store {
     const struct relay_store_ops *ops;
+    struct relay_usage *usage; /* relay_store.c's own */
 };
 
 #endif
