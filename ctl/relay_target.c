@@ -65,8 +65,7 @@ static bool open_store(struct relay_target *target, struct strbuf *why)
     return target->store != NULL;
 }
 
-/* Is the failure that another process has the file? */
-static bool is_held(const struct strbuf *why)
+bool relay_target_is_held(const struct strbuf *why)
 {
     return strstr(why->data, "another process") != NULL;
 }
@@ -95,13 +94,14 @@ static bool attach(struct relay_target *target)
         return found > 0;
     }
     strbuf_init(&why);
-    for (int try = 0; try < TRIES && found == 0 && !open_store(target, &why) && is_held(&why);
+    for (int try = 0;
+         try < TRIES && found == 0 && !open_store(target, &why) && relay_target_is_held(&why);
          try++) {
         (void)poll(NULL, 0, TRY_MS);
         found = look_for_daemon(target, &error);
     }
     if (found == 0 && target->store == NULL) {
-        if (is_held(&why)) {
+        if (relay_target_is_held(&why)) {
             say_held(target, error);
         } else {
             ctl_complain(target->ctl, "%s", why.data);

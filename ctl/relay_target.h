@@ -15,7 +15,12 @@
 #include "lib/relay/relay_list.h"
 #include "lib/relay/relay_store.h"
 
+#include <stdbool.h>
+
 struct relay_target;
+
+/* Says this text of relay_store_open() that another process has the file? */
+bool relay_target_is_held(const struct strbuf *why);
 
 /* NULL: neither answers, and that was said. `ctl` must outlive it. */
 struct relay_target *relay_target_open(const struct ctl *ctl);

@@ -2,6 +2,7 @@
 #include "milter/relay_requests.h"
 #include "lib/base/xalloc.h"
 #include "lib/relay/relay_list.h"
+#include "lib/relay/relay_merge.h"
 #include "lib/relay/relay_text.h"
 #include "milter/answer.h"
 
@@ -186,7 +187,7 @@ static json_t *answer_expire(struct request *request)
     return apply(request, &change);
 }
 
-/* ---- load ---- */
+/* ---- texts ---- */
 
 static void collect_some(void *ctx, const struct diag_item *item)
 {
@@ -195,7 +196,8 @@ static void collect_some(void *ctx, const struct diag_item *item)
     }
 }
 
-static json_t *load(struct request *request, struct relay_list *list)
+/* Adds the entries of the text that came with the request. NULL, or the answer: it was not taken. */
+static json_t *read_text(struct request *request, struct relay_list *list)
 {
     json_t *items = json_array();
     struct diag diag;
@@ -211,6 +213,11 @@ static json_t *load(struct request *request, struct relay_list *list)
         return object;
     }
     json_decref(items);
+    return NULL;
+}
+
+static json_t *load(struct request *request, struct relay_list *list)
+{
     if (!relay_list_keep(list, request->store)) {
         return answer(STATUS_TEMPFAIL, UNREAD);
     }
@@ -224,19 +231,58 @@ static json_t *load(struct request *request, struct relay_list *list)
     return apply(request, &change);
 }
 
-static json_t *answer_load(struct request *request)
+static json_t *merge(struct request *request, struct relay_list *list)
+{
+    struct relay_merged merged;
+    struct strbuf why;
+
+    strbuf_init(&why);
+    json_t *object = answer(relay_merge(request->store, list, &merged, &why), why.data);
+    const struct {
+        const char *name;
+        size_t value;
+    } numbers[] = {
+        {"count", merged.taken + merged.present},
+        {"copied", merged.taken},
+        {"present", merged.present},
+        {"refused", merged.refused},
+    };
+
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        (void)json_object_set_new(object, numbers[i].name, answer_number(numbers[i].value));
+    }
+    strbuf_fini(&why);
+    return object;
+}
+
+/* What is to be done with a text that came along. */
+static json_t *take_text(struct request *request,
+                         json_t *(*take)(struct request *request, struct relay_list *list))
 {
     struct relay_list list;
 
     if (request->descriptor < 0 || (fcntl(request->descriptor, F_GET_SEALS) & SEALS) != SEALS ||
         lseek(request->descriptor, 0, SEEK_SET) != 0) {
-        return answer(STATUS_INVALID, "a load needs a sealed file in memory");
+        return answer(STATUS_INVALID, "a text is a sealed file in memory");
     }
     relay_list_init(&list);
-    json_t *object = load(request, &list);
+    json_t *object = read_text(request, &list);
 
+    if (object == NULL) {
+        object = take(request, &list);
+    }
     relay_list_fini(&list);
     return object;
+}
+
+static json_t *answer_load(struct request *request)
+{
+    return take_text(request, load);
+}
+
+static json_t *answer_merge(struct request *request)
+{
+    return take_text(request, merge);
 }
 
 /* ---- requests ---- */
@@ -248,6 +294,7 @@ static const struct verb {
 } verbs[] = {
     {"walk", answer_walk, false},    {"check", answer_check, false},  {"add", answer_add, true},
     {"remove", answer_remove, true}, {"expire", answer_expire, true}, {"load", answer_load, true},
+    {"merge", answer_merge, true},
 };
 
 /* What an administrator changed can be read in the log, as what logins change can. */
