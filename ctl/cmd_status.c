@@ -3,6 +3,7 @@
 #include "ctl/status_dns.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char help[] =
     "Shows how the daemon is: version, age, the rules in force, its maps and what it has open. Exit "
@@ -62,6 +63,17 @@ static void print_patterns(const json_t *table)
     printf("\n");
 }
 
+/* Where they are kept; an older daemon has a file. */
+static void print_place(const json_t *store)
+{
+    if (strcmp(control_client_text(store, "backend"), "redis") == 0) {
+        printf("               %s, keys %s*, ", control_client_text(store, "redis_url"),
+               control_client_text(store, "redis_key_prefix"));
+    } else {
+        printf("               %s, ", control_client_text(store, "file"));
+    }
+}
+
 /* The addresses that may relay because they logged in. */
 static void print_relayers(const json_t *store)
 {
@@ -81,7 +93,7 @@ static void print_relayers(const json_t *store)
            (long long)control_client_number(store, "in_force"),
            (long long)control_client_number(store, "expired"),
            (long long)control_client_number(store, "in_future"));
-    printf("               %s, ", control_client_text(store, "file"));
+    print_place(store);
     if (window > 0) {
         printf("window %lld min", window);
     } else {

@@ -21,15 +21,22 @@ static bool daemon_answers(const struct config *config)
     return fd >= 0;
 }
 
-/* A file that is not there has no entries; one that cannot be read is said once. */
-static void read_file(struct explain_logins *logins)
+/* Are there no entries, for want of a file? */
+static bool has_no_file(const struct config_relay_store *config)
+{
+    return config->backend == RELAY_BACKEND_GDBM && access(config->file, F_OK) != 0 &&
+           (errno == ENOENT || errno == ENOTDIR);
+}
+
+/* A store that cannot be read is said once. */
+static void read_store(struct explain_logins *logins)
 {
     const struct config_relay_store *config = &logins->config->relay_store;
     const struct relay_store_options options = config_relay_options(config);
     struct strbuf why;
 
     logins->tried = true;
-    if (access(config->file, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
+    if (has_no_file(config)) {
         return;
     }
     strbuf_init(&why);
@@ -69,7 +76,7 @@ static enum status find(void *ctx, const struct netaddr *client, struct relay_fo
         return ask_daemon(logins, client, found_out);
     }
     if (!logins->tried) {
-        read_file(logins);
+        read_store(logins);
     }
     if (logins->store == NULL) {
         return logins->failed ? STATUS_TEMPFAIL : STATUS_NOTFOUND;

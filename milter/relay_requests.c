@@ -417,12 +417,27 @@ static void add_numbers(json_t *object, const struct relay_store *store,
     }
 }
 
-json_t *relay_requests_status(const struct relay_store *store,
+static json_t *describe_place(const struct config_relay_store *started,
                               const struct config_relay_store *config)
 {
-    json_t *object = json_pack("{sosIsI}", "file", answer_text(config->file), "window_minutes",
-                               (json_int_t)config->terms.window_minutes, "max_entries",
-                               (json_int_t)config->terms.max_entries);
+    json_t *object = started->backend == RELAY_BACKEND_GDBM
+                         ? json_pack("{ss, so}", "backend", "gdbm", "file",
+                                     answer_text(started->file))
+                         : json_pack("{ss, so, so}", "backend", "redis", "redis_url",
+                                     answer_text(started->redis_url), "redis_key_prefix",
+                                     answer_text(started->redis_key_prefix));
+
+    (void)json_object_set_new(object, "window_minutes",
+                              answer_number(config->terms.window_minutes));
+    (void)json_object_set_new(object, "max_entries", answer_number(config->terms.max_entries));
+    return object;
+}
+
+json_t *relay_requests_status(const struct relay_store *store,
+                              const struct config_relay_store *started,
+                              const struct config_relay_store *config)
+{
+    json_t *object = describe_place(started, config);
     struct relay_store_stats stats = {.failure = "the daemon has no store of addresses"};
 
     if (store != NULL) {

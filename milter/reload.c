@@ -60,6 +60,35 @@ static void compare(struct diag *diag, const struct config *config, const char *
     }
 }
 
+/* Of the store that is open. */
+static void compare_stores(struct diag *diag, const struct config *config,
+                           const struct config_relay_store *before,
+                           const struct config_relay_store *now)
+{
+    static const char *const backends[] = {
+        [RELAY_BACKEND_GDBM] = "gdbm",
+        [RELAY_BACKEND_REDIS] = "redis",
+    };
+
+    compare(diag, config, "relay_store backend", backends[before->backend], backends[now->backend]);
+    if (before->backend == RELAY_BACKEND_GDBM) {
+        compare(diag, config, "relay_store file", before->file, now->file);
+        return;
+    }
+    compare(diag, config, "relay_store redis_url", before->redis_url, now->redis_url);
+    compare(diag, config, "relay_store redis_password_file", before->redis_password_file,
+            now->redis_password_file);
+    compare(diag, config, "relay_store redis_ca_file", before->redis_ca_file, now->redis_ca_file);
+    compare(diag, config, "relay_store redis_key_prefix", before->redis_key_prefix,
+            now->redis_key_prefix);
+    if (before->timeout_ms != now->timeout_ms) {
+        diag_report(
+            diag, DIAG_WARNING, config->path, 0, "restart postern",
+            "relay_store timeout_ms is now %u, but the daemon runs with %u until it is restarted",
+            now->timeout_ms, before->timeout_ms);
+    }
+}
+
 static void report_fixed_keys(struct diag *diag, const struct config *before,
                               const struct config *now)
 {
@@ -72,7 +101,7 @@ static void report_fixed_keys(struct diag *diag, const struct config *before,
     compare(diag, now, "popauth_group", before->popauth_group, now->popauth_group);
     compare(diag, now, "map_socket", before->map_socket.path, now->map_socket.path);
     compare(diag, now, "policy_socket", before->policy_socket.path, now->policy_socket.path);
-    compare(diag, now, "relay_store file", before->relay_store.file, now->relay_store.file);
+    compare_stores(diag, now, &before->relay_store, &now->relay_store);
     if (before->listen_mode != now->listen_mode) {
         diag_report(
             diag, DIAG_WARNING, now->path, 0, "restart postern",

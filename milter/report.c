@@ -158,7 +158,8 @@ static json_t *answer_status(struct report *report)
         counters(report->stats), "dns", report_dns(report->resolver, ruleset_dns_lists(ruleset)));
 
     set(status, "relay_store",
-        relay_requests_status(report->relay_store, &ruleset_config(ruleset)->relay_store));
+        relay_requests_status(report->relay_store, &report->reload->started->relay_store,
+                              &ruleset_config(ruleset)->relay_store));
     ruleset_unref(&ruleset);
     return status;
 }
