@@ -5,6 +5,7 @@
 #include "lib/policy/dns_questions.h"
 #include "lib/policy/stages.h"
 #include "lib/relay/relay_text.h"
+#include "lib/relay/relay_usage.h"
 #include "tests/unit/dns_script.h"
 
 #include <setjmp.h>
@@ -137,6 +138,7 @@ void scene_fini(struct scene *scene)
     strbuf_fini(&scene->verdict);
     if (scene->relayers.find != NULL) {
         relay_list_fini(&scene->logged_in);
+        relay_usage_free(&scene->usage);
     }
     site_fini(&scene->site);
 }
@@ -167,6 +169,12 @@ static enum status find_login(void *ctx, const struct netaddr *client,
     return STATUS_NOTFOUND;
 }
 
+static enum status charge_login(void *ctx, const struct netaddr *addr, unsigned limit)
+{
+    return relay_usage_charge(((struct scene *)ctx)->usage, addr, limit, 1) ? STATUS_OK
+                                                                            : STATUS_NOTFOUND;
+}
+
 void scene_relayers(struct scene *scene, const char *lines, bool fail)
 {
     char *copy = strdup(lines);
@@ -177,19 +185,18 @@ void scene_relayers(struct scene *scene, const char *lines, bool fail)
     assert_non_null(copy);
     strbuf_init(&texts);
     relay_list_init(&scene->logged_in);
-    scene->relayers = (struct relay_lookup){find_login, scene};
+    scene->relayers = (struct relay_lookup){find_login, charge_login, scene};
+    scene->usage = relay_usage_new(100);
     scene->relayers_fail = fail;
     while ((line = strsep(&rest, "\n")) != NULL) {
         struct relay_entry entry;
         const char *why = "";
 
-        if (*line == '\0') {
-            continue;
-        }
-        if (!relay_text_parse_line(line, &texts, &entry, &why)) {
+        if (*line != '\0' && relay_text_parse_line(line, &texts, &entry, &why)) {
+            (void)relay_list_add(&scene->logged_in, &entry);
+        } else if (*line != '\0') {
             fail_msg("no address that logged in: %s: %s", line, why);
         }
-        (void)relay_list_add(&scene->logged_in, &entry);
     }
     strbuf_fini(&texts);
     free(copy);
