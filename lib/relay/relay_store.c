@@ -41,6 +41,11 @@ void relay_store_configure(struct relay_store *store, const struct relay_terms *
     }
 }
 
+bool relay_store_waits(const struct relay_store *store)
+{
+    return store->ops->waits;
+}
+
 enum status relay_store_find(const struct relay_store *store, const struct netaddr *client,
                              int64_t now, struct relay_found *found_out)
 {

@@ -80,6 +80,9 @@ void relay_store_configure(struct relay_store *store, const struct relay_terms *
 
 /* ---- questions ---- */
 
+/* May a question wait for somebody else's answer? Not for the thread of an event loop, then. */
+bool relay_store_waits(const struct relay_store *store);
+
 /* What was found; a copy that is the caller's. */
 struct relay_found {
     struct netaddr addr; /* of the entry: perhaps a network that holds the client */

@@ -9,6 +9,7 @@
 
 /* Each as the function of relay_store.h that has its name. */
 struct relay_store_ops {
+    bool waits; /* for relay_store_waits() */
     void (*close)(struct relay_store *store);
     void (*configure)(struct relay_store *store, const struct relay_terms *terms);
     enum status (*find)(const struct relay_store *store, const struct netaddr *client, int64_t now,
