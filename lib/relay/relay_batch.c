@@ -3,12 +3,14 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/xalloc.h"
+#include "lib/table/hash64.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define WHY_MAX 160u
 #define SECONDS_OF_MINUTE 60
+#define SEEN_BITS 16384u
 
 /* A change and what becomes of it. */
 struct item {
@@ -26,9 +28,10 @@ struct relay_batch {
     size_t count;
     struct strbuf lines;
     size_t added;        /* entries at most that will be there besides */
-    bool touches;        /* holds RELAY_TOUCH, and nothing else */
-    struct arena *texts; /* of the entries that are touched */
     bool is_mixed;       /* holds more than logins: what is in memory says little of what will be */
+    bool expires;        /* holds RELAY_EXPIRE */
+    struct arena *texts; /* of the entries that are touched */
+    uint8_t seen[SEEN_BITS / 8]; /* by hash: addresses that have lines */
 };
 
 struct relay_batch *relay_batch_new(struct relay_index *index, struct relay_counts *counts)
@@ -76,11 +79,23 @@ void relay_batch_refuse(struct relay_batch *batch, struct relay_change *change, 
     item->why[len] = '\0';
 }
 
+static unsigned seen_bit(const struct netaddr *addr)
+{
+    return (unsigned)(hash64(addr->bytes, sizeof(addr->bytes), addr->bits) % SEEN_BITS);
+}
+
 static void take_line(struct relay_batch *batch, struct relay_change *change,
                       const struct relay_journal_line *line)
 {
     struct item *item = new_item(batch, change);
 
+    if (line->op == RELAY_JOURNAL_EXPIRE) {
+        batch->expires = true;
+    } else {
+        unsigned bit = seen_bit(&line->entry.addr);
+
+        batch->seen[bit / 8] |= (uint8_t)(1u << bit % 8);
+    }
     item->has_line = true;
     item->line = *line;
     relay_journal_format(line, &batch->lines);
@@ -166,45 +181,100 @@ static void add_expire(struct relay_batch *batch, struct relay_change *change, i
     take_line(batch, change, &line);
 }
 
+/* May what is in the batch change the entry? */
+static bool is_pending(const struct relay_batch *batch, const struct netaddr *addr)
+{
+    unsigned bit = seen_bit(addr);
+
+    return batch->expires || (batch->seen[bit / 8] & 1u << bit % 8) != 0;
+}
+
+/* What the line makes of the entry of `addr`; returns whether there is one then. */
+static bool follow_line(const struct relay_journal_line *line, const struct netaddr *addr,
+                        bool is_there, struct relay_found *state)
+{
+    if (line->op == RELAY_JOURNAL_EXPIRE) {
+        return is_there && state->login_at > line->until;
+    }
+    if (!netaddr_equal(&line->entry.addr, addr)) {
+        return is_there;
+    }
+    if (line->op == RELAY_JOURNAL_REMOVE) {
+        return false;
+    }
+    if (line->op == RELAY_JOURNAL_ADD || !is_there || state->login_at <= line->entry.login_at) {
+        state->login_at = line->entry.login_at;
+        /* They fit: lines are made of sound entries. */
+        memcpy(state->user, line->entry.user, strlen(line->entry.user) + 1);
+        memcpy(state->service, line->entry.service, strlen(line->entry.service) + 1);
+    }
+    return true;
+}
+
+/* The entry of `addr` as the batch will leave it; false: there will be none. */
+static bool foresee(const struct relay_batch *batch, const struct netaddr *addr,
+                    struct relay_found *state_out)
+{
+    bool is_there = relay_index_get(batch->index, addr, state_out);
+
+    for (size_t i = 0; i < batch->count; i++) {
+        if (batch->items[i].has_line) {
+            is_there = follow_line(&batch->items[i].line, addr, is_there, state_out);
+        }
+    }
+    return is_there;
+}
+
 /* The entry as it is, with a date that is never earlier than before. */
-static void add_touch(struct relay_batch *batch, struct relay_change *change,
-                      const struct relay_limits *limits)
+static enum relay_batch_result add_touch(struct relay_batch *batch, struct relay_change *change)
 {
     struct relay_journal_line line = {.op = RELAY_JOURNAL_LOGIN, .entry = change->entry};
-    struct relay_found present;
+    bool pending = is_pending(batch, &change->entry.addr);
+    struct relay_found state;
+    const char *why;
 
-    line.entry.addr = relay_entry_client(&line.entry.addr, limits->ipv6_prefix_bits);
-    if (!relay_index_get(batch->index, &line.entry.addr, &present)) {
+    line.entry.user = "";
+    line.entry.service = "";
+    if (!relay_entry_is_sound(&line.entry, &why)) {
+        relay_batch_refuse(batch, change, STATUS_INVALID, why);
+        return RELAY_BATCH_TAKEN;
+    }
+    bool is_there = pending ? foresee(batch, &change->entry.addr, &state)
+                            : relay_index_get(batch->index, &change->entry.addr, &state);
+
+    if (!is_there) {
+        if (pending) {
+            return RELAY_BATCH_COMMIT_FIRST; /* what takes it away may still fail */
+        }
         relay_batch_refuse(batch, change, STATUS_NOTFOUND, "there is no such entry");
-        return;
+        return RELAY_BATCH_TAKEN;
     }
-    if (present.login_at >= line.entry.login_at) {
-        (void)new_item(batch, change);
-        return;
+    if (state.login_at >= line.entry.login_at) {
+        if (!pending) {
+            (void)new_item(batch, change); /* it is on the disk already */
+            return RELAY_BATCH_TAKEN;
+        }
+        line.entry.login_at = state.login_at;
     }
-    line.entry.user = arena_strdup(batch->texts, present.user);
-    line.entry.service = arena_strdup(batch->texts, present.service);
+    line.entry.user = arena_strdup(batch->texts, state.user);
+    line.entry.service = arena_strdup(batch->texts, state.service);
     take_line(batch, change, &line);
+    return RELAY_BATCH_TAKEN;
 }
 
 enum relay_batch_result relay_batch_add(struct relay_batch *batch, struct relay_change *change,
                                         const struct relay_limits *limits)
 {
-    /* What a touch keeps of an entry is looked up, so other changes of it are made before or after. */
-    bool touches = change->kind == RELAY_TOUCH;
-
-    if (batch->count == RELAY_BATCH_MAX || (batch->count > 0 && batch->touches != touches)) {
+    if (batch->count == RELAY_BATCH_MAX) {
         return RELAY_BATCH_COMMIT_FIRST;
     }
-    batch->touches = touches;
     switch (change->kind) {
     case RELAY_LOGIN:
     case RELAY_ADD:
     case RELAY_MERGE:
         return add_entry(batch, change, limits);
     case RELAY_TOUCH:
-        add_touch(batch, change, limits);
-        break;
+        return add_touch(batch, change);
     case RELAY_REMOVE:
         add_remove(batch, change);
         break;
@@ -302,6 +372,8 @@ void relay_batch_finish(struct relay_batch *batch, const char *failure)
     batch->count = 0;
     batch->added = 0;
     batch->is_mixed = false;
+    batch->expires = false;
+    memset(batch->seen, 0, sizeof(batch->seen));
     arena_reset(batch->texts);
     strbuf_reset(&batch->lines);
 }
