@@ -162,7 +162,7 @@ static size_t take_request(void *owner, struct server_client *client, const char
         log_once(socketmap, &socketmap->strangers, "not a map and a key", text, text_len);
         return SERVER_END;
     }
-    if (map_answers_at_once(&question)) {
+    if (map_answers_at_once(&question, socketmap->relayers)) {
         struct strbuf answer;
 
         strbuf_init(&answer);
