@@ -44,8 +44,12 @@ class Site(unittest.TestCase):
                              f'listen = "unix:{self.folder}/milter.sock"\nhostname = "mx.example.org"\n'
                              f'user = "{pwd.getpwuid(os.getuid()).pw_name}"\n'
                              f'popauth_group = ""\n'
-                             f'relay_store {{\n file = "{self.file}"\n window_minutes = {self.window}\n'
+                             f'relay_store {{\n{self.place()} window_minutes = {self.window}\n'
                              f' max_entries = {self.max_entries}\n}}\n{self.more}{more}')
+
+    def place(self):
+        """Where the addresses are kept: lines of relay_store."""
+        return f' file = "{self.file}"\n'
 
     def run_program(self, program, *args, **options):
         options.setdefault("stdin", subprocess.DEVNULL)

@@ -48,12 +48,15 @@ class Daemon(test_ctl_relay.Site):
 class WithDaemon(Daemon, test_ctl_relay.Words):
     """The words, asked of a daemon."""
 
+    def described_place(self):
+        return {"backend": "gdbm", "file": str(self.file)}
+
     def test_answers_come_from_the_daemon(self):
         self.relay("add", "10.0.0.1", "--user", "ann")
         self.load(f"10.0.0.1 {OLD}\n10.0.0.2 {FUTURE}\n")
         self.relay("check", "10.0.0.2")
         store = self.store()
-        expected = {"file": str(self.file), "usable": True, "entries": 2, "in_force": 1, "in_future": 1, "expired": 0,
+        expected = {**self.described_place(), "usable": True, "entries": 2, "in_force": 1, "in_future": 1, "expired": 0,
                     "window_minutes": 0, "max_entries": self.max_entries, "refused": 0, "asked": 1, "found": 1}
         self.assertEqual({key: store[key] for key in expected}, expected)
         self.assertGreaterEqual(store["syncs"], 2)
