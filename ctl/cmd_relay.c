@@ -4,6 +4,7 @@
 #include "ctl/relay_migrate.h"
 #include "ctl/relay_print.h"
 #include "ctl/relay_target.h"
+#include "ctl/relay_watch.h"
 #include "lib/relay/relay_text.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ static const char help[] =
     "                  its timestamp, and whose address and timestamp did not change, keeps user and service.\n"
     "  migrate F T     copies all that has not expired from one back end (gdbm, redis) into the other; what is as\n"
     "                  young there stays\n"
+    "  watch LOG       follows a log and learns from it who logs in: see \"relay watch --help\"\n"
     "  check ADDRESS   exit status 0: it may relay now; 1: it may not; 75: that cannot be known\n";
 
 struct relay {
@@ -322,6 +324,9 @@ int cmd_relay(struct ctl *ctl, int argc, char **argv)
     const char *negative = negative_number(argc, argv);
     int option;
 
+    if (argc > 1 && strcmp(argv[1], "watch") == 0) {
+        return relay_watch_run(ctl, argc - 1, argv + 1); /* it has options of its own */
+    }
     if (negative != NULL) {
         return ctl_usage(ctl, "\"%s\" is no number: there are none below 0 here", negative);
     }
