@@ -156,13 +156,12 @@ static enum status find_login(void *ctx, const struct netaddr *client,
     for (size_t i = 0; i < scene->logged_in.count; i++) {
         const struct relay_entry *entry = &scene->logged_in.entries[i];
 
+        if (netaddr_contains(&entry->addr, client) && found_out != NULL) {
+            *found_out = (struct relay_found){.addr = entry->addr, .login_at = entry->login_at};
+            (void)snprintf(found_out->user, sizeof(found_out->user), "%s", entry->user);
+            (void)snprintf(found_out->service, sizeof(found_out->service), "%s", entry->service);
+        }
         if (netaddr_contains(&entry->addr, client)) {
-            if (found_out != NULL) {
-                *found_out = (struct relay_found){.addr = entry->addr, .login_at = entry->login_at};
-                (void)snprintf(found_out->user, sizeof(found_out->user), "%s", entry->user);
-                (void)snprintf(found_out->service, sizeof(found_out->service), "%s",
-                               entry->service);
-            }
             return STATUS_OK;
         }
     }
@@ -185,7 +184,7 @@ void scene_relayers(struct scene *scene, const char *lines, bool fail)
     assert_non_null(copy);
     strbuf_init(&texts);
     relay_list_init(&scene->logged_in);
-    scene->relayers = (struct relay_lookup){find_login, charge_login, scene};
+    scene->relayers = (struct relay_lookup){find_login, charge_login, scene, false};
     scene->usage = relay_usage_new(100);
     scene->relayers_fail = fail;
     while ((line = strsep(&rest, "\n")) != NULL) {
