@@ -5,6 +5,7 @@
 #include "lib/policy/dns_options.h"
 #include "lib/policy/ruleset.h"
 #include "lib/relay/relay_store.h"
+#include "milter/popauth.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -162,6 +163,11 @@ static void put_in_force(struct reload *reload, struct ruleset *ruleset, struct 
     log_configure(reload->logger, config->log_facility, config->log_level);
     configure_resolver(reload, config, diag);
     take_over_lists(reload, ruleset);
+    if (reload->popauth != NULL) {
+        const struct relay_sessions_terms terms = config_relay_sessions(&config->relay_store);
+
+        popauth_configure(reload->popauth, &terms);
+    }
     if (reload->relay_store != NULL) {
         relay_store_configure(reload->relay_store, &config->relay_store.terms);
     }

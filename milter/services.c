@@ -145,22 +145,25 @@ static bool has(const struct services *services, enum services_socket socket)
     return services->fds[socket] >= 0;
 }
 
-static bool start_servers(struct services *services, struct snapshot *snapshot,
-                          struct report *report)
+static bool start_servers(struct services *services, const struct config *config,
+                          struct snapshot *snapshot, struct report *report)
 {
     const struct relay_lookup *relayers = &services->gate.lookup;
+    const struct relay_sessions_terms terms = config_relay_sessions(&config->relay_store);
     struct eventloop *loop = services->loop;
 
+    if (has(services, SERVICES_POPAUTH)) {
+        services->popauth = popauth_start(loop, take_fd(services, SERVICES_POPAUTH),
+                                          services->store, &terms, services->logger);
+        report->popauth = services->popauth;
+        report->reload->popauth = services->popauth; /* before anybody can ask for a reload */
+    }
     if (has(services, SERVICES_CONTROL)) {
         services->control = control_start(loop, take_fd(services, SERVICES_CONTROL), report_answer,
                                           report, services->logger);
         if (services->control == NULL) {
             return false;
         }
-    }
-    if (has(services, SERVICES_POPAUTH)) {
-        services->popauth = popauth_start(loop, take_fd(services, SERVICES_POPAUTH),
-                                          services->store, services->logger);
     }
     if (has(services, SERVICES_MAP)) {
         services->socketmap = socketmap_start(loop, take_fd(services, SERVICES_MAP), snapshot,
@@ -187,7 +190,7 @@ enum status services_start(struct services *services, const struct config *confi
     report->reload->relay_store = services->store;
     services->loop = eventloop_new();
     if (services->loop == NULL || !eventloop_start(services->loop) ||
-        !start_servers(services, snapshot, report)) {
+        !start_servers(services, config, snapshot, report)) {
         strbuf_append(why, "cannot start the threads of the sockets");
         return STATUS_INVALID;
     }

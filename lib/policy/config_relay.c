@@ -78,6 +78,16 @@ struct relay_store_options config_relay_options(const struct config_relay_store 
     };
 }
 
+struct relay_sessions_terms config_relay_sessions(const struct config_relay_store *store)
+{
+    return (struct relay_sessions_terms){
+        .max_hours = store->session_max_hours,
+        .max_sessions = store->max_sessions,
+        .window_minutes = store->terms.window_minutes,
+        .ipv6_prefix_bits = store->terms.ipv6_prefix_bits,
+    };
+}
+
 void config_relay_fini(struct config_relay_store *store)
 {
     free(store->file);

@@ -5,6 +5,7 @@
 #ifndef POSTERN_LIB_POLICY_CONFIG_RELAY_H
 #define POSTERN_LIB_POLICY_CONFIG_RELAY_H
 
+#include "lib/relay/relay_sessions.h"
 #include "lib/relay/relay_store.h"
 
 #include <stdbool.h>
@@ -37,6 +38,9 @@ struct config_relay_store {
 
 /* What relay_store_open() needs, pointing into `store`; without a logger, and not waiting. */
 struct relay_store_options config_relay_options(const struct config_relay_store *store);
+
+/* How open sessions are counted. */
+struct relay_sessions_terms config_relay_sessions(const struct config_relay_store *store);
 
 /* Frees what the section owns. */
 void config_relay_fini(struct config_relay_store *store);

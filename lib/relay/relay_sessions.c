@@ -25,6 +25,7 @@ struct place {
     int64_t touched_ms;  /* when its date was set last */
     int64_t date;
     bool is_taken; /* by relay_sessions_take_due() */
+    int64_t taken_ms;
     char *user;
     char *service;
 };
@@ -313,6 +314,7 @@ size_t relay_sessions_take_due(struct relay_sessions *sessions, int64_t now_ms,
                 break;
             }
             place->is_taken = true;
+            place->taken_ms = relay_turns_time(&sessions->when, now_ms);
             due_out[count++] = place->addr;
         }
     }
@@ -369,7 +371,7 @@ static void forget_place(struct relay_sessions *sessions, struct place *place)
 
 enum relay_sessions_next relay_sessions_touched(struct relay_sessions *sessions,
                                                 const struct netaddr *addr, enum status status,
-                                                int64_t date, int64_t taken_ms, int64_t now,
+                                                int64_t date, int64_t now,
                                                 struct relay_sessions_grant *grant_out)
 {
     enum relay_sessions_next next = RELAY_SESSIONS_DONE;
@@ -381,7 +383,7 @@ enum relay_sessions_next relay_sessions_touched(struct relay_sessions *sessions,
     if (place != NULL) {
         place->is_taken = false;
         if (status == STATUS_OK) {
-            note_date(sessions, place, date, taken_ms);
+            note_date(sessions, place, date, place->taken_ms);
         } else if (status == STATUS_NOTFOUND && has_expired(sessions, place->date, now)) {
             copy_grant(place, grant_out);
             place->is_taken = true;

@@ -100,12 +100,12 @@ enum relay_sessions_next {
 };
 
 /*
- * What the store says of an entry, touched or granted anew at `taken_ms` with `date`: STATUS_OK, STATUS_NOTFOUND (it is not there), STATUS_INVALID
+ * What the store says of an entry, touched or granted anew with `date`: STATUS_OK, STATUS_NOTFOUND (it is not there), STATUS_INVALID
  * (it cannot be), or STATUS_TEMPFAIL (it stays due). `now` is the date of now.
  */
 enum relay_sessions_next relay_sessions_touched(struct relay_sessions *sessions,
                                                 const struct netaddr *addr, enum status status,
-                                                int64_t date, int64_t taken_ms, int64_t now,
+                                                int64_t date, int64_t now,
                                                 struct relay_sessions_grant *grant_out);
 
 /* Forgets sessions that are too old, up to `most`; *first_out is the client of the first of them. Returns how many. */

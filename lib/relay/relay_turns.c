@@ -35,7 +35,7 @@ void relay_turns_set_window(struct relay_turns *turns, unsigned window_minutes, 
 
 void relay_turns_all_due(struct relay_turns *turns, int64_t now_ms)
 {
-    turns->all_due_ms = now_ms;
+    turns->all_due_ms = now_ms + 1;
 }
 
 void relay_turns_begin(struct relay_turns *turns, size_t entries, size_t most, int64_t now_ms)
@@ -52,11 +52,16 @@ void relay_turns_begin(struct relay_turns *turns, size_t entries, size_t most, i
     }
 }
 
+int64_t relay_turns_time(const struct relay_turns *turns, int64_t now_ms)
+{
+    return now_ms < turns->all_due_ms ? turns->all_due_ms : now_ms;
+}
+
 bool relay_turns_is_due(struct relay_turns *turns, int64_t touched_ms, int64_t now_ms)
 {
     int64_t age = now_ms - touched_ms;
 
-    if (touched_ms <= turns->all_due_ms || age >= turns->interval_ms) {
+    if (touched_ms < turns->all_due_ms || age >= turns->interval_ms) {
         return true;
     }
     if (age < turns->interval_ms / 2 || turns->credit_ms < turns->interval_ms) {

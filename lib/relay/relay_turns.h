@@ -17,7 +17,7 @@
 
 struct relay_turns {
     int64_t interval_ms;
-    int64_t all_due_ms;  /* what was touched then or before is due */
+    int64_t all_due_ms;  /* what was touched before is due */
     int64_t credit_ms;   /* one that is touched early costs an interval */
     int64_t credited_ms; /* when there was credit last */
 };
@@ -33,6 +33,9 @@ void relay_turns_all_due(struct relay_turns *turns, int64_t now_ms);
 
 /* Some are to be taken of `entries` that there are, at most `most`. */
 void relay_turns_begin(struct relay_turns *turns, size_t entries, size_t most, int64_t now_ms);
+
+/* What is touched now has this time as its `touched_ms`. */
+int64_t relay_turns_time(const struct relay_turns *turns, int64_t now_ms);
 
 /* Is what was touched at `touched_ms` due? To be asked once for each, those that were touched longest ago first. */
 bool relay_turns_is_due(struct relay_turns *turns, int64_t touched_ms, int64_t now_ms);

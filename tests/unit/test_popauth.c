@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Logins that POP and IMAP servers tell of: what is understood, what is recorded, and clients that mean no good.
+ * Logins that POP and IMAP servers tell of: what is recorded, and clients that mean no good.
  */
 #include "lib/base/xalloc.h"
 #include "lib/relay/relay_store.h"
 #include "milter/popauth.h"
-#include "milter/popauth_line.h"
 #include "tests/unit/server_kit.h"
 #include "tests/unit/support.h"
 
@@ -20,109 +19,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
-#define NOW 1695420927
-
-/* ---- lines ---- */
-
-static void test_parse_what_is_understood(void **state)
-{
-    static const struct {
-        const char *line;
-        enum popauth_verb verb;
-        const char *key;
-        const char *user;
-        const char *service;
-        const char *session;
-    } rows[] = {
-        {"login 192.0.2.1", POPAUTH_LOGIN, "192.0.2.1", "", "", ""},
-        {"login ::ffff:192.0.2.1 user=ann", POPAUTH_LOGIN, "192.0.2.1", "ann", "", ""},
-        {"login IPv6:2001:DB8::1 service=imap", POPAUTH_LOGIN, "2001:db8::1", "", "imap", ""},
-        {"login  192.0.2.1  user=a%20b%25  service=pop3  session=<x/y=> ", POPAUTH_LOGIN,
-         "192.0.2.1", "a b%", "pop3", "<x/y=>"},
-        {"login 192.0.2.1 later=word user=ann", POPAUTH_LOGIN, "192.0.2.1", "ann", "", ""},
-        {"logout 192.0.2.1 user=ann", POPAUTH_LOGOUT, "192.0.2.1", "ann", "", ""},
-        {"add 2001:db8::/64", POPAUTH_ADD, "2001:db8::/64", "", "", ""},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        struct popauth_line line;
-        struct strbuf texts;
-        const char *why = "";
-        char key[RELAY_KEY_SIZE];
-
-        strbuf_init(&texts);
-        if (!popauth_line_parse(rows[i].line, strlen(rows[i].line), NOW, &texts, &line, &why)) {
-            fail_msg("%s: %s", rows[i].line, why);
-        }
-        assert_int_equal(line.verb, rows[i].verb);
-        assert_string_equal(relay_entry_key(&line.entry.addr, key), rows[i].key);
-        assert_string_equal(line.entry.user, rows[i].user);
-        assert_string_equal(line.entry.service, rows[i].service);
-        assert_string_equal(line.session, rows[i].session);
-        assert_int_equal(line.entry.login_at, NOW);
-        strbuf_fini(&texts);
-    }
-}
-
-static void refuse(const char *line, size_t len, const char *expected)
-{
-    struct popauth_line parsed;
-    struct strbuf texts;
-    const char *why = "taken";
-
-    strbuf_init(&texts);
-    assert_false(popauth_line_parse(line, len, NOW, &texts, &parsed, &why));
-    if (strstr(why, expected) == NULL) {
-        fail_msg("%s: %s", line, why);
-    }
-    strbuf_fini(&texts);
-}
-
-static void test_parse_what_is_refused(void **state)
-{
-    static const struct {
-        const char *line;
-        const char *why;
-    } rows[] = {
-        {"", "none of login"},
-        {"LOGIN 192.0.2.1", "none of login"},
-        {"logins 192.0.2.1", "none of login"},
-        {"remove 192.0.2.1", "none of login"},
-        {"list", "none of login"},
-        {"login", "no address"},
-        {"login ", "no address"},
-        {"login localhost", "no IP address"},
-        {"login 192.0.2", "no IP address"},
-        {"login 192.0.2.0/24", "network"},
-        {"login 2001:db8::/64", "not from a network"},
-        {"add 2001:db8::/32", "prefix"},
-        {"add 0.0.0.0/0", "network"},
-        {"login 192.0.2.1 ann", "name=value"},
-        {"login 192.0.2.1 user=a%2", "user"},
-        {"login 192.0.2.1 user=a%00b", "user"},
-        {"login 192.0.2.1 user=a user=b", "twice"},
-        {"login 192.0.2.1 user=\xc3\xa4", "printable"},
-        {"login 192.0.2.1\tuser=a", "printable"},
-        {"login "
-         "1111111111111111111111111111111111111111111111111111111111111111111111111111111111111111",
-         "no IP address"},
-    };
-    char line[600];
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        refuse(rows[i].line, strlen(rows[i].line), rows[i].why);
-    }
-    refuse("login 192.0.2.1\0user=x", 22, "printable");
-    (void)snprintf(line, sizeof(line), "login 192.0.2.1 session=%0*d", (int)POPAUTH_SESSION_MAX + 1,
-                   0);
-    refuse(line, strlen(line), "session is too long");
-    (void)snprintf(line, sizeof(line), "login 192.0.2.1 user=%0*d", (int)RELAY_USER_MAX + 1, 0);
-    refuse(line, strlen(line), "user is too long");
-}
 
 /* ---- the socket ---- */
 
@@ -153,12 +49,15 @@ static struct relay_store *open_store(struct fixture *fixture)
 
 static void start(struct fixture *fixture)
 {
+    const struct relay_sessions_terms terms = {
+        .max_hours = 24, .max_sessions = 100, .ipv6_prefix_bits = 64};
+
     fixture->store = open_store(fixture);
     fixture->loop = eventloop_new();
     assert_non_null(fixture->loop);
     assert_true(eventloop_start(fixture->loop));
     fixture->popauth = popauth_start(fixture->loop, server_kit_open(&fixture->kit), fixture->store,
-                                     NULL);
+                                     &terms, NULL);
 }
 
 static int setup(void **state)
@@ -229,6 +128,124 @@ static void test_add_and_logout(void **state)
     server_kit_ask(&fixture->kit, "logout 192.0.2.9\nlogout 2001:db8::1\n", "ok\nok\n");
     assert_int_equal(find(fixture, "192.0.2.9", NULL), STATUS_NOTFOUND);
     assert_int_equal(find(fixture, "2001:db8::1", NULL), STATUS_OK);
+}
+
+/* ---- sessions ---- */
+
+static struct relay_sessions_stats stats_of(struct fixture *fixture)
+{
+    struct relay_sessions_stats stats;
+
+    popauth_stats(fixture->popauth, &stats);
+    return stats;
+}
+
+static int64_t date_of(struct fixture *fixture, const char *address)
+{
+    struct relay_found found = {.login_at = 0};
+
+    assert_int_equal(find(fixture, address, &found), STATUS_OK);
+    return found.login_at;
+}
+
+/* Until the clock shows another second than that of a login. */
+static void wait_a_second(int64_t date)
+{
+    while ((int64_t)time(NULL) <= date) {
+        (void)usleep(10000);
+    }
+}
+
+static void test_window_begins_with_the_last_logout(void **state)
+{
+    struct fixture *fixture = *state;
+    struct relay_found found;
+
+    server_kit_ask(&fixture->kit,
+                   "login 192.0.2.1 user=ann service=imap session=<x/y=>\n"
+                   "login 192.0.2.1 user=bob session=2\n"
+                   "login 192.0.2.1 user=bob session=2\n"
+                   "login 192.0.2.2\n",
+                   "ok\nok\nok\nok\n");
+    int64_t date = date_of(fixture, "192.0.2.1");
+
+    assert_int_equal(stats_of(fixture).sessions, 2);
+    assert_int_equal(stats_of(fixture).addresses, 1);
+    wait_a_second(date);
+    server_kit_ask(&fixture->kit,
+                   "logout 192.0.2.1 session=2\n" /* not the last one */
+                   "logout 192.0.2.1 session=2\n" /* is over already */
+                   "logout 192.0.2.1 session=3\n" /* never was */
+                   "logout 192.0.2.2 session=<x/y=>\n"
+                   "logout 192.0.2.2\n"
+                   "logout 192.0.2.1\n",
+                   "ok\nok\nok\nok\nok\nok\n");
+    assert_int_equal(stats_of(fixture).sessions, 1);
+    assert_int_equal(date_of(fixture, "192.0.2.1"), date);
+    assert_in_range(date_of(fixture, "192.0.2.2"), date - 1, date);
+    server_kit_ask(&fixture->kit, "logout 192.0.2.1 user=x session=<x/y=>\n", "ok\n");
+    assert_int_equal(stats_of(fixture).sessions, 0);
+    assert_int_equal(find(fixture, "192.0.2.1", &found), STATUS_OK);
+    assert_true(found.login_at > date);
+    assert_string_equal(found.user, "bob");
+}
+
+static void test_login_and_logout_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (int i = 0; i < 100; i++) {
+        server_kit_ask(&fixture->kit,
+                       "login 192.0.2.1 session=1\nlogout 192.0.2.1 session=1\n"
+                       "login 2001:db8::1 session=1\nlogout 2001:db8::1 session=1\n",
+                       "ok\nok\nok\nok\n");
+    }
+    assert_int_equal(stats_of(fixture).sessions, 0);
+    assert_int_equal(find(fixture, "192.0.2.1", NULL), STATUS_OK);
+    assert_int_equal(find(fixture, "2001:db8::2", NULL), STATUS_OK);
+}
+
+/* Who was taken out of the store stays out of it, whatever his session does. */
+static void test_logout_of_who_was_removed(void **state)
+{
+    struct fixture *fixture = *state;
+    struct relay_change change = {.kind = RELAY_REMOVE};
+
+    server_kit_ask(&fixture->kit, "login 192.0.2.1 session=1\n", "ok\n");
+    assert_true(netaddr_parse("192.0.2.1", &change.entry.addr));
+    assert_int_equal(relay_store_apply(fixture->store, &change, NULL, NULL), STATUS_OK);
+    server_kit_ask(&fixture->kit, "logout 192.0.2.1 session=1\n", "ok\n");
+    assert_int_equal(find(fixture, "192.0.2.1", NULL), STATUS_NOTFOUND);
+}
+
+/* They log in all the same; their window begins at once. */
+static void test_more_sessions_than_are_counted(void **state)
+{
+    struct fixture *fixture = *state;
+    char line[64];
+
+    for (int i = 0; i < 120; i++) {
+        (void)snprintf(line, sizeof(line), "login 192.0.2.%d session=1\n", i);
+        server_kit_ask(&fixture->kit, line, "ok\n");
+    }
+    assert_int_equal(stats_of(fixture).sessions, 100);
+    assert_int_equal(stats_of(fixture).surplus, 20);
+    assert_int_equal(find(fixture, "192.0.2.119", NULL), STATUS_OK);
+    server_kit_ask(&fixture->kit, "logout 192.0.2.119 session=1\n", "ok\n");
+    assert_int_equal(stats_of(fixture).sessions, 100);
+}
+
+static void test_sessions_are_not_counted(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct relay_sessions_terms terms = {.max_sessions = 100, .ipv6_prefix_bits = 64};
+
+    server_kit_ask(&fixture->kit, "login 192.0.2.1 session=1\n", "ok\n");
+    popauth_configure(fixture->popauth, &terms);
+    assert_int_equal(stats_of(fixture).sessions, 0);
+    server_kit_ask(&fixture->kit, "login 192.0.2.1 session=2\n", "ok\n");
+    assert_int_equal(stats_of(fixture).sessions, 0);
+    server_kit_ask(&fixture->kit, "logout 192.0.2.1 session=2\n", "ok\n");
 }
 
 static void test_one_answer_for_each_line(void **state)
@@ -372,9 +389,10 @@ static void test_store_that_cannot_be_had(void **state)
     start(fixture);
     int fd = server_kit_dial(&fixture->kit);
 
-    server_kit_put(fd, "login 192.0.2.1\n");
+    server_kit_put(fd, "login 192.0.2.1 session=1\n");
     assert_true(server_kit_get(fd, got, 4) == 4);
     assert_string_equal(got, "err ");
+    assert_int_equal(stats_of(fixture).sessions, 0);
     (void)close(fd);
     server_kit_ask(&fixture->kit, "logout 192.0.2.1\n", "ok\n");
 }
@@ -384,10 +402,13 @@ static void test_store_that_cannot_be_had(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse_what_is_understood),
-        cmocka_unit_test(test_parse_what_is_refused),
         TEST(test_login_is_recorded),
         TEST(test_add_and_logout),
+        TEST(test_window_begins_with_the_last_logout),
+        TEST(test_login_and_logout_at_once),
+        TEST(test_logout_of_who_was_removed),
+        TEST(test_more_sessions_than_are_counted),
+        TEST(test_sessions_are_not_counted),
         TEST(test_one_answer_for_each_line),
         TEST(test_lines_that_are_too_long),
         TEST(test_bytes_that_are_no_text),

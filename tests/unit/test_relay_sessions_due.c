@@ -13,7 +13,7 @@ static size_t touch_due(struct relay_sessions *sessions, int64_t now_ms, enum st
     size_t count = relay_sessions_take_due(sessions, now_ms, due, PIECE);
 
     for (size_t i = 0; i < count; i++) {
-        (void)relay_sessions_touched(sessions, &due[i], status, date, now_ms, date, &grant);
+        (void)relay_sessions_touched(sessions, &due[i], status, date, date, &grant);
     }
     return count;
 }
@@ -61,13 +61,13 @@ static void test_what_is_taken_is_not_due_again(void **state)
     assert_int_equal(relay_sessions_take_due(sessions, BEGIN + MINUTE, due, PIECE), 0);
     assert_int_equal(relay_sessions_take_due(sessions, now, due, PIECE), 1);
     assert_int_equal(relay_sessions_take_due(sessions, now, due, PIECE), 0);
-    assert_int_equal(relay_sessions_touched(sessions, &due[0], STATUS_TEMPFAIL, KIT_NOW + 900, now,
+    assert_int_equal(relay_sessions_touched(sessions, &due[0], STATUS_TEMPFAIL, KIT_NOW + 900,
                                             KIT_NOW + 900, &grant),
                      RELAY_SESSIONS_DONE);
     assert_int_equal(relay_sessions_take_due(sessions, now, due, PIECE), 1); /* in vain */
-    assert_int_equal(relay_sessions_touched(sessions, &due[0], STATUS_OK, KIT_NOW + 900, now,
-                                            KIT_NOW + 900, &grant),
-                     RELAY_SESSIONS_DONE);
+    assert_int_equal(
+        relay_sessions_touched(sessions, &due[0], STATUS_OK, KIT_NOW + 900, KIT_NOW + 900, &grant),
+        RELAY_SESSIONS_DONE);
     assert_int_equal(relay_sessions_take_due(sessions, now, due, PIECE), 0);
     assert_true(ends(sessions, "192.0.2.1", "a", &grant));
     assert_int_equal(grant.date, KIT_NOW + 900);
@@ -138,7 +138,7 @@ static void test_withdrawn(void **state)
     login(sessions, "192.0.2.1", "b", BEGIN);
     (void)begin(sessions, "192.0.2.1", "c", BEGIN);
     assert_int_equal(relay_sessions_touched(sessions, &addr, STATUS_NOTFOUND, KIT_NOW + 900,
-                                            BEGIN + 15 * MINUTE, KIT_NOW + 900, &grant),
+                                            KIT_NOW + 900, &grant),
                      RELAY_SESSIONS_FORGOTTEN);
     relay_sessions_stats(sessions, &stats);
     assert_int_equal(stats.sessions, 0);
@@ -150,7 +150,7 @@ static void test_withdrawn(void **state)
     assert_int_equal(count_open(sessions), 1);
     assert_true(ends(sessions, "192.0.2.1", "c", NULL));
     assert_int_equal(
-        relay_sessions_touched(sessions, &addr, STATUS_NOTFOUND, KIT_NOW, BEGIN, KIT_NOW, &grant),
+        relay_sessions_touched(sessions, &addr, STATUS_NOTFOUND, KIT_NOW, KIT_NOW, &grant),
         RELAY_SESSIONS_DONE);
 }
 
@@ -164,15 +164,15 @@ static void test_granted_anew(void **state)
 
     login(sessions, "192.0.2.1", "a", BEGIN);
     assert_int_equal(relay_sessions_touched(sessions, &addr, STATUS_NOTFOUND, KIT_NOW + 3599,
-                                            later - SECOND, KIT_NOW + 3600, &grant),
+                                            KIT_NOW + 3600, &grant),
                      RELAY_SESSIONS_GRANT_ANEW);
     assert_true(netaddr_equal(&grant.addr, &addr));
     assert_string_equal(grant.user, "ann");
     assert_string_equal(grant.service, "imap");
     assert_int_equal(touch_due(sessions, later, STATUS_OK), 0); /* that is under way */
-    assert_int_equal(relay_sessions_touched(sessions, &addr, STATUS_OK, KIT_NOW + 3600, later,
-                                            KIT_NOW + 3600, &grant),
-                     RELAY_SESSIONS_DONE);
+    assert_int_equal(
+        relay_sessions_touched(sessions, &addr, STATUS_OK, KIT_NOW + 3600, KIT_NOW + 3600, &grant),
+        RELAY_SESSIONS_DONE);
     assert_int_equal(count_open(sessions), 1);
     assert_true(ends(sessions, "192.0.2.1", "a", &grant));
     assert_int_equal(grant.date, KIT_NOW + 3600);
@@ -189,7 +189,7 @@ static void test_cannot_be_granted_anew(void **state)
 
     login(sessions, "192.0.2.1", "a", BEGIN);
     assert_int_equal(relay_sessions_touched(sessions, &addr, STATUS_INVALID, KIT_NOW + 3600,
-                                            BEGIN + HOUR, KIT_NOW + 3600, &grant),
+                                            KIT_NOW + 3600, &grant),
                      RELAY_SESSIONS_FORGOTTEN);
     assert_true(relay_sessions_is_empty(sessions));
 }
@@ -207,7 +207,7 @@ static void test_no_window(void **state)
     login(sessions, "192.0.2.1", "a", BEGIN);
     assert_false(relay_sessions_has_expired(sessions, KIT_NOW, KIT_NOW + 1000000000));
     assert_int_equal(relay_sessions_touched(sessions, &addr, STATUS_NOTFOUND, KIT_NOW + 3600,
-                                            BEGIN + HOUR, KIT_NOW + 3600, &grant),
+                                            KIT_NOW + 3600, &grant),
                      RELAY_SESSIONS_FORGOTTEN);
 }
 
@@ -225,17 +225,14 @@ static void test_the_date_jumps(void **state)
     relay_sessions_all_due(sessions, BEGIN + SECOND);
     assert_int_equal(relay_sessions_take_due(sessions, BEGIN + SECOND, due, 2), 1);
     /* Was it thrown out already? That was no administrator. */
-    assert_int_equal(relay_sessions_touched(sessions, &due[0], STATUS_NOTFOUND, date,
-                                            BEGIN + SECOND, date, &grant),
+    assert_int_equal(relay_sessions_touched(sessions, &due[0], STATUS_NOTFOUND, date, date, &grant),
                      RELAY_SESSIONS_GRANT_ANEW);
-    assert_int_equal(
-        relay_sessions_touched(sessions, &due[0], STATUS_OK, date, BEGIN + SECOND, date, &grant),
-        RELAY_SESSIONS_DONE);
+    assert_int_equal(relay_sessions_touched(sessions, &due[0], STATUS_OK, date, date, &grant),
+                     RELAY_SESSIONS_DONE);
     /* And back: the entry is dated in the future, and stays as it is; the session is no older for it. */
     relay_sessions_all_due(sessions, BEGIN + 2 * SECOND);
     assert_int_equal(relay_sessions_take_due(sessions, BEGIN + 2 * SECOND, due, 2), 1);
-    assert_int_equal(relay_sessions_touched(sessions, &due[0], STATUS_OK, KIT_NOW,
-                                            BEGIN + 2 * SECOND, KIT_NOW, &grant),
+    assert_int_equal(relay_sessions_touched(sessions, &due[0], STATUS_OK, KIT_NOW, KIT_NOW, &grant),
                      RELAY_SESSIONS_DONE);
     assert_int_equal(count_open(sessions), 1);
     assert_true(ends(sessions, "192.0.2.1", "a", &grant));
