@@ -76,7 +76,9 @@ static void grant_done(struct relay_change *change, enum status status, const ch
 {
     struct grant *grant = change->ctx;
 
-    (void)count;
+    if (change->is_excess) {
+        popauth_log_excess(&grant->popauth->log, &grant->line, change, status == STATUS_OK, count);
+    }
     if (grant->is_counted) {
         popauth_sessions_settle(grant->popauth->sessions, &grant->line, status == STATUS_OK);
     }

@@ -118,6 +118,25 @@ void popauth_log_done(struct popauth_log *log, const struct popauth_line *line,
     strbuf_fini(&text);
 }
 
+void popauth_log_excess(struct popauth_log *log, const struct popauth_line *line,
+                        const struct relay_change *change, bool granted, size_t removed)
+{
+    char key[RELAY_KEY_SIZE];
+    struct strbuf text;
+
+    strbuf_init(&text);
+    log_field(&text, "event", "too_many_addresses");
+    log_field(&text, "user", line->entry.user);
+    log_field(&text, "client", relay_entry_key(&line->entry.addr, key));
+    log_field_uint(&text, "addresses", change->addresses);
+    log_field(&text, "result", granted ? "granted" : "refused");
+    if (removed > 0) {
+        log_field_uint(&text, "withdrawn", removed);
+    }
+    log_line(log->logger, LOG_LEVEL_WARNING, text.data);
+    strbuf_fini(&text);
+}
+
 void popauth_log_init(struct popauth_log *log, struct eventloop *loop, struct logger *logger)
 {
     *log = (struct popauth_log){.loop = loop, .logger = logger};

@@ -6,6 +6,7 @@
 #define POSTERN_MILTER_POPAUTH_LOG_H
 
 #include "lib/base/log.h"
+#include "lib/relay/relay_store.h"
 #include "milter/eventloop.h"
 #include "milter/popauth_line.h"
 #include "milter/server.h"
@@ -39,5 +40,12 @@ void popauth_log_refused(struct popauth_log *log, const struct server_peer *peer
                          size_t len, const char *why);
 void popauth_log_done(struct popauth_log *log, const struct popauth_line *line,
                       const struct server_peer *peer, const char *why);
+
+/*
+ * The user of this login has come from too many addresses (relay_change.is_excess), and so many of its entries were removed. Never
+ * withheld: it is said once for each new address, and may be all that shows a stolen password.
+ */
+void popauth_log_excess(struct popauth_log *log, const struct popauth_line *line,
+                        const struct relay_change *change, bool granted, size_t removed);
 
 #endif

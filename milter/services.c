@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "milter/services.h"
 #include "lib/policy/config.h"
+#include "lib/policy/pop_check.h"
 #include "lib/relay/relay_store.h"
 #include "milter/control.h"
 #include "milter/eventloop.h"
@@ -188,6 +189,9 @@ enum status services_start(struct services *services, const struct config *confi
     }
     report->relay_store = services->store;
     report->reload->relay_store = services->store;
+    if (has(services, SERVICES_MAP) && pop_check_tables_ignore_logins(config)) {
+        warn(services, POP_CHECK_TABLES);
+    }
     services->loop = eventloop_new();
     if (services->loop == NULL || !eventloop_start(services->loop) ||
         !start_servers(services, config, snapshot, report)) {
