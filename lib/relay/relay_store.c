@@ -3,13 +3,16 @@
 
 #include "lib/relay/relay_local.h"
 #include "lib/relay/relay_store_ops.h"
+#include "lib/relay/relay_store_redis.h"
 #include "lib/relay/relay_usage.h"
 
 #include <pthread.h>
 
 struct relay_store *relay_store_open(const struct relay_store_options *options, struct strbuf *why)
 {
-    struct relay_store *store = relay_local_open(options, why);
+    struct relay_store *store = options->backend == RELAY_BACKEND_REDIS
+                                    ? relay_store_redis_open(options, why)
+                                    : relay_local_open(options, why);
 
     if (store != NULL) {
         store->usage = relay_usage_new(options->terms.max_entries);
@@ -19,7 +22,8 @@ struct relay_store *relay_store_open(const struct relay_store_options *options, 
 
 struct relay_store *relay_store_read(const struct relay_store_options *options, struct strbuf *why)
 {
-    return relay_local_read(options, why);
+    return options->backend == RELAY_BACKEND_REDIS ? relay_store_redis_read(options, why)
+                                                   : relay_local_read(options, why);
 }
 
 void relay_store_close(struct relay_store **store)
