@@ -3,6 +3,7 @@
 #include "ctl/relay_load.h"
 #include "ctl/relay_migrate.h"
 #include "ctl/relay_print.h"
+#include "ctl/relay_stats.h"
 #include "ctl/relay_target.h"
 #include "ctl/relay_watch.h"
 #include "lib/relay/relay_text.h"
@@ -32,6 +33,8 @@ static const char help[] =
     "  migrate F T     copies all that has not expired from one back end (gdbm, redis) into the other; what is as\n"
     "                  young there stays\n"
     "  watch LOG       follows a log and learns from it who logs in: see \"relay watch --help\"\n"
+    "  stats           how many there are, whose they are, and what the daemon has done with them since its\n"
+    "                  start\n"
     "  check ADDRESS   exit status 0: it may relay now; 1: it may not; 75: that cannot be known\n";
 
 struct relay {
@@ -263,6 +266,11 @@ static int run_load(const struct relay *relay)
     return relay_load_run(relay->ctl);
 }
 
+static int run_stats(const struct relay *relay)
+{
+    return relay_stats_run(relay->ctl);
+}
+
 static int run_migrate(const struct relay *relay)
 {
     return relay_migrate_run(relay->ctl, relay->arguments[0], relay->arguments[1]);
@@ -278,7 +286,7 @@ static const struct word {
 } words[] = {
     {"list", 0, 1, run_list},     {"dump", 0, 0, run_dump},       {"add", 1, 1, run_add},
     {"remove", 1, 1, run_remove}, {"expire", 0, 1, run_expire},   {"load", 0, 0, run_load},
-    {"check", 1, 1, run_check},   {"migrate", 2, 2, run_migrate},
+    {"check", 1, 1, run_check},   {"migrate", 2, 2, run_migrate}, {"stats", 0, 0, run_stats},
 };
 
 static int run_word(const struct relay *relay, const char *name)

@@ -145,6 +145,23 @@ void relay_target_close(struct relay_target **target)
     *target = NULL;
 }
 
+/* ---- one of the two ---- */
+
+const struct relay_store *relay_target_store(const struct relay_target *target)
+{
+    return target->store;
+}
+
+const struct config_relay_store *relay_target_config(const struct relay_target *target)
+{
+    return &target->config->relay_store;
+}
+
+json_t *relay_target_ask(const struct relay_target *target, const char *request)
+{
+    return control_client_ask_at(target->ctl, target->socket, request, -1);
+}
+
 /* ---- either ---- */
 
 /* The walk through the store has ended early. */
