@@ -2,6 +2,8 @@
 #include "lib/policy/config_relay_keys.h"
 
 #include "lib/relay/relay_entry.h"
+#include "lib/relay/relay_redis_url.h"
+#include "lib/relay/relay_store_redis.h"
 
 #include <string.h>
 #include <strings.h>
@@ -13,6 +15,7 @@ struct word {
 };
 
 #define MOST_WORDS 4
+#define KEY_PREFIX_MAX 64
 
 static const struct word words[CONFIG_RELAY_WORDS][MOST_WORDS] = {
     [CONFIG_RELAY_BACKEND] = {{"gdbm", RELAY_BACKEND_GDBM},
@@ -62,7 +65,17 @@ static int check_word(cfg_t *cfg, cfg_opt_t *opt, enum config_relay_words which,
 
 static int check_backend(cfg_t *cfg, cfg_opt_t *opt)
 {
-    return check_word(cfg, opt, CONFIG_RELAY_BACKEND, "\"gdbm\", \"redis\"");
+    unsigned backend;
+
+    if (check_word(cfg, opt, CONFIG_RELAY_BACKEND, "\"gdbm\", \"redis\"") != 0) {
+        return -1;
+    }
+    if (config_relay_keys_word(CONFIG_RELAY_BACKEND, text_of(opt), &backend) &&
+        backend == RELAY_BACKEND_REDIS && relay_store_redis_lacks(NULL) != NULL) {
+        cfg_error(cfg, "backend: %s", relay_store_redis_lacks(NULL));
+        return -1;
+    }
+    return 0;
 }
 
 static int check_excess(cfg_t *cfg, cfg_opt_t *opt)
@@ -137,6 +150,41 @@ static int check_path(cfg_t *cfg, cfg_opt_t *opt)
     return 0;
 }
 
+/* The text is not repeated: it may hold a password, by mistake. */
+static int check_redis_url(cfg_t *cfg, cfg_opt_t *opt)
+{
+    struct relay_redis_url url;
+    const char *why;
+
+    if (!relay_redis_url_parse(text_of(opt), &url, &why)) {
+        cfg_error(cfg, "redis_url: %s", why);
+        return -1;
+    }
+    /* A postern without Redis has nothing to say of the URL. */
+    if (relay_store_redis_lacks(NULL) == NULL && relay_store_redis_lacks(&url) != NULL) {
+        cfg_error(cfg, "redis_url: %s", relay_store_redis_lacks(&url));
+        return -1;
+    }
+    return 0;
+}
+
+static int check_key_prefix(cfg_t *cfg, cfg_opt_t *opt)
+{
+    const char *prefix = text_of(opt);
+
+    for (const char *at = prefix; *at != '\0'; at++) {
+        if (*at <= ' ' || *at >= 0x7f) {
+            cfg_error(cfg, "redis_key_prefix: holds a blank or a byte that is no printable ASCII");
+            return -1;
+        }
+    }
+    if (strlen(prefix) > KEY_PREFIX_MAX) {
+        cfg_error(cfg, "redis_key_prefix: has more than %d bytes", KEY_PREFIX_MAX);
+        return -1;
+    }
+    return 0;
+}
+
 /* A store must lie somewhere: "" would be none, and then nobody could ever relay by it. */
 static int check_file(cfg_t *cfg, cfg_opt_t *opt)
 {
@@ -184,8 +232,10 @@ void config_relay_keys_validate(cfg_t *cfg)
     } validators[] = {
         {"relay_store|backend", check_backend},
         {"relay_store|file", check_file},
+        {"relay_store|redis_url", check_redis_url},
         {"relay_store|redis_password_file", check_path},
         {"relay_store|redis_ca_file", check_path},
+        {"relay_store|redis_key_prefix", check_key_prefix},
         {"relay_store|timeout_ms", check_timeout},
         {"relay_store|window_minutes", check_window},
         {"relay_store|max_entries", check_max_entries},

@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CACHE "/var/cache/postern-test/redis"
@@ -206,6 +208,102 @@ void redis_kit_await(const struct relay_store *store, bool usable)
         (void)poll(NULL, 0, TRY_MS);
     }
     fail_msg("the store is still %s", usable ? "away" : "there");
+}
+
+/* ---- stores ---- */
+
+struct relay_store *redis_kit_open(struct redis_kit *kit)
+{
+    kit->kit.options.wait = true;
+    return kit_open(&kit->kit);
+}
+
+enum status redis_kit_find(const struct relay_store *store, const char *client, int64_t now)
+{
+    struct netaddr addr = kit_address(client);
+
+    return relay_store_find(store, &addr, now, NULL);
+}
+
+enum status redis_kit_apply(struct redis_kit *kit, struct relay_store *store,
+                            enum relay_change_kind kind, const char *text, size_t *count_out)
+{
+    struct strbuf texts;
+
+    strbuf_init(&texts);
+    struct relay_change change = {.kind = kind, .entry = kit_entry(text, &texts)};
+
+    strbuf_reset(&kit->kit.why);
+    enum status status = relay_store_apply(store, &change, &kit->kit.why, count_out);
+
+    strbuf_fini(&texts);
+    return status;
+}
+
+
+void redis_kit_fill(struct relay_entry *entries, size_t count, unsigned first, int64_t date)
+{
+    for (size_t i = 0; i < count; i++) {
+        unsigned number = first + (unsigned)i;
+
+        entries[i] = (struct relay_entry){.addr = {.family = NETADDR_IPV4, .bits = 32},
+                                          .login_at = date,
+                                          .user = "ann",
+                                          .service = "imap"};
+        entries[i].addr.bytes[0] = 10;
+        entries[i].addr.bytes[1] = (uint8_t)(number >> 16);
+        entries[i].addr.bytes[2] = (uint8_t)(number >> 8);
+        entries[i].addr.bytes[3] = (uint8_t)number;
+    }
+}
+
+size_t redis_kit_entries(const struct relay_store *store)
+{
+    struct relay_store_stats stats;
+
+    relay_store_stats(store, &stats);
+    return stats.entries;
+}
+
+enum status redis_kit_replace(struct redis_kit *kit, struct relay_store *store,
+                              const struct relay_entry *entries, size_t count)
+{
+    struct relay_change change = {.kind = RELAY_REPLACE,
+                                  .entry = {.user = "", .service = ""},
+                                  .entries = entries,
+                                  .entry_count = count};
+    size_t loaded = 0;
+
+    strbuf_reset(&kit->kit.why);
+    enum status status = relay_store_apply(store, &change, &kit->kit.why, &loaded);
+
+    assert_int_equal(loaded, status == STATUS_OK ? count : 0);
+    return status;
+}
+
+bool redis_kit_login(struct redis_kit *kit, struct relay_store *store, unsigned host,
+                     const char *user, struct relay_change *change_out)
+{
+    char text[128];
+    struct strbuf texts;
+
+    strbuf_init(&texts);
+    (void)snprintf(text, sizeof(text), "192.0.2.%u %lld user=%s", host, (long long)time(NULL),
+                   user);
+    *change_out = (struct relay_change){.kind = RELAY_LOGIN, .entry = kit_entry(text, &texts)};
+    strbuf_reset(&kit->kit.why);
+    enum status status = relay_store_apply(store, change_out, &kit->kit.why, NULL);
+
+    strbuf_fini(&texts);
+    return status == STATUS_OK;
+}
+
+void redis_kit_password(struct redis_kit *kit, const char *text, char path[KIT_PATH_SIZE])
+{
+    (void)snprintf(path, KIT_PATH_SIZE, "%.200s/password", kit->kit.folder);
+    kit_write(path, text, strlen(text));
+    assert_int_equal(chmod(path, 0600), 0);
+    kit->kit.options.redis.password_file = path;
 }
 
 /* ---- a server that plays a part ---- */

@@ -40,6 +40,31 @@ const char *redis_kit_ask(struct redis_kit *kit, const char *command);
 /* Waits until the store is usable or not, 10 s at most. */
 void redis_kit_await(const struct relay_store *store, bool usable);
 
+/* ---- stores ---- */
+
+/* The store of the kit's options, as a daemon opens it. */
+struct relay_store *redis_kit_open(struct redis_kit *kit);
+
+enum status redis_kit_find(const struct relay_store *store, const char *client, int64_t now);
+
+/* One change, waited for; the reason is in kit->kit.why. `count_out` may be NULL. */
+enum status redis_kit_apply(struct redis_kit *kit, struct relay_store *store,
+                            enum relay_change_kind kind, const char *text, size_t *count_out);
+enum status redis_kit_replace(struct redis_kit *kit, struct relay_store *store,
+                              const struct relay_entry *entries, size_t count);
+
+/* A login of now from 192.0.2.`host`; true: it was granted. */
+bool redis_kit_login(struct redis_kit *kit, struct relay_store *store, unsigned host,
+                     const char *user, struct relay_change *change_out);
+
+/* Addresses of 10.0.0.0/8 from the number `first` on. */
+void redis_kit_fill(struct relay_entry *entries, size_t count, unsigned first, int64_t date);
+
+size_t redis_kit_entries(const struct relay_store *store);
+
+/* Writes a password file and names it in the options. */
+void redis_kit_password(struct redis_kit *kit, const char *text, char path[KIT_PATH_SIZE]);
+
 /* ---- a server that plays a part ---- */
 
 /*
