@@ -3,14 +3,18 @@
 #include "lib/base/strbuf.h"
 #include "lib/base/xalloc.h"
 #include "lib/relay/relay_store.h"
+#include "milter/popauth_event.h"
 #include "milter/popauth_line.h"
 #include "milter/popauth_log.h"
 #include "milter/popauth_sessions.h"
 #include "milter/server.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#define EVENT_SHOWN 400u /* bytes of one that is wrong, in the log */
 
 struct popauth {
     struct eventloop *loop;
@@ -21,6 +25,9 @@ struct popauth {
     struct eventloop_task submit;
     struct popauth_sessions *sessions;
     struct popauth_log log;
+    atomic_ulong refused;
+    atomic_ulong ignored;
+    atomic_ulong excesses;
 };
 
 /* A line that is to be recorded, until it is answered. */
@@ -31,6 +38,7 @@ struct grant {
     struct server_peer peer;
     struct popauth_line line;
     struct strbuf texts;
+    bool is_event;                    /* nobody reads an answer */
     bool is_counted;                  /* a login that opens a session */
     struct relay_sessions_grant kept; /* of a logout: what ends with its session */
 };
@@ -59,9 +67,13 @@ static void answer(struct grant *grant, const char *failure)
     struct strbuf text;
 
     popauth_log_done(&grant->popauth->log, &grant->line, &grant->peer, failure);
-    strbuf_init(&text);
-    format_answer(&text, failure);
-    server_keep_owned(grant->answer, text.data, text.len);
+    if (grant->is_event) {
+        server_keep(grant->answer, "", 0);
+    } else {
+        strbuf_init(&text);
+        format_answer(&text, failure);
+        server_keep_owned(grant->answer, text.data, text.len);
+    }
     free_grant(grant);
 }
 
@@ -77,6 +89,7 @@ static void grant_done(struct relay_change *change, enum status status, const ch
     struct grant *grant = change->ctx;
 
     if (change->is_excess) {
+        (void)atomic_fetch_add_explicit(&grant->popauth->excesses, 1, memory_order_relaxed);
         popauth_log_excess(&grant->popauth->log, &grant->line, change, status == STATUS_OK, count);
     }
     if (grant->is_counted) {
@@ -174,6 +187,33 @@ static bool begin(struct popauth *popauth, struct server_client *client, struct 
     return true;
 }
 
+static bool is_event(const char *line, size_t len)
+{
+    return len > 0 && *line == '{';
+}
+
+/* A line is an event, too, that is never ignored. */
+static enum popauth_event understand(struct grant *grant, const char *line, size_t len,
+                                     const char **why_out)
+{
+    int64_t now = (int64_t)time(NULL);
+
+    if (grant->is_event) {
+        return popauth_event_parse(line, len, now, &grant->texts, &grant->line, why_out);
+    }
+    return popauth_line_parse(line, len, now, &grant->texts, &grant->line, why_out)
+               ? POPAUTH_EVENT_TAKEN
+               : POPAUTH_EVENT_WRONG;
+}
+
+static void refuse(struct popauth *popauth, const struct server_peer *peer, const char *line,
+                   size_t len, const char *why)
+{
+    (void)atomic_fetch_add_explicit(&popauth->refused, 1, memory_order_relaxed);
+    popauth_log_refused(&popauth->log, peer, line,
+                        is_event(line, len) && len > EVENT_SHOWN ? EVENT_SHOWN : len, why);
+}
+
 static void obey(struct popauth *popauth, struct server_client *client, const char *line,
                  size_t len)
 {
@@ -182,32 +222,57 @@ static void obey(struct popauth *popauth, struct server_client *client, const ch
 
     grant->popauth = popauth;
     grant->peer = server_peer(client);
+    grant->is_event = is_event(line, len);
     strbuf_init(&grant->texts);
-    if (!popauth_line_parse(line, len, (int64_t)time(NULL), &grant->texts, &grant->line, &why)) {
-        popauth_log_refused(&popauth->log, &grant->peer, line, len, why);
-    } else if (begin(popauth, client, grant)) {
-        return;
-    } else {
+    switch (understand(grant, line, len, &why)) {
+    case POPAUTH_EVENT_TAKEN:
+        if (begin(popauth, client, grant)) {
+            return;
+        }
         popauth_log_done(&popauth->log, &grant->line, &grant->peer, "");
+        break;
+    case POPAUTH_EVENT_IGNORED:
+        (void)atomic_fetch_add_explicit(&popauth->ignored, 1, memory_order_relaxed);
+        break;
+    case POPAUTH_EVENT_WRONG:
+        refuse(popauth, &grant->peer, line, len, why);
+        break;
     }
-    reply(client, why);
+    if (!grant->is_event) {
+        reply(client, why);
+    }
     free_grant(grant);
+}
+
+/*
+ * A line without an end, or one that is longer than it may be. What would follow an event is part of it, written by whoever named
+ * himself in it: nobody is to read that as a line.
+ */
+static size_t refuse_long(struct popauth *popauth, struct server_client *client, const char *line,
+                          size_t len)
+{
+    struct server_peer peer = server_peer(client);
+
+    refuse(popauth, &peer, line, len, "the line is too long");
+    if (is_event(line, len)) {
+        return SERVER_DROP;
+    }
+    reply(client, "the line is too long");
+    return SERVER_END;
 }
 
 static size_t take_line(void *owner, struct server_client *client, const char *data, size_t len)
 {
     struct popauth *popauth = owner;
-    const char *end = memchr(data, '\n', len);
-    struct server_peer peer = server_peer(client);
+    size_t most = is_event(data, len) ? POPAUTH_MAX_EVENT : POPAUTH_MAX_LINE;
+    const char *end = memchr(data, '\n', len < most ? len : most);
 
-    if (end == NULL && len < POPAUTH_MAX_LINE) {
+    if (end == NULL && len < most) {
         return SERVER_INCOMPLETE;
     }
     popauth_log_wake(&popauth->log);
     if (end == NULL) {
-        popauth_log_refused(&popauth->log, &peer, data, len, "the line is too long");
-        reply(client, "the line is too long");
-        return SERVER_END;
+        return refuse_long(popauth, client, data, most);
     }
     size_t line_len = (size_t)(end - data);
 
@@ -222,7 +287,7 @@ struct popauth *popauth_start(struct eventloop *loop, int listen_fd, struct rela
 {
     static const struct server_protocol protocol = {
         .name = "popauth",
-        .max_request = POPAUTH_MAX_LINE,
+        .max_request = POPAUTH_MAX_EVENT,
         .max_clients = POPAUTH_MAX_CLIENTS,
         .max_unanswered = POPAUTH_MAX_UNANSWERED,
         .request_ms = POPAUTH_REQUEST_MS,
@@ -245,9 +310,12 @@ void popauth_configure(struct popauth *popauth, const struct relay_sessions_term
     popauth_sessions_configure(popauth->sessions, terms);
 }
 
-void popauth_stats(const struct popauth *popauth, struct relay_sessions_stats *stats_out)
+void popauth_stats(const struct popauth *popauth, struct popauth_stats *stats_out)
 {
-    relay_sessions_stats(popauth_sessions_counted(popauth->sessions), stats_out);
+    relay_sessions_stats(popauth_sessions_counted(popauth->sessions), &stats_out->sessions);
+    stats_out->refused = atomic_load_explicit(&popauth->refused, memory_order_relaxed);
+    stats_out->ignored = atomic_load_explicit(&popauth->ignored, memory_order_relaxed);
+    stats_out->excesses = atomic_load_explicit(&popauth->excesses, memory_order_relaxed);
 }
 
 void popauth_close_socket(struct popauth *popauth)

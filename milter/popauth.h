@@ -9,6 +9,8 @@
  * Words are as relay_entry_format_value() writes them; unknown ones are skipped. `ok` comes when the address is on the
  * disk, else `err TEXT`. Nothing can be asked, removed or seen here. Requests that arrive together share one write to the
  * disk.
+ *
+ * A line that begins with '{' is an event as popauth_event.h reads them. Who sends events reads no answers, so there are none.
  */
 #ifndef POSTERN_MILTER_POPAUTH_H
 #define POSTERN_MILTER_POPAUTH_H
@@ -32,8 +34,15 @@ struct popauth *popauth_start(struct eventloop *loop, int listen_fd, struct rela
 /* What a reload has changed. Safe for threads; waits for the loop. */
 void popauth_configure(struct popauth *popauth, const struct relay_sessions_terms *terms);
 
-/* The sessions that are open. Safe for threads. */
-void popauth_stats(const struct popauth *popauth, struct relay_sessions_stats *stats_out);
+struct popauth_stats {
+    struct relay_sessions_stats sessions; /* that are open */
+    uint64_t refused;  /* lines and events that were not understood, since the start */
+    uint64_t ignored;  /* events that are no login and no logout */
+    uint64_t excesses; /* logins from more addresses than the user may have */
+};
+
+/* Safe for threads. */
+void popauth_stats(const struct popauth *popauth, struct popauth_stats *stats_out);
 
 /* No new clients. */
 void popauth_close_socket(struct popauth *popauth);

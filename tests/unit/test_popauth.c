@@ -5,6 +5,7 @@
 #include "lib/base/xalloc.h"
 #include "lib/relay/relay_store.h"
 #include "milter/popauth.h"
+#include "milter/popauth_event.h"
 #include "tests/unit/server_kit.h"
 #include "tests/unit/support.h"
 
@@ -134,10 +135,10 @@ static void test_add_and_logout(void **state)
 
 static struct relay_sessions_stats stats_of(struct fixture *fixture)
 {
-    struct relay_sessions_stats stats;
+    struct popauth_stats stats;
 
     popauth_stats(fixture->popauth, &stats);
-    return stats;
+    return stats.sessions;
 }
 
 static int64_t date_of(struct fixture *fixture, const char *address)
@@ -296,6 +297,121 @@ static void test_bytes_that_are_no_text(void **state)
     (void)close(fd);
 }
 
+/* ---- events ---- */
+
+#define EVENT(name, address, port)                                                            \
+    "{\"event\":\"" name "\",\"categories\":[\"service:imap\"],\"fields\":{\"user\":\"ann\"," \
+    "\"remote_ip\":\"" address "\",\"remote_port\":" port "}}\n"
+#define EVENT_LOGIN(address, port) EVENT("auth_master_client_login_finished", address, port)
+#define EVENT_LOGOUT(address, port) EVENT("mail_user_session_finished", address, port)
+
+/* Events are obeyed as lines are, between which they may stand, and are answered by nothing. */
+static void test_events(void **state)
+{
+    struct fixture *fixture = *state;
+    struct popauth_stats stats;
+    struct relay_found found;
+
+    server_kit_ask(&fixture->kit,
+                   EVENT_LOGIN("192.0.2.1", "1001") EVENT_LOGIN("192.0.2.1", "1002")
+                       EVENT("auth_request_finished", "192.0.2.7",
+                             "1") "login 192.0.2.2\n"
+                                  "{}\n" EVENT_LOGIN("192.0.2.3", "1")
+                                      EVENT_LOGOUT("192.0.2.3", "1") "nonsense\n",
+                   "ok\nerr the request is none of login, logout, add\n");
+    assert_int_equal(find(fixture, "192.0.2.1", &found), STATUS_OK);
+    assert_string_equal(found.user, "ann");
+    assert_string_equal(found.service, "imap");
+    assert_int_equal(find(fixture, "192.0.2.2", NULL), STATUS_OK);
+    assert_int_equal(find(fixture, "192.0.2.3", NULL), STATUS_OK);
+    assert_int_equal(find(fixture, "192.0.2.7", NULL), STATUS_NOTFOUND);
+    popauth_stats(fixture->popauth, &stats);
+    assert_int_equal(stats.sessions.sessions, 2);
+    assert_int_equal(stats.ignored, 1);
+    assert_int_equal(stats.refused, 2);
+    /* The last logout of an address ends what its sessions have kept. */
+    server_kit_ask(&fixture->kit,
+                   EVENT_LOGOUT("192.0.2.1", "1002") EVENT_LOGOUT("192.0.2.1", "1002")
+                       EVENT_LOGOUT("192.0.2.9", "1002"),
+                   "");
+    assert_int_equal(stats_of(fixture).sessions, 1);
+    server_kit_ask(&fixture->kit, EVENT_LOGOUT("192.0.2.1", "1001"), "");
+    assert_int_equal(stats_of(fixture).sessions, 0);
+    assert_int_equal(find(fixture, "192.0.2.9", NULL), STATUS_NOTFOUND);
+}
+
+/* Who is allowed a long event is allowed no long line, however the bytes come. */
+static void test_long_events(void **state)
+{
+    struct fixture *fixture = *state;
+    char *text = xcalloc(1, POPAUTH_MAX_EVENT + 100);
+    static const char head[] = "{\"event\":\"auth_master_client_login_finished\",\"categories\":["
+                               "\"service:imap\"],\"fields\":{\"remote_ip\":\"192.0.2.1\",\"remote_"
+                               "port\":1,\"user\":\"ann\"}";
+    int fd = server_kit_dial(&fixture->kit);
+
+    (void)memset(text, ' ', POPAUTH_MAX_EVENT);
+    (void)memcpy(text, head, sizeof(head) - 1);
+    (void)memcpy(text + POPAUTH_MAX_EVENT - 2, "}\n", 3);
+    server_kit_put(fd, text);
+    server_kit_put(fd, "login 192.0.2.2\n"); /* it was taken as a whole, and the next line is one */
+    (void)server_kit_get(fd, text, 3);
+    assert_string_equal(text, "ok\n");
+    assert_int_equal(find(fixture, "192.0.2.1", NULL), STATUS_OK);
+    (void)close(fd);
+    (void)memset(text, 'x', POPAUTH_MAX_EVENT);
+    (void)memcpy(text + POPAUTH_MAX_LINE, "\n", 2);
+    server_kit_ask(&fixture->kit, text, "err the line is too long\n");
+    free(text);
+}
+
+/* What follows an event that is too long is a part of it, which somebody may have chosen: it is not read as a line. */
+static void test_rest_of_an_event(void **state)
+{
+    struct fixture *fixture = *state;
+    char *text = xcalloc(1, POPAUTH_MAX_EVENT + 100);
+    struct popauth_stats stats;
+    int fd = server_kit_dial(&fixture->kit);
+
+    (void)memset(text, 'x', POPAUTH_MAX_EVENT);
+    text[0] = '{';
+    (void)snprintf(text + POPAUTH_MAX_EVENT, 100, "login 192.0.2.66\nlogin 192.0.2.67\n");
+    (void)send(fd, text, strlen(text), MSG_NOSIGNAL);
+    server_kit_expect_end(fd);
+    (void)close(fd);
+    assert_int_equal(find(fixture, "192.0.2.66", NULL), STATUS_NOTFOUND);
+    assert_int_equal(find(fixture, "192.0.2.67", NULL), STATUS_NOTFOUND);
+    popauth_stats(fixture->popauth, &stats);
+    assert_int_equal(stats.refused, 1);
+    free(text);
+}
+
+#define EVENTS 5000
+
+/* Nobody reads, and everything is taken: more than may be unanswered, and in time. */
+static void test_many_events(void **state)
+{
+    struct fixture *fixture = *state;
+    struct relay_store_stats stats;
+    int fd = server_kit_dial(&fixture->kit);
+    int64_t begun = server_kit_now();
+    char event[256];
+
+    for (int n = 0; n < EVENTS; n++) {
+        (void)snprintf(event, sizeof(event),
+                       "{\"event\":\"auth_master_client_login_finished\",\"categories\":[\"service:"
+                       "pop3\"],\"fields\":{\"remote_ip\":\"10.2.%d.%d\",\"remote_port\":%d}}\n",
+                       n >> 8, n & 255, n + 1);
+        server_kit_put(fd, event);
+    }
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    server_kit_expect_end(fd);
+    relay_store_stats(fixture->store, &stats);
+    assert_int_equal(stats.granted, EVENTS);
+    assert_true(server_kit_now() - begun < 20000);
+    (void)close(fd);
+}
+
 /* ---- many ---- */
 
 #define CLIENTS 20
@@ -412,6 +528,10 @@ int main(void)
         TEST(test_one_answer_for_each_line),
         TEST(test_lines_that_are_too_long),
         TEST(test_bytes_that_are_no_text),
+        TEST(test_events),
+        TEST(test_long_events),
+        TEST(test_rest_of_an_event),
+        TEST(test_many_events),
         TEST(test_what_comes_together_shares_a_sync),
         TEST(test_clients_that_never_read),
         TEST(test_what_was_acknowledged_is_there_after_a_restart),
