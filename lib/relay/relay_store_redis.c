@@ -420,8 +420,9 @@ static struct redis *new_redis(const struct relay_store_options *options, struct
     redis->is_daemon = options->wait;
     init_sync(redis);
     redis->trouble = relay_trouble_new(options->logger, server->name);
+    /* A program says itself why the store cannot be had. */
     redis->pool = relay_redis_pool_new(server, options->wait ? LINKS_OF_DAEMON : LINKS_OF_PROGRAM,
-                                       options->logger, wake_thread, redis);
+                                       options->wait ? options->logger : NULL, wake_thread, redis);
     redis->asked = (struct relay_redis_asked){.server = server, .pool = redis->pool};
     redis->changes = relay_redis_changes_new(&redis->asked, redis->trouble, &redis->counts,
                                              &redis->settings);
