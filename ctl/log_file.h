@@ -32,7 +32,8 @@ struct log_file {
     int fd; /* -1: it is gone, and only what was read of it is still worked on */
     dev_t dev;
     ino_t ino;
-    bool is_pipe;
+    bool is_pipe;     /* or read as one */
+    int64_t born_ns;  /* log_rotated.h; 0: not known */
     int64_t seen_at;  /* when it last had the name of the log, Unix time */
     int64_t grown_at; /* when it last had something to read, in milliseconds since boot */
     int watch;        /* of inotify; -1: none */

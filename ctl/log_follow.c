@@ -126,7 +126,7 @@ static void add_log(struct log_follow *follow, const struct log_rotated *found, 
     bool is_new = found->born_ns >= since * SECOND_NS - SLACK_NS &&
                   !log_files_has_copy(&follow->files, found->fd);
 
-    (void)add(follow, found->fd, is_new ? 0 : found->size);
+    add(follow, found->fd, is_new ? 0 : found->size)->born_ns = found->born_ns;
     if (!is_new && found->size > 0) {
         log_printf(follow->logger, LOG_LEVEL_WARNING,
                    "event=watch state=skipped bytes=%" PRId64
@@ -148,7 +148,10 @@ static bool add_rotated(struct log_follow *follow, int64_t since)
         if (follow->files.count < LOG_FILES_MAX &&
             !log_files_has(&follow->files, found[i].dev, found[i].ino) &&
             !log_files_has_copy(&follow->files, found[i].fd)) {
-            add(follow, found[i].fd, 0)->seen_at = since;
+            struct log_file *file = add(follow, found[i].fd, 0);
+
+            file->seen_at = since;
+            file->born_ns = found[i].born_ns;
             added++;
         } else {
             (void)close(found[i].fd);
@@ -395,10 +398,14 @@ void log_follow_free(struct log_follow **follow)
 void log_follow_from_start(struct log_follow *follow)
 {
     struct log_rotated found;
-    int fd = follow->is_pipe ? STDIN_FILENO : open_log(follow, &found);
+    if (follow->is_pipe) {
+        add(follow, STDIN_FILENO, 0)->is_pipe = true;
+        return;
+    }
+    int fd = open_log(follow, &found);
 
     if (fd >= 0) {
-        (void)add(follow, fd, 0);
+        add(follow, fd, 0)->born_ns = found.born_ns;
     }
 }
 
@@ -410,7 +417,7 @@ int64_t log_follow_from_end(struct log_follow *follow)
     if (fd < 0) {
         return 0;
     }
-    (void)add(follow, fd, found.size);
+    add(follow, fd, found.size)->born_ns = found.born_ns;
     return found.size;
 }
 

@@ -155,7 +155,10 @@ bool log_place_restore(struct log_files *files, const char *text, const char *lo
         is_cut_off = is_cut_off || (itself->fd >= 0 && itself->dev == place->dev &&
                                     itself->ino == place->ino && where != itself);
         if (where != NULL) {
-            log_files_add(files, where->fd, place->offset)->seen_at = place->seen_at;
+            struct log_file *file = log_files_add(files, where->fd, place->offset);
+
+            file->seen_at = place->seen_at;
+            file->born_ns = where->born_ns;
             where->fd = -1;
         }
     }

@@ -271,6 +271,11 @@ static void receive(struct popauth_link *link)
         if (got < 0 && is_early()) {
             return;
         }
+        if (got == 0 && link->unanswered == 0 && link->sent_bytes == 0) {
+            (void)close(link->fd); /* nothing is lost: the next request needs a new one */
+            link->fd = -1;
+            return;
+        }
         if (got <= 0) {
             lose(link, got == 0 ? "the daemon closed the connection" : strerror(errno));
             return;

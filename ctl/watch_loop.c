@@ -4,6 +4,7 @@
 #include "ctl/log_files.h"
 #include "ctl/log_follow.h"
 #include "ctl/popauth_link.h"
+#include "ctl/watch_log.h"
 #include "ctl/watch_request.h"
 #include "ctl/watch_sessions.h"
 #include "ctl/watch_state.h"
@@ -13,7 +14,6 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 
 #define MAX_WAITING 10000u /* requests that are not answered */
@@ -23,13 +23,7 @@
 #define SAVE_SESSIONS_MS 60000
 /* How long the daemon may take for what is on its way when the end comes. */
 #define FINISH_MS 3000
-#define COMPLAIN_MS 10000
 #define SESSIONS ".sessions"
-
-struct complaint {
-    int64_t said_at;
-    unsigned long withheld;
-};
 
 struct watch {
     const struct watch_options *options;
@@ -55,8 +49,8 @@ struct watch {
     unsigned long refused;
     unsigned long expired;
     unsigned long expired_told;
-    struct complaint refusals;
-    struct complaint wrong_lines;
+    struct watch_log_seldom refusals;
+    struct watch_log_seldom wrong_lines;
 };
 
 /* Set by signals: there is one watcher in a process. */
@@ -73,58 +67,6 @@ static void on_signal(int number)
 }
 
 /* ---- what is told ---- */
-
-static void report(void *ctx, const struct diag_item *item)
-{
-    struct watch *watch = ctx;
-    struct strbuf line;
-    char place[32] = "";
-
-    strbuf_init(&line);
-    if (item->line > 0) {
-        (void)snprintf(place, sizeof(place), ":%u", item->line);
-    }
-    strbuf_appendf(&line, "%s%s: %s%s%s%s", item->file, place, item->text,
-                   item->hint != NULL ? " (" : "", item->hint != NULL ? item->hint : "",
-                   item->hint != NULL ? ")" : "");
-    log_line(watch->logger, item->level == DIAG_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
-             line.data);
-    strbuf_fini(&line);
-}
-
-/* True: say it now. What is held back in between is counted. */
-static bool may_complain(struct complaint *complaint)
-{
-    int64_t now = log_files_now();
-
-    if (complaint->said_at > 0 && now - complaint->said_at < COMPLAIN_MS) {
-        complaint->withheld++;
-        return false;
-    }
-    complaint->said_at = now;
-    return true;
-}
-
-static void complain(struct watch *watch, struct complaint *complaint, const char *result,
-                     const char *what, const char *error)
-{
-    struct strbuf line;
-
-    if (!may_complain(complaint)) {
-        return;
-    }
-    strbuf_init(&line);
-    log_field(&line, "event", "watch");
-    log_field(&line, "result", result);
-    log_field(&line, "error", error);
-    log_field(&line, "line", what);
-    if (complaint->withheld > 0) {
-        log_field_uint(&line, "withheld", complaint->withheld);
-        complaint->withheld = 0;
-    }
-    log_line(watch->logger, LOG_LEVEL_WARNING, line.data);
-    strbuf_fini(&line);
-}
 
 static void tell(struct watch *watch, const char *state)
 {
@@ -151,7 +93,7 @@ static struct login_patterns *load_patterns(struct watch *watch)
 {
     struct diag diag;
 
-    diag_init(&diag, report, watch);
+    diag_init(&diag, watch_log_report, watch->logger);
     return login_patterns_load(watch->options->patterns, &diag);
 }
 
@@ -364,7 +306,7 @@ static void take_line(struct watch *watch, const struct log_line *line)
 
         strbuf_init(&text);
         strbuf_append_len(&text, line->text, line->len);
-        complain(watch, &watch->wrong_lines, "unknown", text.data, why);
+        watch_log_complain(watch->logger, &watch->wrong_lines, "unknown", text.data, why);
         strbuf_fini(&text);
     }
     }
@@ -379,7 +321,7 @@ static void request_ended(void *owner, void *ctx, int64_t mark, enum popauth_end
     watch->is_changed = true;
     if (end == POPAUTH_REFUSED) {
         watch->refused++;
-        complain(watch, &watch->refusals, "refused", request, text);
+        watch_log_complain(watch->logger, &watch->refusals, "refused", request, text);
     } else if (end == POPAUTH_EXPIRED) {
         watch->expired++;
     } else if (watch->expired > watch->expired_told) {
