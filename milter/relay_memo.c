@@ -54,5 +54,5 @@ const struct relay_lookup *relay_memo_init(struct relay_memo *memo,
 
 void relay_memo_forget(struct relay_memo *memo)
 {
-    memo->is_known = false;
+    memo->is_known = memo->is_known && memo->status == STATUS_OK;
 }

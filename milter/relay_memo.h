@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * relay_memo - who logged in, asked once for all recipients of a message, where asking may wait for a server.
+ * relay_memo - who logged in, asked once for all recipients of a message, where asking may wait for a server. Who may relay may do so for the
+ * session's next message, too, if that comes within the second.
  *
  * For one session, whose commands come one after the other.
  */
@@ -29,7 +30,7 @@ struct relay_memo {
 const struct relay_lookup *relay_memo_init(struct relay_memo *memo,
                                            const struct relay_lookup *asked);
 
-/* The message has ended. */
+/* The message has ended: who may not relay now may have logged in before the next one. */
 void relay_memo_forget(struct relay_memo *memo);
 
 #endif

@@ -72,16 +72,34 @@ static void test_recipients_of_a_message_are_one_question(void **state)
         assert_string_equal(found.user, i == 1 ? "" : "ann");
         assert_int_equal(found.login_at, i == 1 ? 0 : 1);
     }
-    relay_memo_forget(&memo);
-    assert_int_equal(lookup->find(lookup->ctx, &client, &found), STATUS_OK);
-    assert_int_equal(server.asked, 2);
-    assert_int_equal(found.login_at, 2);
+}
+
+static void test_a_yes_outlives_the_message_and_a_no_does_not(void **state)
+{
+    struct netaddr client = address("192.0.2.1");
+    struct server server;
+    struct relay_memo memo;
+    struct relay_found found;
+
+    (void)state;
+    init(&server, true);
     server.status = STATUS_NOTFOUND;
-    relay_memo_forget(&memo);
+    const struct relay_lookup *lookup = relay_memo_init(&memo, &server.lookup);
+
     for (int i = 0; i < 3; i++) {
         assert_int_equal(lookup->find(lookup->ctx, &client, &found), STATUS_NOTFOUND);
-        assert_int_equal(server.asked, 3);
+        assert_int_equal(server.asked, 1);
     }
+    server.status = STATUS_OK;
+    for (int i = 0; i < 3; i++) {
+        relay_memo_forget(&memo);
+        assert_int_equal(lookup->find(lookup->ctx, &client, &found), STATUS_OK);
+        assert_int_equal(server.asked, 2);
+        assert_int_equal(found.login_at, 2);
+    }
+    memo.asked_at -= RELAY_MEMO_MS;
+    server.status = STATUS_NOTFOUND;
+    assert_int_equal(lookup->find(lookup->ctx, &client, &found), STATUS_NOTFOUND);
 }
 
 static void test_another_client_is_another_question(void **state)
@@ -167,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_recipients_of_a_message_are_one_question),
+        cmocka_unit_test(test_a_yes_outlives_the_message_and_a_no_does_not),
         cmocka_unit_test(test_another_client_is_another_question),
         cmocka_unit_test(test_an_old_answer_is_none),
         cmocka_unit_test(test_a_failure_is_asked_again),
