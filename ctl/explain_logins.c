@@ -5,6 +5,7 @@
 #include "ctl/relay_daemon.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -68,8 +69,9 @@ static enum status find(void *ctx, const struct netaddr *client, struct relay_fo
     struct relay_found ignored;
 
     found_out = found_out == NULL ? &ignored : found_out;
-    if (logins->pretend) {
+    if (logins->pretend != NULL) {
         *found_out = (struct relay_found){.addr = *client, .login_at = time(NULL)};
+        (void)snprintf(found_out->user, sizeof(found_out->user), "%s", logins->pretend);
         return STATUS_OK;
     }
     if (!logins->tried && daemon_answers(logins->config)) {
@@ -85,7 +87,7 @@ static enum status find(void *ctx, const struct netaddr *client, struct relay_fo
 }
 
 void explain_logins_init(struct explain_logins *logins, const struct ctl *ctl,
-                         const struct config *config, bool pretend)
+                         const struct config *config, const char *pretend)
 {
     *logins = (struct explain_logins){
         .lookup = {.find = find, .ctx = logins},

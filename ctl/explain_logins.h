@@ -18,7 +18,8 @@ struct explain_logins {
     struct relay_lookup lookup; /* for session->relayers */
     const struct ctl *ctl;
     const struct config *config;
-    bool pretend;              /* the client has just logged in, whoever it is */
+    const char *
+        pretend; /* the client has just logged in as this user (""), whoever it is; NULL: it has not */
     bool tried;                /* to open the store */
     struct relay_store *store; /* NULL: there is none */
     bool failed;               /* it cannot be asked, which was said */
@@ -26,7 +27,7 @@ struct explain_logins {
 
 /* In the caller's storage; ctl and config must outlive it. */
 void explain_logins_init(struct explain_logins *logins, const struct ctl *ctl,
-                         const struct config *config, bool pretend);
+                         const struct config *config, const char *pretend);
 void explain_logins_fini(struct explain_logins *logins);
 
 #endif
