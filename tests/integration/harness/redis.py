@@ -22,7 +22,7 @@ appendonly yes
 appendfsync always
 enable-debug-command yes
 """
-PASSWORD = "requirepass {password}\n"
+PASSWORD = 'requirepass "{password}"\n'
 TLS = """\
 tls-port {port}
 tls-cert-file {cert}
