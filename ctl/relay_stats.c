@@ -117,6 +117,34 @@ static void print_counters(const json_t *store)
            number(store, "found"));
 }
 
+/* What POP and IMAP servers tell. */
+static void print_logins(const json_t *store)
+{
+    const json_t *sessions = json_object_get(store, "sessions");
+
+    if (sessions == NULL) {
+        return;
+    }
+    printf(INDENT "%lld POP and IMAP session%s open, of %lld %s", number(sessions, "open"),
+           plural(number(sessions, "open")), number(sessions, "addresses"),
+           number(sessions, "addresses") == 1 ? "entry" : "entries");
+    if (number(sessions, "not_counted") > 0) {
+        printf("; %lld not counted", number(sessions, "not_counted"));
+    }
+    if (number(sessions, "too_old") > 0) {
+        printf("; %lld without an end", number(sessions, "too_old"));
+    }
+    if (number(store, "lines_refused") > 0) {
+        printf("; %lld line%s not understood", number(store, "lines_refused"),
+               plural(number(store, "lines_refused")));
+    }
+    printf("\n");
+    if (number(store, "too_many_addresses") > 0) {
+        printf(INDENT "%lld login%s from too many addresses of one user\n",
+               number(store, "too_many_addresses"), plural(number(store, "too_many_addresses")));
+    }
+}
+
 static void print_recipients(const json_t *store)
 {
     size_t index;
@@ -149,6 +177,7 @@ void relay_stats_print(const char *title, const json_t *store)
     print_place(store);
     print_users(store);
     print_counters(store);
+    print_logins(store);
     print_recipients(store);
     if (knows(store, "failure")) {
         printf(INDENT "CHANGES FAIL: %s\n", control_client_text(store, "failure"));

@@ -2,6 +2,7 @@
 #include "milter/relay_report.h"
 #include "lib/relay/relay_summary.h"
 #include "milter/answer.h"
+#include "milter/popauth.h"
 
 #include <time.h>
 
@@ -96,6 +97,30 @@ static json_t *list_addresses(const struct relay_store *store)
     return addresses;
 }
 
+/* ---- what popauth is told ---- */
+
+static void set_popauth(json_t *object, const struct popauth *popauth)
+{
+    struct popauth_stats stats;
+
+    popauth_stats(popauth, &stats);
+    const struct number sessions[] = {
+        {"open", stats.sessions.sessions},       {"addresses", stats.sessions.addresses},
+        {"not_counted", stats.sessions.surplus}, {"too_old", stats.sessions.too_old},
+        {"withdrawn", stats.sessions.withdrawn}, {"touches", stats.sessions.touches},
+    };
+    const struct number numbers[] = {
+        {"lines_refused", stats.refused},
+        {"events_ignored", stats.ignored},
+        {"too_many_addresses", stats.excesses},
+    };
+    json_t *counted = json_object();
+
+    SET_NUMBERS(counted, sessions);
+    (void)json_object_set_new(object, "sessions", counted);
+    SET_NUMBERS(object, numbers);
+}
+
 /* ---- all of it ---- */
 
 static json_t *describe_place(const struct relay_report *report)
@@ -128,6 +153,9 @@ static json_t *describe(const struct relay_report *report, bool walks)
             set_summary(object, report);
         }
         (void)json_object_set_new(object, "top_addresses", list_addresses(report->store));
+    }
+    if (report->popauth != NULL) {
+        set_popauth(object, report->popauth);
     }
     (void)json_object_set_new(object, "usable", json_boolean(stats.usable));
     if (stats.failure[0] != '\0') {

@@ -43,6 +43,11 @@ service anvil {{
     mode = 0
   }}
 }}
+service auth {{
+  unix_listener smtp-auth {{
+    mode = 0600
+  }}
+}}
 service pop3-login {{
   inet_listener pop3 {{
     port = {pop3_port}
