@@ -8,7 +8,8 @@ import pytest
 
 from harness import relay, smtp, tools
 from harness.postern import Postern
-from harness.questions import Login
+from harness.questions import Login, Map
+from harness.redis import Redis
 from harness.site import unique
 
 OUTSIDE = "x@outside.test"
@@ -84,6 +85,46 @@ def both_hosts(request, workspace, servers):
             host.postern.discard()
 
 
+class RedisHost:
+    """A daemon with a Redis server that is away for longer than a window, while somebody is logged in."""
+
+    def __init__(self, folder):
+        self.redis = Redis(folder / "redis")
+        sockets = folder / "sock"
+        sockets.mkdir()
+        self.postern = Postern(
+            folder / "daemon",
+            sockets / "milter.sock",
+            sockets=("popauth", "map"),
+            relay_store={"backend": "redis", "redis_url": self.redis.url(), "window_minutes": WINDOW // 60},
+        )
+        self.postern.makemap()
+        self.postern.start()
+
+    def tell(self, *lines):
+        with Login(self.postern.socket("popauth")) as connection:
+            return [connection.tell(line) for line in lines]
+
+    def who_relays(self):
+        with Map(self.postern.socket("map")) as asked:
+            return {address for address in ALL if asked.relays(address)}
+
+    def close(self):
+        self.postern.discard()
+        self.redis.close()
+
+
+@pytest.fixture(name="redis_host")
+def host_with_redis(workspace):
+    folder = workspace / unique("sessions-redis")
+    folder.mkdir()
+    folder.chmod(0o755)
+    one = RedisHost(folder)
+    yield one
+    print(f"--- postern with Redis\n{one.postern.log()[-4000:]}")
+    one.close()
+
+
 class Timetable:
     """Seconds since the first login."""
 
@@ -138,10 +179,29 @@ def check_dates(host):
     assert REMOVED not in dates
 
 
-def test_through_a_whole_window(hosts):
+def lose_redis(host):
+    assert host.tell(f"login {STAYS} user=ann session=1", f"login {PLAIN} user=eve", f"login {LEFT} session=2") == ["ok"] * 3
+    assert host.who_relays() == {STAYS, PLAIN, LEFT}
+    host.redis.kill()
+    assert host.who_relays() == set()
+
+
+def check_return_of_redis(host):
+    """Its own entries have expired. Who is still logged in gets his back, and who has logged out when nobody could note it does not."""
+    assert host.tell(f"logout {LEFT} session=2")[0].startswith("err ")
+    host.redis.start()
+    tools.wait_for(lambda: host.who_relays() == {STAYS}, "who is logged in to relay again", timeout=10, pause=0.1)
+    assert "user=ann" in host.postern.control("relay", "dump").stdout
+    assert host.tell(f"logout {STAYS} session=1", f"logout {LEFT} session=2") == ["ok"] * 2
+    assert host.who_relays() == {STAYS}
+    host.postern.stop()
+
+
+def test_through_a_whole_window(hosts, redis_host):
     for host in hosts.values():
         log_in(host)
     timetable = Timetable()
+    lose_redis(redis_host)
     timetable.wait_until(3)
     for host in hosts.values():
         change_sessions(host)
@@ -162,6 +222,8 @@ def test_through_a_whole_window(hosts):
         restarted.postern.start()
         assert restarted.dates()[OFFICE] == before[OFFICE]
         assert restarted.who_relays() == {STAYS, LEFT, OFFICE, ENVIED}
+    timetable.wait_until(20 + WINDOW - 10)
+    check_return_of_redis(redis_host)
     timetable.wait_until(20 + WINDOW + 4)
     for host in hosts.values():
         assert host.who_relays() == {STAYS, OFFICE, ENVIED}
