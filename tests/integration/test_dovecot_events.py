@@ -200,6 +200,29 @@ def test_hibernation(workspace, socket_path, postern, home):
         dovecot.close()
 
 
+def test_proxy(workspace, socket_path, postern, home):
+    """The proxy knows the client; the server behind it has no part in this."""
+    backend = Dovecot24(workspace / unique("dovecot24"), None, USERS)
+    proxy = Dovecot24(workspace / unique("dovecot24"), socket_path, USERS, backend=backend.imap_port)
+    try:
+        client = proxy.imap(home)
+        wait_for_sessions(postern, 1)
+        (login,) = events(postern, "login", home)
+        assert login[:3] == (home, USER, "imap")
+        client.select()
+        end(client)
+        wait_for_sessions(postern, 0)
+        assert events(postern, "logout", home) == [login]
+        with pytest.raises(imaplib.IMAP4.error):
+            proxy.imap("127.84.2.1", password="wrong")
+        end(proxy.imap("127.84.2.2"))
+        tools.wait_for(lambda: recorded(postern, "127.84.2.2"), "a later login")
+        assert not recorded(postern, "127.84.2.1")
+    finally:
+        proxy.close()
+        backend.close()
+
+
 def test_restart(postern, dovecot, home):
     """What Dovecot tells while nobody listens is lost, a login is not; the daemon that comes is told the next ones."""
     end(dovecot.imap(home))

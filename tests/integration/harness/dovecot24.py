@@ -84,6 +84,18 @@ service imap-hibernate {{
 }}
 """
 
+# Of a proxy: where the users are, and that they bring their own passwords there.
+PROXY = """\
+passdb static {{
+  fields {{
+    proxy = yes
+    nopassword = yes
+    host = 127.0.0.1
+    port = {backend}
+  }}
+}}
+"""
+
 LAUNCHER = """\
 #!/bin/sh
 exec {loader} --library-path {libraries} {program} "$@"
@@ -93,13 +105,15 @@ exec {loader} --library-path {libraries} {program} "$@"
 class Dovecot24(Dovecot):
     """
     It tells popauth of logins and their end as conf/dovecot24-postern.conf.in says; `hibernates`: but for its last line. Nobody but the
-    launchers knows the libraries: what else Dovecot starts must do with the system's.
+    launchers knows the libraries: what else Dovecot starts must do with the system's. `backend`: the port of the IMAP server for which this one
+    is a proxy; the other one tells nobody.
     """
 
     PACKAGE = "dovecot24"
 
-    def __init__(self, folder, popauth, users, hibernates=False):
+    def __init__(self, folder, popauth, users, hibernates=False, backend=None):
         self._hibernates = hibernates
+        self._backend = backend
         super().__init__(folder, None, popauth, users)
 
     def _launcher(self, program):
@@ -127,7 +141,11 @@ class Dovecot24(Dovecot):
         replacements = {"@runstatedir@/postern/popauth.sock": popauth, "extra_groups = postern": f"extra_groups = {POPAUTH_GROUP}"}
         if self._hibernates:
             replacements[HIBERNATION] = HIBERNATE.format(**words)
-        text = CONF.format(**words) + tools.sample("dovecot24-postern.conf.in", replacements)
+        text = CONF.format(**words)
+        if self._backend is not None:
+            text = text.replace("passdb passwd-file {", PROXY.format(backend=self._backend) + "passdb passwd-file {")
+        if popauth is not None:
+            text += tools.sample("dovecot24-postern.conf.in", replacements)
         if sanitized():
             text += "default_vsz_limit = 0\n"
         (self.folder / "dovecot.conf").write_text(text)
