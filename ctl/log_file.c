@@ -261,6 +261,15 @@ bool log_file_head_hash(int fd, size_t len, uint64_t *hash_out)
     return true;
 }
 
+bool log_file_is_begin(int fd, int other_fd)
+{
+    char head[LOG_FILE_HEAD];
+    char other[LOG_FILE_HEAD];
+    size_t len = read_head(fd, head, sizeof(head));
+
+    return read_head(other_fd, other, len) == len && memcmp(head, other, len) == 0;
+}
+
 bool log_file_has_head(const struct log_file *file, int fd)
 {
     char head[LOG_FILE_HEAD];

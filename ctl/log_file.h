@@ -84,6 +84,9 @@ void log_file_settle(struct log_file *file, int64_t end);
 /* The hash of the first `len` bytes of an open file. False: it has fewer. */
 bool log_file_head_hash(int fd, size_t len, uint64_t *hash_out);
 
+/* Does one open file begin like another one, as far as it goes? An empty one does. */
+bool log_file_is_begin(int fd, int other_fd);
+
 /* Does another open file begin with the same bytes as this one, and are they enough to tell? */
 bool log_file_has_head(const struct log_file *file, int fd);
 

@@ -76,16 +76,36 @@ struct log_file *log_files_add(struct log_files *files, int fd, int64_t offset)
     return file;
 }
 
-void log_files_replace(struct log_files *files, struct log_file *file, int fd, dev_t dev, ino_t ino,
+void log_files_replace(struct log_files *files, struct log_file *file, struct log_rotated *other,
                        int64_t offset)
 {
     close_file(files, file);
-    file->fd = fd;
-    file->dev = dev;
-    file->ino = ino;
+    file->fd = other->fd;
+    file->dev = other->dev;
+    file->ino = other->ino;
+    file->born_ns = other->born_ns;
     file->offset = offset;
     file->begin = file->end = 0;
+    other->fd = -1;
     watch_file(files, file);
+}
+
+size_t log_files_add_rotated(struct log_files *files, struct log_rotated *found, size_t count,
+                             int log_fd)
+{
+    size_t added = 0;
+
+    for (size_t i = 0; i < count && files->count < LOG_FILES_MAX; i++) {
+        if (found[i].fd < 0 || log_files_has(files, found[i].dev, found[i].ino) ||
+            log_files_has_copy(files, found[i].fd) ||
+            (log_fd >= 0 && log_file_is_begin(found[i].fd, log_fd))) {
+            continue;
+        }
+        log_files_add(files, found[i].fd, 0)->born_ns = found[i].born_ns;
+        found[i].fd = -1;
+        added++;
+    }
+    return added;
 }
 
 void log_files_drop(struct log_files *files, struct log_file *file)

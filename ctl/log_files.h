@@ -6,6 +6,7 @@
 #define POSTERN_CTL_LOG_FILES_H
 
 #include "ctl/log_file.h"
+#include "ctl/log_rotated.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,9 +35,16 @@ void log_files_fini(struct log_files *files);
 /* Adds a file at the end, to be read from `offset` on; takes the descriptor. */
 struct log_file *log_files_add(struct log_files *files, int fd, int64_t offset);
 
-/* Lets another descriptor take the place of a file's own. */
-void log_files_replace(struct log_files *files, struct log_file *file, int fd, dev_t dev, ino_t ino,
+/* Lets the descriptor of another file, which is taken out of it, take the place of a file's own. */
+void log_files_replace(struct log_files *files, struct log_file *file, struct log_rotated *other,
                        int64_t offset);
+
+/*
+ * Adds those that are not there yet, to be read from their start, and takes their descriptors: none that is a copy of one that is read, or of
+ * the log, which is open as `log_fd` (-1: it is not asked for). Returns how many were added.
+ */
+size_t log_files_add_rotated(struct log_files *files, struct log_rotated *found, size_t count,
+                             int log_fd);
 
 /* Closes it and takes it out. It lives on as a ghost while lines of it are worked on. */
 void log_files_drop(struct log_files *files, struct log_file *file);

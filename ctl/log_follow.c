@@ -138,26 +138,17 @@ static void add_log(struct log_follow *follow, const struct log_rotated *found, 
 /* Adds the files between the one that is read and the log as it is now. True: there were some. */
 static bool add_rotated(struct log_follow *follow, int64_t since)
 {
+    const struct log_file *last = log_files_newest(&follow->files);
+    int64_t born_ns = since * SECOND_NS - SLACK_NS;
     struct log_rotated *found;
-    size_t count = log_rotated_find(follow->folder, follow->name, since * SECOND_NS - SLACK_NS,
-                                    &found);
-    size_t added = 0;
 
-    qsort(found, count, sizeof(*found), log_rotated_compare);
-    for (size_t i = 0; i < count; i++) {
-        if (follow->files.count < LOG_FILES_MAX &&
-            !log_files_has(&follow->files, found[i].dev, found[i].ino) &&
-            !log_files_has_copy(&follow->files, found[i].fd)) {
-            struct log_file *file = add(follow, found[i].fd, 0);
-
-            file->seen_at = since;
-            file->born_ns = found[i].born_ns;
-            added++;
-        } else {
-            (void)close(found[i].fd);
-        }
+    if (last != NULL && last->born_ns > born_ns) {
+        born_ns = last->born_ns; /* what is older was read, and perhaps let go */
     }
-    free(found);
+    size_t count = log_rotated_find(follow->folder, follow->name, born_ns, &found);
+    size_t added = log_files_add_rotated(&follow->files, found, count, -1);
+
+    log_rotated_free(found, count);
     return added > 0;
 }
 
@@ -215,56 +206,45 @@ static bool look(struct log_follow *follow)
                      : follow->missing_since > 0 ? follow->missing_since
                                                  : now);
     if (follow->files.count > count) {
+        follow->cursor = file != NULL ? file->next : follow->files.first;
         return true;
     }
     log_files_let_go(&follow->files);
     return false;
 }
 
-/* The file to which this one was copied before it was cut off. False: there is none. */
-static bool find_copy(const struct log_follow *follow, const struct log_file *file, int64_t unread,
-                      struct log_rotated *copy_out)
-{
-    struct log_rotated *found;
-    size_t count = log_rotated_find(follow->folder, follow->name,
-                                    file->seen_at * SECOND_NS - SLACK_NS, &found);
-    bool is_found = false;
-
-    qsort(found, count, sizeof(*found), log_rotated_compare);
-    for (size_t i = 0; i < count; i++) {
-        if (!is_found && found[i].size >= unread && log_file_has_head(file, found[i].fd) &&
-            !log_files_has(&follow->files, found[i].dev, found[i].ino)) {
-            *copy_out = found[i];
-            is_found = true;
-        } else {
-            (void)close(found[i].fd);
-        }
-    }
-    free(found);
-    return is_found;
-}
-
 /*
- * What was read of the file is gone from it. If it was copied before (as logrotate's copytruncate does), the rest is in the copy. The log
- * itself is read from its begin.
+ * What was read of the file is gone from it. If it was copied before (as logrotate's copytruncate does), the rest is in the copy, and if that
+ * happened several times since, what came in between is in the later copies. The log itself is read from its begin.
  */
 static void cut_off(struct log_follow *follow, struct log_file *file)
 {
     int64_t unread = file->offset - (int64_t)(file->end - file->begin);
     int fd = file->next == NULL ? fcntl(file->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) : -1;
-    struct log_rotated copy;
-    bool is_copied = find_copy(follow, file, unread, &copy);
+    struct log_rotated *found;
+    size_t count = log_rotated_find(follow->folder, follow->name,
+                                    file->seen_at * SECOND_NS - SLACK_NS, &found);
+    size_t copy = 0;
+    int64_t born_ns = file->born_ns;
 
-    tell(follow, LOG_LEVEL_DEBUG, is_copied ? "copied" : "truncated", NULL);
-    if (is_copied) {
-        log_files_replace(&follow->files, file, copy.fd, copy.dev, copy.ino, unread);
+    while (copy < count &&
+           !(found[copy].size >= unread && log_file_has_head(file, found[copy].fd) &&
+             !log_files_has(&follow->files, found[copy].dev, found[copy].ino))) {
+        copy++;
+    }
+    tell(follow, LOG_LEVEL_DEBUG, copy < count ? "copied" : "truncated", NULL);
+    if (copy < count) {
+        log_files_replace(&follow->files, file, &found[copy], unread);
+        (void)log_files_add_rotated(&follow->files, found + copy, count - copy, fd);
+        born_ns = found[count - 1].born_ns;
     }
     if (fd >= 0) {
-        (void)add(follow, fd, 0);
+        add(follow, fd, 0)->born_ns = born_ns;
     }
-    if (!is_copied) {
+    if (copy == count) {
         drop(follow, file);
     }
+    log_rotated_free(found, count);
 }
 
 /* ---- reading ---- */

@@ -137,6 +137,7 @@ bool log_place_restore(struct log_files *files, const char *text, const char *lo
 {
     struct places *places = xcalloc(1, sizeof(*places));
     struct log_rotated *found;
+    size_t copy = 0; /* of the log, before it was cut off */
     bool is_cut_off = false;
 
     if (!parse(text, log, places)) {
@@ -152,8 +153,11 @@ bool log_place_restore(struct log_files *files, const char *text, const char *lo
         struct log_rotated *where = find(place, found, count);
 
         *seen_at_out = place->seen_at;
-        is_cut_off = is_cut_off || (itself->fd >= 0 && itself->dev == place->dev &&
-                                    itself->ino == place->ino && where != itself);
+        if (itself->fd >= 0 && itself->dev == place->dev && itself->ino == place->ino &&
+            where != itself) {
+            is_cut_off = true;
+            copy = where != NULL ? (size_t)(where - found) : count;
+        }
         if (where != NULL) {
             struct log_file *file = log_files_add(files, where->fd, place->offset);
 
@@ -162,17 +166,15 @@ bool log_place_restore(struct log_files *files, const char *text, const char *lo
             where->fd = -1;
         }
     }
-    /* The log was cut off meanwhile: all that it holds now is new. */
-    if (is_cut_off && itself->fd >= 0) {
-        (void)log_files_add(files, itself->fd, 0);
+    /* What the log holds now is new, and so is what it was copied to since. */
+    if (is_cut_off) {
+        if (copy < count - 1) {
+            (void)log_files_add_rotated(files, found + copy, count - 1 - copy, itself->fd);
+        }
+        log_files_add(files, itself->fd, 0)->born_ns = found[count - 1].born_ns;
         itself->fd = -1;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (found[i].fd >= 0) {
-            (void)close(found[i].fd);
-        }
-    }
-    free(found);
+    log_rotated_free(found, count);
     free(places);
     return true;
 }

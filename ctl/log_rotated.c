@@ -66,6 +66,35 @@ bool log_rotated_identify(int fd, struct log_rotated *found_out)
     return true;
 }
 
+/* The number in `.12`; 0: there is none, or a date. */
+static unsigned long short_number(const char *name)
+{
+    const char *end = name + strlen(name);
+    const char *digits = end;
+
+    while (digits > name && digits[-1] >= '0' && digits[-1] <= '9') {
+        digits--;
+    }
+    return (size_t)(end - digits) <= SHORT_NUMBER ? strtoul(digits, NULL, 10) : 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const struct log_rotated *first = a;
+    const struct log_rotated *second = b;
+
+    if (first->born_ns != second->born_ns) {
+        return first->born_ns < second->born_ns ? -1 : 1;
+    }
+    unsigned long first_number = short_number(first->name);
+    unsigned long second_number = short_number(second->name);
+
+    if (first_number != second_number) {
+        return first_number > second_number ? -1 : 1;
+    }
+    return strcmp(first->name, second->name);
+}
+
 size_t log_rotated_find(const char *folder, const char *log, int64_t born_ns,
                         struct log_rotated **found_out)
 {
@@ -96,35 +125,19 @@ size_t log_rotated_find(const char *folder, const char *log, int64_t born_ns,
     if (open_folder != NULL) {
         (void)closedir(open_folder);
     }
+    if (count > 0) {
+        qsort(found, count, sizeof(*found), compare);
+    }
     *found_out = found;
     return count;
 }
 
-/* The number in `.12`; 0: there is none, or a date. */
-static unsigned long short_number(const char *name)
+void log_rotated_free(struct log_rotated *found, size_t count)
 {
-    const char *end = name + strlen(name);
-    const char *digits = end;
-
-    while (digits > name && digits[-1] >= '0' && digits[-1] <= '9') {
-        digits--;
+    for (size_t i = 0; i < count; i++) {
+        if (found[i].fd >= 0) {
+            (void)close(found[i].fd);
+        }
     }
-    return (size_t)(end - digits) <= SHORT_NUMBER ? strtoul(digits, NULL, 10) : 0;
-}
-
-int log_rotated_compare(const void *a, const void *b)
-{
-    const struct log_rotated *first = a;
-    const struct log_rotated *second = b;
-
-    if (first->born_ns != second->born_ns) {
-        return first->born_ns < second->born_ns ? -1 : 1;
-    }
-    unsigned long first_number = short_number(first->name);
-    unsigned long second_number = short_number(second->name);
-
-    if (first_number != second_number) {
-        return first_number > second_number ? -1 : 1;
-    }
-    return strcmp(first->name, second->name);
+    free(found);
 }

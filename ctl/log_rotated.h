@@ -29,13 +29,13 @@ bool log_rotated_is_name(const char *log, const char *name);
 bool log_rotated_identify(int fd, struct log_rotated *found_out);
 
 /*
- * Opens those that were not born before `born_ns`; what cannot be opened is left out. *found_out is the caller's to free, with its
- * descriptors.
+ * Opens those that were not born before `born_ns`, in the order of their age: oldest first; of the same age the higher number, or the
+ * earlier date. What cannot be opened is left out. Free with log_rotated_free().
  */
 size_t log_rotated_find(const char *folder, const char *log, int64_t born_ns,
                         struct log_rotated **found_out);
 
-/* Oldest first; of the same age: the higher number, or the earlier date. For qsort(). */
-int log_rotated_compare(const void *a, const void *b);
+/* Closes the descriptors that nobody took (and replaced by -1), and frees the list. */
+void log_rotated_free(struct log_rotated *found, size_t count);
 
 #endif
