@@ -12,6 +12,7 @@
 #define WORDS_OF_ENTRY 3u
 #define LEFT_BEHIND_S 3600 /* a generation that nobody has finished by then */
 #define NUMBER_SIZE 24
+#define STEPS_MAX 1000000u /* more than the largest store has: a server that never ends is none */
 #define NO_SENSE "its answer makes no sense"
 
 /* ---- one step ---- */
@@ -127,12 +128,12 @@ static const char *number_text(int64_t number, char buf[NUMBER_SIZE])
 static enum status drop_generation(const struct relay_redis_bulk *bulk, const char *generation,
                                    struct strbuf *why)
 {
-    int64_t dropped = 0;
-    enum status status;
+    int64_t dropped = 1;
+    enum status status = STATUS_OK;
 
-    do {
+    for (size_t step = 0; status == STATUS_OK && dropped > 0 && step < STEPS_MAX; step++) {
         status = run_number(bulk, RELAY_REDIS_DROP, generation, NULL, &dropped, why);
-    } while (status == STATUS_OK && dropped > 0);
+    }
     return status;
 }
 
@@ -315,7 +316,7 @@ enum status relay_redis_bulk_expire(const struct relay_redis_bulk *bulk, int64_t
     int64_t looked_at = 1;
 
     *removed_out = 0;
-    while (looked_at > 0) {
+    for (size_t steps = 0; looked_at > 0 && steps < STEPS_MAX; steps++) {
         struct step step;
 
         if (!step_begin(&step, bulk, RELAY_REDIS_EXPIRE, 1, why)) {
@@ -337,6 +338,7 @@ enum status relay_redis_bulk_disown(const struct relay_redis_bulk *bulk, const c
 {
     char cursor[RELAY_REDIS_CURSOR_SIZE] = "0";
     bool read = true;
+    size_t steps = 0;
 
     *removed_out = 0;
     do {
@@ -353,7 +355,7 @@ enum status relay_redis_bulk_disown(const struct relay_redis_bulk *bulk, const c
         read = copy_text(step.reply->items[0], cursor, sizeof(cursor));
         *removed_out += (size_t)item_number(&step, 1);
         step_end(&step);
-    } while (read && strcmp(cursor, "0") != 0);
+    } while (read && strcmp(cursor, "0") != 0 && ++steps < STEPS_MAX);
     return STATUS_OK;
 }
 
@@ -370,6 +372,13 @@ enum status relay_redis_bulk_sweep(const struct relay_redis_bulk *bulk, size_t *
     }
     *expired_out = expired > 0 ? (size_t)expired : 0;
     return status == STATUS_OK ? drop_left_behind(bulk, why) : status;
+}
+
+enum status relay_redis_bulk_probe(const struct relay_redis_bulk *bulk, struct strbuf *why)
+{
+    int64_t ignored;
+
+    return run_number(bulk, RELAY_REDIS_PROBE, "", NULL, &ignored, why);
 }
 
 enum status relay_redis_bulk_renew(const struct relay_redis_bulk *bulk,

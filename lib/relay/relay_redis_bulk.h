@@ -40,6 +40,9 @@ enum status relay_redis_bulk_disown(const struct relay_redis_bulk *bulk, const c
 enum status relay_redis_bulk_sweep(const struct relay_redis_bulk *bulk, size_t *expired_out,
                                    struct strbuf *why);
 
+/* Writes something, to learn whether changes are taken. */
+enum status relay_redis_bulk_probe(const struct relay_redis_bulk *bulk, struct strbuf *why);
+
 /* Sets the expiry of some entries as the window is now. *cursor begins as "0" and is "0" again at the end. */
 #define RELAY_REDIS_CURSOR_SIZE 24
 enum status relay_redis_bulk_renew(const struct relay_redis_bulk *bulk,

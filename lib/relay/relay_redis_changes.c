@@ -146,13 +146,15 @@ static void finish_login(struct relay_redis_changes *changes, struct relay_chang
         refuse_full(changes, change);
         return;
     }
-    relay_trouble_clear(changes->trouble, RELAY_TROUBLE_FULL);
     if (strcmp(result->word, "excess") == 0) {
         finish_excess(changes, change, removed, result->numbers[IS_NEW] == 1);
     } else {
-        bool counts = change->kind == RELAY_MERGE && strcmp(result->word, "taken") == 0;
+        bool is_taken = strcmp(result->word, "taken") == 0;
 
-        tell(changes, change, STATUS_OK, "", counts ? 1 : 0);
+        if (is_taken) { /* what writes nothing succeeds on a full disk, too */
+            relay_trouble_clear(changes->trouble, RELAY_TROUBLE_CHANGES);
+        }
+        tell(changes, change, STATUS_OK, "", change->kind == RELAY_MERGE && is_taken ? 1 : 0);
     }
 }
 
@@ -220,7 +222,6 @@ static size_t receive_all(struct relay_redis_changes *changes, struct relay_redi
                 strbuf_append(why, "its answer makes no sense");
                 return told;
             }
-            relay_trouble_clear(changes->trouble, RELAY_TROUBLE_CHANGES);
         } else if (relay_redis_server_is_lost(reply->text)) {
             relay_redis_server_explain(reply->text, why);
             return told;

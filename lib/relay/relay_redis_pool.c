@@ -347,7 +347,7 @@ static bool open_links(struct relay_redis_pool *pool, bool writes, struct idle i
         struct relay_redis_link *link = relay_redis_server_connect(pool->server, why);
 
         if (link == NULL) {
-            return false;
+            return *count_out > 0; /* fewer will do; others are tried for later */
         }
         idle[(*count_out)++] = (struct idle){.link = link, .since_ms = relay_redis_now()};
         if (*count_out == 1 &&
@@ -397,16 +397,23 @@ bool relay_redis_pool_open(struct relay_redis_pool *pool, bool writes, struct st
 }
 
 /* Adds a link in the place of one that the server has ended. */
-static void replace_one(struct relay_redis_pool *pool, unsigned age)
+static bool replace_one(struct relay_redis_pool *pool, unsigned age)
 {
     struct strbuf why;
 
     strbuf_init(&why);
     struct relay_redis_loan loan = {.link = relay_redis_server_connect(pool->server, &why),
                                     .age = age};
+    bool done = loan.link != NULL;
 
-    if (loan.link == NULL) {
-        lose(pool, age, why.data);
+    if (!done) {
+        (void)pthread_mutex_lock(&pool->mutex);
+        bool is_last = pool->alive == 0;
+
+        (void)pthread_mutex_unlock(&pool->mutex);
+        if (is_last) { /* with others it does, and tries again the next time */
+            lose(pool, age, why.data);
+        }
     } else {
         (void)pthread_mutex_lock(&pool->mutex);
         pool->alive += pool->age == age ? 1 : 0;
@@ -414,6 +421,7 @@ static void replace_one(struct relay_redis_pool *pool, unsigned age)
         relay_redis_pool_give(pool, &loan);
     }
     strbuf_fini(&why);
+    return done;
 }
 
 /* The link that has been idle longest, if that is long enough. */
@@ -469,7 +477,7 @@ void relay_redis_pool_tend(struct relay_redis_pool *pool)
     size_t missing = pool->is_away ? 0 : pool->wanted - pool->alive;
 
     (void)pthread_mutex_unlock(&pool->mutex);
-    for (size_t i = 0; i < missing && !relay_redis_pool_is_away(pool); i++) {
-        replace_one(pool, age);
+    while (missing > 0 && replace_one(pool, age)) {
+        missing--;
     }
 }

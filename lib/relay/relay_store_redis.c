@@ -2,12 +2,12 @@
 #include "lib/relay/relay_store_redis.h"
 
 #include "lib/base/xalloc.h"
-#include "lib/relay/relay_redis_bulk.h"
 #include "lib/relay/relay_redis_changes.h"
 #include "lib/relay/relay_redis_pool.h"
 #include "lib/relay/relay_redis_question.h"
 #include "lib/relay/relay_redis_server.h"
 #include "lib/relay/relay_redis_tls.h"
+#include "lib/relay/relay_redis_upkeep.h"
 #include "lib/relay/relay_redis_wait.h"
 #include "lib/relay/relay_store_ops.h"
 #include "lib/relay/relay_trouble.h"
@@ -20,13 +20,10 @@
 
 #define LINKS_OF_DAEMON RELAY_REDIS_LINKS_MAX
 #define LINKS_OF_PROGRAM 1u
-#define SECONDS_OF_MINUTE 60
 #define TEND_MS 2000
-#define SWEEP_MS 60000
 #define RETRY_FIRST_MS 100
 #define RETRY_LAST_MS 5000
 #define STEADY_MS 10000
-#define RENEW_STEPS 20 /* at a time; changes that have come are made between */
 
 struct redis {
     struct relay_store base;
@@ -46,8 +43,8 @@ struct redis {
     struct relay_redis_changes *changes;
     int64_t opened_at_ms; /* the last time; 0: since then it was lost, and that was noted */
     int64_t retry_at_ms, retry_ms;
-    int64_t tend_at_ms, sweep_at_ms;
-    char renew_cursor[RELAY_REDIS_CURSOR_SIZE]; /* "": nothing is being renewed */
+    int64_t tend_at_ms;
+    struct relay_redis_upkeep *upkeep;
 
     pthread_mutex_t mutex; /* of all below */
     pthread_cond_t wake;
@@ -68,15 +65,6 @@ static struct redis *asked_of(const struct relay_store *store)
     return (struct redis *)(uintptr_t)store;
 }
 
-static struct relay_redis_bulk bulk_of(const struct redis *redis)
-{
-    return (struct relay_redis_bulk){
-        .asked = &redis->asked,
-        .window = (int64_t)atomic_load(&redis->settings.window_minutes) * SECONDS_OF_MINUTE,
-        .now = (int64_t)time(NULL),
-    };
-}
-
 /* ---- the thread ---- */
 
 static void wake_thread(void *ctx)
@@ -87,11 +75,6 @@ static void wake_thread(void *ctx)
     redis->must_look = true;
     (void)pthread_cond_signal(&redis->wake);
     (void)pthread_mutex_unlock(&redis->mutex);
-}
-
-static void begin_renewal(struct redis *redis)
-{
-    memcpy(redis->renew_cursor, "0", 2);
 }
 
 static void wait_longer(struct redis *redis)
@@ -129,47 +112,10 @@ static void try_open(struct redis *redis)
     if (relay_redis_pool_open(redis->pool, true, &why)) {
         redis->opened_at_ms = relay_redis_now();
         redis->tend_at_ms = redis->opened_at_ms + TEND_MS;
-        redis->sweep_at_ms = 0;
     } else {
         wait_longer(redis);
     }
     strbuf_fini(&why);
-}
-
-/* Some more of the entries get the expiry that the window says now. */
-static void renew_some(struct redis *redis)
-{
-    const struct relay_redis_bulk bulk = bulk_of(redis);
-    struct strbuf why;
-
-    strbuf_init(&why);
-    for (int i = 0; i < RENEW_STEPS && *redis->renew_cursor != '\0'; i++) {
-        if (relay_redis_bulk_renew(&bulk, redis->renew_cursor, &why) != STATUS_OK) {
-            begin_renewal(redis); /* when the server is back */
-            redis->sweep_at_ms = relay_redis_now() + SWEEP_MS;
-            break;
-        }
-        if (strcmp(redis->renew_cursor, "0") == 0) {
-            *redis->renew_cursor = '\0';
-        }
-    }
-    strbuf_fini(&why);
-}
-
-static void sweep(struct redis *redis)
-{
-    const struct relay_redis_bulk bulk = bulk_of(redis);
-    size_t expired = 0;
-    struct strbuf why;
-
-    strbuf_init(&why);
-    if (relay_redis_bulk_sweep(&bulk, &expired, &why) != STATUS_OK && why.len > 0 &&
-        !relay_redis_pool_is_away(redis->pool)) {
-        relay_trouble_set(redis->trouble, RELAY_TROUBLE_CHANGES, why.data);
-    }
-    (void)atomic_fetch_add(&redis->counts.expired, expired);
-    strbuf_fini(&why);
-    redis->sweep_at_ms = relay_redis_now() + SWEEP_MS;
 }
 
 static void tend(struct redis *redis)
@@ -180,11 +126,8 @@ static void tend(struct redis *redis)
         relay_redis_pool_tend(redis->pool);
         redis->tend_at_ms = relay_redis_now() + TEND_MS;
     }
-    if (redis->is_daemon && now >= redis->sweep_at_ms) {
-        sweep(redis);
-    }
-    if (redis->is_daemon && *redis->renew_cursor != '\0') {
-        renew_some(redis);
+    if (redis->is_daemon) {
+        relay_redis_upkeep_step(redis->upkeep);
     }
 }
 
@@ -194,7 +137,7 @@ static int64_t next_look(struct redis *redis)
     if (relay_redis_pool_is_away(redis->pool)) {
         return redis->retry_at_ms;
     }
-    return *redis->renew_cursor != '\0' ? 0 : redis->tend_at_ms;
+    return relay_redis_upkeep_is_busy(redis->upkeep) ? 0 : redis->tend_at_ms;
 }
 
 /* What has come since the last time; waits until something has, or it is time. False: that was all. */
@@ -212,7 +155,7 @@ static bool next_changes(struct redis *redis, struct relay_change **changes_out)
     redis->must_look = false;
     if (redis->must_renew) {
         redis->must_renew = false;
-        begin_renewal(redis);
+        relay_redis_upkeep_renew(redis->upkeep);
     }
     bool ends = redis->must_stop && *changes_out == NULL;
 
@@ -375,6 +318,7 @@ static void redis_close(struct relay_store *store)
         (void)pthread_join(redis->thread, NULL);
     }
     relay_redis_changes_free(&redis->changes);
+    relay_redis_upkeep_free(&redis->upkeep);
     relay_redis_pool_free(&redis->pool);
     relay_redis_server_free(&redis->server);
     relay_trouble_free(&redis->trouble);
@@ -426,6 +370,8 @@ static struct redis *new_redis(const struct relay_store_options *options, struct
     redis->asked = (struct relay_redis_asked){.server = server, .pool = redis->pool};
     redis->changes = relay_redis_changes_new(&redis->asked, redis->trouble, &redis->counts,
                                              &redis->settings);
+    redis->upkeep = relay_redis_upkeep_new(&redis->asked, redis->trouble, &redis->counts,
+                                           &redis->settings);
     redis_configure(&redis->base, &options->terms);
     return redis;
 }
@@ -456,7 +402,7 @@ struct relay_store *relay_store_redis_open(const struct relay_store_options *opt
     }
     if (options->wait) {
         try_open(redis);
-        begin_renewal(redis);
+        relay_redis_upkeep_renew(redis->upkeep);
     } else if (!open_first(redis, true, why)) {
         relay_store_close(&store);
         return NULL;
