@@ -16,7 +16,7 @@ esac
 BUILD='gcc make autoconf automake libc6-dev libgdbm-dev libmilter-dev libconfuse-dev libjansson-dev
        libpcre2-dev libc-ares-dev libidn2-dev libhiredis-dev libssl-dev '$SCANNER
 DEMO="$BUILD python3 procps"
-TEST="$DEMO libcmocka-dev python3-pytest python3-pytest-xdist binutils xz-utils bzip2 m4 git
+TEST="$DEMO libcmocka-dev python3-pytest python3-pytest-xdist binutils xz-utils bzip2 m4 git openssl
       clang clang-format-14 libclang-rt-dev mandoc systemd shellcheck"
 
 usage() {

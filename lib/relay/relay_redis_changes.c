@@ -309,8 +309,11 @@ static void collect(struct relay_redis_changes *changes, struct relay_change *ch
         entry.addr = relay_entry_client(&entry.addr,
                                         atomic_load(&changes->settings->ipv6_prefix_bits));
     }
-    if (change->kind == RELAY_TOUCH || change->kind == RELAY_REMOVE ||
-        relay_entry_is_sound(&entry, &why)) {
+    if (change->kind == RELAY_TOUCH) {
+        entry.user = ""; /* stays who it is */
+        entry.service = "";
+    }
+    if (change->kind == RELAY_REMOVE || relay_entry_is_sound(&entry, &why)) {
         relay_redis_request_write(changes->asked->server->prefix, change->kind, &entry,
                                   changes->settings, &changes->commands);
     } else {

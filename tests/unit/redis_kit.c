@@ -114,6 +114,9 @@ static void run_server(const struct redis_kit *kit, const char *program, const c
     for (; words != NULL && *words != NULL && count < WORDS_MAX - 1; words++) {
         arguments[count++] = *words;
     }
+    if (chdir(kit->kit.folder) != 0) { /* where names of the command line are looked for */
+        _exit(127);
+    }
     (void)dup2(null, STDOUT_FILENO);
     if (*libraries != '\0') {
         (void)setenv("LD_LIBRARY_PATH", libraries, 1);
@@ -239,7 +242,6 @@ enum status redis_kit_apply(struct redis_kit *kit, struct relay_store *store,
     strbuf_fini(&texts);
     return status;
 }
-
 
 void redis_kit_fill(struct relay_entry *entries, size_t count, unsigned first, int64_t date)
 {
