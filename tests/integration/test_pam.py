@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """postern-login as pam_exec starts it, by the lines of conf/pam-postern: PAM itself, pamtester in the place of a POP server."""
 
+import json
 import time
 
 import pytest
@@ -40,6 +41,10 @@ def services(workspace, popauth):
     return Pam(workspace / unique("pam.d"), {"pop3": lines[0], "imap": lines[1]}, [USER])
 
 
+def open_sessions(postern):
+    return json.loads(postern.control("--json", "relay", "stats").stdout)["relay_store"]["sessions"]["open"]
+
+
 def recorded(postern, address):
     return postern.control("relay", "check", address, check=False).returncode == 0
 
@@ -53,6 +58,9 @@ def test_session(postern, pam):
     assert [(one["client"], one["user"], one["service"]) for one in login + logout] == [(CLIENT, USER, "pop3")] * 2
     assert login[0]["session"] == logout[0]["session"] != ""
     assert recorded(postern, CLIENT)
+    assert open_sessions(postern) == 0
+    pam.ask("pop3", USER, *SESSION[:3], host=CLIENT)
+    assert open_sessions(postern) == 1  # its end was never told
 
 
 def test_account(postern, pam):
