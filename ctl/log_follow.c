@@ -37,6 +37,8 @@ struct log_follow {
     int64_t missing_since; /* Unix time; 0: it was never missing */
     int64_t gone_at;       /* milliseconds since boot; 0: it is there */
     bool is_lost;          /* said */
+    bool is_blind;         /* the log is there, but cannot be read */
+    bool is_failure_told;
     bool is_sweeping;      /* between two answers that there is no more */
     int64_t up_to_date_at; /* milliseconds since boot */
 };
@@ -62,6 +64,7 @@ static void tell_lost(struct log_follow *follow, int error)
     int64_t now = log_files_now();
 
     follow->gone_at = follow->gone_at == 0 ? now : follow->gone_at;
+    follow->is_blind = error != ENOENT;
     if (error == ENOENT) {
         follow->missing_since = (int64_t)time(NULL);
     }
@@ -78,6 +81,7 @@ static void tell_back(struct log_follow *follow)
         tell(follow, LOG_LEVEL_INFO, "back", NULL);
     }
     follow->is_lost = false;
+    follow->is_blind = false;
     follow->gone_at = 0;
 }
 
@@ -206,7 +210,8 @@ static bool look(struct log_follow *follow)
                      : follow->missing_since > 0 ? follow->missing_since
                                                  : now);
     if (follow->files.count > count) {
-        follow->cursor = file != NULL ? file->next : follow->files.first;
+        /* Once more from the one that lost its name: its last lines come before those of the others. */
+        follow->cursor = file != NULL ? file : follow->files.first;
         return true;
     }
     log_files_let_go(&follow->files);
@@ -259,9 +264,17 @@ static void drain(const struct log_follow *follow)
 
 static void tell_failed(struct log_follow *follow)
 {
-    if (!follow->is_lost) {
+    if (!follow->is_failure_told) {
         tell(follow, LOG_LEVEL_WARNING, "lost", strerror(errno));
-        follow->is_lost = true;
+        follow->is_failure_told = true;
+    }
+}
+
+/* All was read that was there, if it can be known what is there. */
+static void note_up_to_date(struct log_follow *follow)
+{
+    if (!follow->is_blind) {
+        follow->up_to_date_at = log_files_now();
     }
 }
 
@@ -283,7 +296,7 @@ enum log_follow_result log_follow_next(struct log_follow *follow, struct log_lin
         struct log_file *file = follow->cursor;
 
         if (file == NULL && !look(follow)) {
-            follow->up_to_date_at = log_files_now();
+            note_up_to_date(follow);
             follow->is_sweeping = false;
             return LOG_FOLLOW_NO_MORE;
         }
@@ -293,6 +306,7 @@ enum log_follow_result log_follow_next(struct log_follow *follow, struct log_lin
         switch (log_file_next(file, line_out)) {
         case LOG_FILE_LINE:
             file->grown_at = log_files_now();
+            follow->is_failure_told = false;
             return LOG_FOLLOW_LINE;
         case LOG_FILE_END:
             return LOG_FOLLOW_END;
@@ -323,7 +337,7 @@ int64_t log_follow_skip(struct log_follow *follow)
     for (struct log_file *file = follow->files.first; file != NULL; file = file->next) {
         bytes += log_file_skip(file);
     }
-    follow->up_to_date_at = log_files_now();
+    note_up_to_date(follow);
     follow->is_sweeping = false;
     return bytes;
 }

@@ -51,7 +51,7 @@ void log_follow_save(const struct log_follow *follow, struct strbuf *out);
 enum log_follow_result log_follow_next(struct log_follow *follow, struct log_line *line_out);
 
 /*
- * How old the next line can be at most, in milliseconds: the time since there was no more to read. It counts from log_follow_restore()'s text,
+ * How old the next line can be at most, in milliseconds: the time since there was no more to read, and nothing that could not be read. It counts from log_follow_restore()'s text,
  * too.
  */
 int64_t log_follow_age(const struct log_follow *follow);

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -29,12 +30,14 @@ class Watcher:
         self.postern, self.log, self.folder = postern, log, folder
         self.said = folder / "said"
         self.process = None
+        # That user may not be able to enter the folder of the build.
+        self.ctl, self.patterns = (shutil.copy2(path, folder) for path in (program("posternctl"), PATTERNS))
 
     def start(self, *arguments):
         before = self._started()
         with open(self.said, "ab") as said:
             self.process = subprocess.Popen(
-                [program("posternctl"), "-c", self.postern.config, "relay", "watch", "--patterns", PATTERNS, *arguments, self.log],
+                [self.ctl, "-c", self.postern.config, "relay", "watch", "--patterns", self.patterns, *arguments, self.log],
                 stderr=said, stdin=subprocess.DEVNULL, user="nobody", group=POPAUTH_GROUP, extra_groups=[], umask=0o027)
         tools.wait_for(lambda: self._started() > before, f"the watcher to start\n{self.text()}", timeout=20)
         time.sleep(0.3)  # it opens the log

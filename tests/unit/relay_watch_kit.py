@@ -87,6 +87,7 @@ class Watch(unittest.TestCase):
         self.said = self.folder / "said"
         self.listener = Listener(self.folder / "sock")
         self.process = None
+        self.ctl, self.patterns = CTL, PATTERNS
         self.addCleanup(self.end)
 
     def end(self):
@@ -98,7 +99,7 @@ class Watch(unittest.TestCase):
 
     def start(self, *args, log=None, ready=True, **options):
         with self.said.open("a") as said:
-            self.process = subprocess.Popen([CTL, "relay", "watch", "--patterns", PATTERNS, "--socket",
+            self.process = subprocess.Popen([self.ctl, "relay", "watch", "--patterns", self.patterns, "--socket",
                                              self.listener.path, *args, log or self.log], stderr=said, **options)
         if ready:
             self.wait_until(lambda: self.said.read_text().count("state=started") > 0)

@@ -174,6 +174,10 @@ class Rotation(Watch):
         self.assertLessEqual(self.said.read_text().count("state=lost"), 3)
 
 
+# Root may read anything; another user may not become somebody else.
+WATCHER = "nobody" if os.geteuid() == 0 else None
+
+
 class Trouble(Watch):
     def test_missing(self):
         self.start()
@@ -204,6 +208,24 @@ class Trouble(Watch):
         time.sleep(2.5)
         self.append(login(1))
         self.expect_once([1])
+
+    def test_log_that_may_not_be_read_for_long(self):
+        """What was written meanwhile may be old."""
+        self.folder.chmod(0o755)  # that user may not be able to enter the folder of the build
+        self.ctl, self.patterns = (shutil.copy2(path, self.folder) for path in (self.ctl, self.patterns))
+        os.chmod(self.listener.path, 0o666)
+        self.log.touch()
+        self.start("--catch-up", "1", user=WATCHER)
+        self.append(login(1))
+        self.expect_once([1])
+        self.log.rename(self.folder / "away")
+        self.log.touch(mode=0o600)
+        self.append(login(2))
+        time.sleep(2.5)
+        self.log.chmod(0o644)
+        self.wait_until(lambda: f"state=skipped bytes={len(login(2))}" in self.said.read_text())
+        self.append(login(3))
+        self.expect_once([1, 3])
 
     def test_truncated(self):
         self.append(login(1))
