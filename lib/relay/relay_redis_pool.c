@@ -292,7 +292,7 @@ void relay_redis_pool_text(struct relay_redis_pool *pool, char *buf, size_t size
 
 /* The state, by a command that fails if the server is not well. */
 static bool ask_state(const struct relay_redis_pool *pool, struct relay_redis_link *link,
-                      struct relay_redis_state *state_out, struct strbuf *why)
+                      int64_t deadline_ms, struct relay_redis_state *state_out, struct strbuf *why)
 {
     struct strbuf *command = relay_redis_link_command(link);
     struct strbuf *key = relay_redis_link_scratch(link);
@@ -320,10 +320,9 @@ static bool ask_state(const struct relay_redis_pool *pool, struct relay_redis_li
 
 /* Does the server take changes? A full disk or memory does not hinder questions, and counts as well. */
 static bool probe(const struct relay_redis_pool *pool, struct relay_redis_link *link,
-                  struct strbuf *why)
+                  int64_t deadline_ms, struct strbuf *why)
 {
     struct strbuf *command = relay_redis_link_command(link);
-    int64_t deadline_ms = relay_redis_server_deadline(pool->server);
 
     relay_redis_script_begin(command, RELAY_REDIS_PROBE, pool->server->prefix, 0);
     if (!relay_redis_link_send(link, command, deadline_ms, why)) {
@@ -339,19 +338,22 @@ static bool probe(const struct relay_redis_pool *pool, struct relay_redis_link *
     return reply != NULL;
 }
 
+/* All within the time of one answer: changes that come meanwhile wait for it. */
 static bool open_links(struct relay_redis_pool *pool, bool writes, struct idle idle[],
                        size_t *count_out, struct relay_redis_state *state_out, struct strbuf *why)
 {
+    int64_t deadline_ms = relay_redis_server_deadline(pool->server);
+
     *count_out = 0;
     while (*count_out < pool->wanted) {
-        struct relay_redis_link *link = relay_redis_server_connect(pool->server, why);
+        struct relay_redis_link *link = relay_redis_server_connect(pool->server, deadline_ms, why);
 
         if (link == NULL) {
             return *count_out > 0; /* fewer will do; others are tried for later */
         }
         idle[(*count_out)++] = (struct idle){.link = link, .since_ms = relay_redis_now()};
-        if (*count_out == 1 &&
-            (!ask_state(pool, link, state_out, why) || (writes && !probe(pool, link, why)))) {
+        if (*count_out == 1 && (!ask_state(pool, link, deadline_ms, state_out, why) ||
+                                (writes && !probe(pool, link, deadline_ms, why)))) {
             return false;
         }
     }
@@ -402,8 +404,10 @@ static bool replace_one(struct relay_redis_pool *pool, unsigned age)
     struct strbuf why;
 
     strbuf_init(&why);
-    struct relay_redis_loan loan = {.link = relay_redis_server_connect(pool->server, &why),
-                                    .age = age};
+    struct relay_redis_loan loan = {
+        .link = relay_redis_server_connect(pool->server, relay_redis_server_deadline(pool->server),
+                                           &why),
+        .age = age};
     bool done = loan.link != NULL;
 
     if (!done) {
@@ -456,7 +460,8 @@ static void check_one(struct relay_redis_pool *pool, struct relay_redis_loan *lo
     strbuf_init(&why);
     if (relay_redis_link_is_stale(loan->link)) {
         drop(pool, loan);
-    } else if (ask_state(pool, loan->link, &state, &why)) {
+    } else if (ask_state(pool, loan->link, relay_redis_server_deadline(pool->server), &state,
+                         &why)) {
         relay_redis_pool_learn(pool, &state);
         relay_redis_pool_give(pool, loan);
     } else {

@@ -109,9 +109,9 @@ void relay_redis_server_explain(const char *error, struct strbuf *why)
 
 /* ---- connections ---- */
 
-static const struct relay_redis_reply *ask_until(struct relay_redis_link *link,
-                                                 const struct strbuf *command, int64_t deadline_ms,
-                                                 struct strbuf *why)
+const struct relay_redis_reply *relay_redis_server_ask(struct relay_redis_link *link,
+                                                       const struct strbuf *command,
+                                                       int64_t deadline_ms, struct strbuf *why)
 {
     if (!relay_redis_link_send(link, command, deadline_ms, why)) {
         return NULL;
@@ -143,7 +143,7 @@ static bool authenticate(const struct relay_redis_server *server, struct relay_r
             relay_redis_command_text(command, server->url.user);
         }
         relay_redis_command_add(command, password.data, password.len);
-        done = ask_until(link, command, deadline_ms, why) != NULL;
+        done = relay_redis_server_ask(link, command, deadline_ms, why) != NULL;
         relay_redis_password_erase(command);
     }
     relay_redis_password_erase(&password);
@@ -159,13 +159,12 @@ static bool choose_database(const struct relay_redis_server *server, struct rela
     relay_redis_command_begin(command, 2);
     relay_redis_command_text(command, "SELECT");
     relay_redis_command_number(command, server->url.db);
-    return ask_until(link, command, deadline_ms, why) != NULL;
+    return relay_redis_server_ask(link, command, deadline_ms, why) != NULL;
 }
 
 struct relay_redis_link *relay_redis_server_connect(const struct relay_redis_server *server,
-                                                    struct strbuf *why)
+                                                    int64_t deadline_ms, struct strbuf *why)
 {
-    int64_t deadline_ms = relay_redis_server_deadline(server);
     struct relay_redis_link *link = relay_redis_link_open(&server->url, server->ca_file,
                                                           deadline_ms, why);
 
@@ -175,12 +174,4 @@ struct relay_redis_link *relay_redis_server_connect(const struct relay_redis_ser
         relay_redis_link_close(&link);
     }
     return link;
-}
-
-const struct relay_redis_reply *relay_redis_server_ask(const struct relay_redis_server *server,
-                                                       struct relay_redis_link *link,
-                                                       const struct strbuf *command,
-                                                       struct strbuf *why)
-{
-    return ask_until(link, command, relay_redis_server_deadline(server), why);
 }

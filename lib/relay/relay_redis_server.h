@@ -32,15 +32,14 @@ void relay_redis_server_free(struct relay_redis_server **server);
 /* Until when an answer that is asked for now may take. */
 int64_t relay_redis_server_deadline(const struct relay_redis_server *server);
 
-/* A connection that is authenticated and has its database; all within the time of one answer. NULL: `why` says why, without the server's name. */
+/* A connection that is authenticated and has its database. NULL: `why` says why, without the server's name. */
 struct relay_redis_link *relay_redis_server_connect(const struct relay_redis_server *server,
-                                                    struct strbuf *why);
+                                                    int64_t deadline_ms, struct strbuf *why);
 
 /* Sends a command and waits for its answer, which is not of the kind RELAY_REDIS_ERROR. NULL: `why` says why; close the link. */
-const struct relay_redis_reply *relay_redis_server_ask(const struct relay_redis_server *server,
-                                                       struct relay_redis_link *link,
+const struct relay_redis_reply *relay_redis_server_ask(struct relay_redis_link *link,
                                                        const struct strbuf *command,
-                                                       struct strbuf *why);
+                                                       int64_t deadline_ms, struct strbuf *why);
 
 /*
  * Does the error mean that the server is of no use now (it loads its data, is a replica, wants another password), and not just that
