@@ -302,8 +302,7 @@ static bool ask_state(const struct relay_redis_pool *pool, struct relay_redis_li
     relay_redis_command_begin(command, 2);
     relay_redis_command_text(command, "GET");
     relay_redis_command_add(command, key->data, key->len);
-    const struct relay_redis_reply *reply = relay_redis_server_ask(pool->server, link, command,
-                                                                   why);
+    const struct relay_redis_reply *reply = relay_redis_server_ask(link, command, deadline_ms, why);
 
     if (reply == NULL) {
         return false;
