@@ -293,6 +293,7 @@ static void test_find_bytes_that_no_line_has(void **state)
     assert_string_equal(said, "nothing");
     describe(patterns, "", 0, said, sizeof(said));
     assert_string_equal(said, "nothing");
+    login_patterns_free(&patterns);
 }
 
 /* ---- files of one's own ---- */
