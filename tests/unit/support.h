@@ -119,7 +119,7 @@ struct scene {
     struct relay_list logged_in;
     bool relayers_fail;
     struct relay_usage *usage; /* recipients that were charged; the hour never ends */
-    char client[1024]; /* what was said at connect */
+    char client[1024];         /* what was said at connect */
     /* Told of each recipient that the filter saw; NULL: nobody wants to know. */
     void (*on_recipient)(struct scene *scene, const char *recipient, const struct verdict *verdict);
 };
