@@ -87,7 +87,8 @@ class Connection:
 class Redis:
     """One server; what it has acknowledged is in its appendonly file, and there again after kill() and start()."""
 
-    def __init__(self, folder, password="", tls=False, more="", start=True):
+    def __init__(self, folder, password="", tls=(), more="", start=True):
+        """`tls`: the names of the server's certificate, ("IP:127.0.0.1",)."""
         self.folder = folder
         folder.mkdir(parents=True)
         folder.chmod(0o755)
@@ -103,8 +104,8 @@ class Redis:
         if tls:
             self.authority = login.Authority(folder / "tls")
             self.tls_port = tools.free_port()
-            pair = {"cert": self.authority.server, "key": self.authority.server_key}
-            text += TLS.format(port=self.tls_port, ca=self.authority.ca, **pair)
+            cert, key = self.authority.server_of("redis", *tls)
+            text += TLS.format(port=self.tls_port, ca=self.authority.ca, cert=cert, key=key)
         self.config.write_text(text + more)
         root, libraries = tools.unpack("redis")
         self._program = root / "usr/bin/redis-server"
@@ -114,12 +115,12 @@ class Redis:
 
     # ---- where it is
 
-    def url(self, kind="tcp", database=0):
+    def url(self, kind="tcp", database=0, host="127.0.0.1"):
         """For redis_url; `kind` is "tcp", "unix" or "tls"."""
         if kind == "unix":
             return f"unix:{self.socket}" + (f"?db={database}" if database else "")
         scheme, port = ("rediss", self.tls_port) if kind == "tls" else ("redis", self.port)
-        return f"{scheme}://127.0.0.1:{port}" + (f"/{database}" if database else "")
+        return f"{scheme}://{host}:{port}" + (f"/{database}" if database else "")
 
     def write_password(self, path, mode=0o600, owner=None):
         """A file for redis_password_file."""
