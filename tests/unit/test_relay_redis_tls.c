@@ -14,9 +14,10 @@
 
 static void run(const struct redis_kit *kit, const char *command)
 {
-    char line[COMMAND_SIZE];
+    char line[2 * COMMAND_SIZE];
 
-    (void)snprintf(line, sizeof(line), "cd '%s' && (%s) >/dev/null 2>&1", kit->kit.folder, command);
+    (void)snprintf(line, sizeof(line), "cd '%.200s' && (%.1000s) >/dev/null 2>&1", kit->kit.folder,
+                   command);
     if (system(line) != 0) {
         fail_msg("%s", command);
     }
