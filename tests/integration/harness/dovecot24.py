@@ -3,7 +3,7 @@
 
 from . import tools
 from .dovecot import INTERNAL_USER, LOGIN_USER, Dovecot
-from .postern import POPAUTH_GROUP, sanitized
+from .postern import POPAUTH_GROUP
 
 CONF = """\
 dovecot_config_version = 2.4.0
@@ -146,8 +146,6 @@ class Dovecot24(Dovecot):
             text = text.replace("passdb passwd-file {", PROXY.format(backend=self._backend) + "passdb passwd-file {")
         if popauth is not None:
             text += tools.sample("dovecot24-postern.conf.in", replacements)
-        if sanitized():
-            text += "default_vsz_limit = 0\n"
         (self.folder / "dovecot.conf").write_text(text)
 
     def _command(self, config):
