@@ -12,6 +12,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* Recipients of a message whose names are remembered. */
+#define NAMES_MAX 1000u
+
 static const char per_message[] = "recipients_per_message";
 static const char per_hour[] = "recipients_per_hour";
 
@@ -126,6 +129,34 @@ void relay_limits_grant(struct session *session, const struct relay_found *login
     session->grant = login;
 }
 
+/* A recipient that was counted for this message; in its arena. */
+struct relay_granted {
+    struct relay_granted *next;
+    const char *name;
+};
+
+/* A client may name a recipient twice, and it is one. Of very many the first ones are known. */
+static bool is_counted(const struct session *session, const char *recipient)
+{
+    const struct relay_granted *at = session->granted_names;
+
+    while (at != NULL && strcmp(at->name, recipient) != 0) {
+        at = at->next;
+    }
+    return at != NULL;
+}
+
+static void count(struct session *session, const char *recipient)
+{
+    if (session->granted++ < NAMES_MAX && relay_limits_are_set(ruleset_config(session->ruleset))) {
+        struct relay_granted *granted = arena_alloc(session->message, sizeof(*granted));
+
+        granted->name = arena_strdup(session->message, recipient);
+        granted->next = session->granted_names;
+        session->granted_names = granted;
+    }
+}
+
 static struct verdict charge_hour(struct session *session, struct verdict verdict)
 {
     const struct relay_lookup *relayers = session->relayers;
@@ -154,14 +185,16 @@ static struct verdict charge_hour(struct session *session, struct verdict verdic
     return verdict;
 }
 
-struct verdict relay_limits_charge(struct session *session, struct verdict verdict)
+struct verdict relay_limits_charge(struct session *session, const char *recipient,
+                                   struct verdict verdict)
 {
     const struct verdict outcome = effects_defer(&session->effects, &session->message_effects,
                                                  verdict, true);
     unsigned limit = terms(session)->recipients_per_message;
 
     if (session->grant == NULL || session->grants_counted || verdict_is_final(&outcome) ||
-        outcome.kind == VERDICT_DISCARD || outcome.kind == VERDICT_DROP) {
+        outcome.kind == VERDICT_DISCARD || outcome.kind == VERDICT_DROP ||
+        is_counted(session, recipient)) {
         return verdict;
     }
     if (limit > 0 && session->granted_before + session->granted >= limit) {
@@ -169,6 +202,8 @@ struct verdict relay_limits_charge(struct session *session, struct verdict verdi
         return refuse_message();
     }
     verdict = charge_hour(session, verdict);
-    session->granted += verdict_is_refusal(&verdict) ? 0 : 1;
+    if (!verdict_is_refusal(&verdict)) {
+        count(session, recipient);
+    }
     return verdict;
 }

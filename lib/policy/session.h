@@ -23,6 +23,7 @@ struct dns_questions;
 struct header_state;
 struct resolver;
 struct relay_found;
+struct relay_granted;
 struct relay_lookup;
 struct ruleset;
 struct trace;
@@ -105,7 +106,8 @@ struct session {
     unsigned recipients;        /* accepted so far */
     unsigned
         granted_before; /* recipients of this message in other sessions, relayed because of a login. Set by the caller */
-    unsigned granted; /* of these, relayed because of a login to POP or IMAP */
+    struct relay_granted *granted_names; /* which, for relay_limits.c */
+    unsigned granted;                    /* of these, relayed because of a login to POP or IMAP */
 
     const struct relay_found *
         grant; /* the login that permits the recipient of the stage that runs; scratch; NULL: none */

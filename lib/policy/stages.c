@@ -400,7 +400,7 @@ struct verdict stage_rcpt(struct session *session, const char *recipient, const 
 
         verdict = compat.kind == VERDICT_CONTINUE ? verdict : compat;
     }
-    verdict = relay_limits_charge(session, verdict);
+    verdict = relay_limits_charge(session, recipient, verdict);
     verdict = settle(session, verdict, true);
     if (!verdict_is_refusal(&verdict)) {
         session->recipients++;
@@ -441,7 +441,7 @@ struct verdict stage_relay(struct session *session, const struct session_login *
     struct relay_result relay = relay_rules_check(session, judged ? &canonical : NULL, permitted,
                                                   NULL);
 
-    return relay_limits_charge(session, relay.result.verdict);
+    return relay_limits_charge(session, recipient, relay.result.verdict);
 }
 
 /* ---- the message ---- */

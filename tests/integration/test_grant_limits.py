@@ -180,9 +180,8 @@ def test_recipients_of_an_hour(site, way, popauth, home):
     assert_refused(way, rcpt(site, way, home, ANN), 450, "4.7.1", HOUR_FULL)
 
 
-@pytest.mark.parametrize("way", ["postfix-policy"], indirect=True)
-def test_policy_asked_twice(site, way, popauth, home):
-    """Postfix asks again about a recipient that comes again; it is one."""
+def test_recipient_named_twice(site, way, popauth, home):
+    """It is one; Postfix asks the policy server again about it."""
     start(site, way, popauth, recipients_per_hour=2, recipients_per_message=2)
     login(popauth, home)
     with client(site, way, home) as session:
