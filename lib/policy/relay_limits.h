@@ -29,8 +29,8 @@ struct rules_result relay_limits_check(struct session *session, struct rules_res
 void relay_limits_grant(struct session *session, const struct relay_found *login);
 
 /*
- * The last word on a recipient, as it was typed, which is counted once for each message: if it is to be accepted, and is so because of a login, it is counted. A
- * refusal if there were as many as may be, or if that cannot be known; else `verdict` as it is.
+ * The last word on a recipient, as it was typed: if it is to be accepted, and is so because of a login, it is counted, once for each
+ * message. A refusal if there were as many as may be, or if that cannot be known; else `verdict` as it is.
  */
 struct verdict relay_limits_charge(struct session *session, const char *recipient,
                                    struct verdict verdict);
