@@ -24,6 +24,8 @@
 /* How long the daemon may take for what is on its way when the end comes. */
 #define FINISH_MS 3000
 #define SESSIONS ".sessions"
+/* A log in which nothing happens is looked at once a second, and a busy machine may take its time. */
+#define LATE_MS 2000
 
 struct watch {
     const struct watch_options *options;
@@ -247,7 +249,7 @@ static void find_begin(struct watch *watch)
 
 static int64_t catch_up_ms(const struct watch *watch)
 {
-    return watch->options->catch_up_seconds * 1000;
+    return watch->options->catch_up_seconds * 1000 + LATE_MS;
 }
 
 /* When what is read now can be too old. */
