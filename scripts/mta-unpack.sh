@@ -31,6 +31,7 @@ Each lands in FOLDER/NAME as a root tree of its own (FOLDER/NAME/usr/sbin/...). 
 the value of LD_LIBRARY_PATH that its programs need. What is complete already is left as it is; its line is
 printed again:
   sendmail FOLDER/sendmail
+Packages of another Debian come from http://deb.debian.org/debian, or from POSTERN_DEBIAN_MIRROR.
 TEXT
 }
 
