@@ -308,6 +308,11 @@ static bool feed(struct relay_redis_link *link, int64_t deadline_ms, struct strb
 {
     char buf[READ_BYTES];
 
+    /* An answer is hardly ever there yet: to try would be a call for nothing. */
+    if (link->tls == NULL && !relay_redis_wait(link->context->fd, POLLIN, deadline_ms)) {
+        strbuf_append(why, "no answer in time");
+        return false;
+    }
     for (;;) {
         short events;
         ssize_t len = receive_some(link, buf, sizeof(buf), &events);
