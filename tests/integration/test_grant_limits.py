@@ -2,6 +2,7 @@
 """What a login permits may be limited: by sender, by number, and by the addresses of a user. Both mail servers obey."""
 
 import itertools
+import json
 import socket
 from dataclasses import dataclass
 
@@ -157,6 +158,10 @@ def test_recipients_of_a_message(site, way, popauth, home):
         assert all(reply.ok for reply in send_many(session, unique("own"), 4))
 
 
+def stats(postern):
+    return json.loads(postern.control("--json", "relay", "stats").stdout)["relay_store"]
+
+
 def test_recipients_of_an_hour(site, way, popauth, home):
     postern = start(site, way, popauth, recipients_per_hour=3)
     login(popauth, home)
@@ -178,6 +183,13 @@ def test_recipients_of_an_hour(site, way, popauth, home):
     postern.control("reload")
     assert rcpt(site, way, home, ANN).ok
     assert_refused(way, rcpt(site, way, home, ANN), 450, "4.7.1", HOUR_FULL)
+    store = stats(postern)
+    assert (store["recipients"], store["recipients_refused"]) == (5, 3)
+    assert store["top_addresses"] == [
+        {"address": home, "recipients": 4, "refused": 3, "this_hour": 4},
+        {"address": other, "recipients": 1, "refused": 0, "this_hour": 1},
+    ]
+    assert f"4 of {home}, 4 in this hour, 3 refused\n" in postern.control("relay", "stats").stdout
 
 
 def test_recipient_named_twice(site, way, popauth, home):
@@ -226,6 +238,8 @@ def test_too_many_addresses_are_logged(site, way, popauth):
         login(popauth, home)
     assert all(relays(site, way, home) for home in homes)
     assert excesses(postern) == [(ANN, homes[2], "3", "granted", None), (ANN, homes[3], "4", "granted", None)]
+    assert stats(postern)["too_many_addresses"] == 2
+    assert stats(postern)["top_users"] == [{"user": ANN, "addresses": 4}]
 
 
 @one
