@@ -39,7 +39,7 @@ static const struct option options[] = {
     {"resolve", required_argument, NULL, OPT_RESOLVE},
     {"ptr", required_argument, NULL, OPT_PTR},
     {"helo", required_argument, NULL, OPT_HELO},
-    {"logged-in", no_argument, NULL, OPT_LOGGED_IN},
+    {"logged-in", optional_argument, NULL, OPT_LOGGED_IN},
     {"auth", required_argument, NULL, OPT_AUTH},
     {"mech", required_argument, NULL, OPT_MECH},
     {"macro", required_argument, NULL, OPT_MACRO},
@@ -60,7 +60,7 @@ static const char help[] =
     "  --ptr NAME         what the PTR record says, verified or not\n"
     "  --helo NAME        the argument of HELO\n"
     "  --auth USER        the login; --mech MECHANISM is PLAIN if not given\n"
-    "  --logged-in        a client that has just logged in to POP or IMAP; without it the daemon is asked\n"
+    "  --logged-in[=USER] a client that has just logged in to POP or IMAP; without it the daemon is asked\n"
     "  --macro NAME=VALUE what else the MTA would tell: j, {daemon_name}, {daemon_addr}, ...\n"
     "  --from ADDRESS     envelope sender; <> or \"\" for a bounce\n"
     "  --rcpt ADDRESS     recipient; may be given several times\n"
@@ -132,8 +132,8 @@ struct arguments {
     const char **recipients;
     const char **headers;
     size_t header_count;
-    const char *message; /* NULL: none */
-    bool logged_in;
+    const char *message;   /* NULL: none */
+    const char *logged_in; /* the user, or ""; NULL: whoever is recorded */
 };
 
 /* One option; a value other than CTL_DONE ends the program with it. */
@@ -160,7 +160,7 @@ static int take_option(struct ctl *ctl, struct explain_request *request,
         request->helo = optarg;
         break;
     case OPT_LOGGED_IN:
-        arguments->logged_in = true;
+        arguments->logged_in = optarg == NULL ? "" : optarg;
         break;
     case OPT_AUTH:
         request->login.authen = optarg;
@@ -238,7 +238,7 @@ static void start_dns(struct ctl *ctl, struct explain_request *request, struct r
     strbuf_fini(&why);
 }
 
-static int run(struct ctl *ctl, struct explain_request *request, bool logged_in)
+static int run(struct ctl *ctl, struct explain_request *request, const char *logged_in)
 {
     struct explain_logins logins;
     char own_name[256] = "";

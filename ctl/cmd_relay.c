@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ctl/ctl.h"
 #include "ctl/relay_load.h"
+#include "ctl/relay_migrate.h"
 #include "ctl/relay_print.h"
+#include "ctl/relay_stats.h"
 #include "ctl/relay_target.h"
+#include "ctl/relay_watch.h"
 #include "lib/relay/relay_text.h"
 
 #include <errno.h>
@@ -27,6 +30,11 @@ static const char help[] =
     "  load            reads what dump prints from standard input: it replaces all. If a line is wrong, all that is\n"
     "                  wrong is told, nothing is changed, and the exit status is 1. A line that has nothing behind\n"
     "                  its timestamp, and whose address and timestamp did not change, keeps user and service.\n"
+    "  migrate F T     copies all that has not expired from one back end (gdbm, redis) into the other; what is as\n"
+    "                  young there stays\n"
+    "  watch LOG       follows a log and learns from it who logs in: see \"relay watch --help\"\n"
+    "  stats           how many there are, whose they are, and what the daemon has done with them since its\n"
+    "                  start\n"
     "  check ADDRESS   exit status 0: it may relay now; 1: it may not; 75: that cannot be known\n";
 
 struct relay {
@@ -258,6 +266,16 @@ static int run_load(const struct relay *relay)
     return relay_load_run(relay->ctl);
 }
 
+static int run_stats(const struct relay *relay)
+{
+    return relay_stats_run(relay->ctl);
+}
+
+static int run_migrate(const struct relay *relay)
+{
+    return relay_migrate_run(relay->ctl, relay->arguments[0], relay->arguments[1]);
+}
+
 /* ---- the verb ---- */
 
 static const struct word {
@@ -266,9 +284,9 @@ static const struct word {
     int most;
     int (*run)(const struct relay *relay);
 } words[] = {
-    {"list", 0, 1, run_list},     {"dump", 0, 0, run_dump},     {"add", 1, 1, run_add},
-    {"remove", 1, 1, run_remove}, {"expire", 0, 1, run_expire}, {"load", 0, 0, run_load},
-    {"check", 1, 1, run_check},
+    {"list", 0, 1, run_list},     {"dump", 0, 0, run_dump},       {"add", 1, 1, run_add},
+    {"remove", 1, 1, run_remove}, {"expire", 0, 1, run_expire},   {"load", 0, 0, run_load},
+    {"check", 1, 1, run_check},   {"migrate", 2, 2, run_migrate}, {"stats", 0, 0, run_stats},
 };
 
 static int run_word(const struct relay *relay, const char *name)
@@ -314,6 +332,9 @@ int cmd_relay(struct ctl *ctl, int argc, char **argv)
     const char *negative = negative_number(argc, argv);
     int option;
 
+    if (argc > 1 && strcmp(argv[1], "watch") == 0) {
+        return relay_watch_run(ctl, argc - 1, argv + 1); /* it has options of its own */
+    }
     if (negative != NULL) {
         return ctl_usage(ctl, "\"%s\" is no number: there are none below 0 here", negative);
     }

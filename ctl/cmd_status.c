@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ctl/control_client.h"
+#include "ctl/relay_stats.h"
 #include "ctl/status_dns.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char help[] =
     "Shows how the daemon is: version, age, the rules in force, its maps and what it has open. Exit "
@@ -62,47 +64,6 @@ static void print_patterns(const json_t *table)
     printf("\n");
 }
 
-/* The addresses that may relay because they logged in. */
-static void print_relayers(const json_t *store)
-{
-    if (store == NULL) {
-        return; /* an older daemon */
-    }
-    if (!json_is_true(json_object_get(store, "usable"))) {
-        printf("relayers       CANNOT BE USED: %s\n", control_client_text(store, "failure"));
-        return;
-    }
-    long long window = (long long)control_client_number(store, "window_minutes");
-
-    long long entries = (long long)control_client_number(store, "entries");
-
-    printf("relayers       %lld %s: %lld in force, %lld expired, %lld dated in the future\n",
-           entries, entries == 1 ? "entry" : "entries",
-           (long long)control_client_number(store, "in_force"),
-           (long long)control_client_number(store, "expired"),
-           (long long)control_client_number(store, "in_future"));
-    printf("               %s, ", control_client_text(store, "file"));
-    if (window > 0) {
-        printf("window %lld min", window);
-    } else {
-        printf("no window");
-    }
-    printf(", at most %lld\n", (long long)control_client_number(store, "max_entries"));
-    printf(
-        "               granted %lld, refused %lld, removed %lld, expired %lld, in %lld syncs; asked %lld "
-        "times, %lld times found\n",
-        (long long)control_client_number(store, "granted"),
-        (long long)control_client_number(store, "refused"),
-        (long long)control_client_number(store, "removed"),
-        (long long)control_client_number(store, "swept"),
-        (long long)control_client_number(store, "syncs"),
-        (long long)control_client_number(store, "asked"),
-        (long long)control_client_number(store, "found"));
-    if (json_object_get(store, "failure") != NULL) {
-        printf("               CHANGES FAIL: %s\n", control_client_text(store, "failure"));
-    }
-}
-
 static void print(const json_t *status)
 {
     const json_t *counters = json_object_get(status, "counters");
@@ -130,7 +91,7 @@ static void print(const json_t *status)
                (long long)control_client_number(status, "patterns_load_ms"));
     }
     status_dns_print(json_object_get(status, "dns"));
-    print_relayers(json_object_get(status, "relay_store"));
+    relay_stats_print("relayers", json_object_get(status, "relay_store"));
     printf("sessions       %lld open, %lld since start\n",
            (long long)control_client_number(counters, "sessions_open"),
            (long long)control_client_number(counters, "sessions"));

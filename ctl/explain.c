@@ -6,6 +6,7 @@
 #include "lib/base/strbuf.h"
 #include "lib/mail/address.h"
 #include "lib/policy/dns_questions.h"
+#include "lib/policy/relay_limits.h"
 #include "lib/policy/ruleset.h"
 #include "lib/policy/stages.h"
 #include "lib/policy/trace.h"
@@ -309,12 +310,17 @@ static void run_relaying(struct session *session, const struct explain_request *
     struct arena *arena = arena_new();
     const char *sender = address_strip(arena, request->sender);
 
+    session->resolver = NULL; /* the policy server asks no DNS */
     for (size_t i = 0; i < request->recipient_count; i++) {
         const char *recipient = address_strip(arena, request->recipients[i]);
         struct verdict verdict = stage_relay(session, &request->login, sender, recipient);
         json_t *stage = add_stage(relaying, collector, "relay", recipient, &verdict);
 
-        set_text(stage, "answer", verdict.kind == VERDICT_CONTINUE ? "OK" : "DUNNO");
+        session->granted_before += session->granted;
+        set_text(stage, "answer",
+                 verdict.kind == VERDICT_CONTINUE      ? "OK"
+                 : relay_limits_is_temporary(&verdict) ? "DEFER_IF_REJECT"
+                                                       : "DUNNO");
     }
     arena_free(&arena);
 }

@@ -5,6 +5,7 @@
 #include "ctl/relay_daemon.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,20 +22,22 @@ static bool daemon_answers(const struct config *config)
     return fd >= 0;
 }
 
-/* A file that is not there has no entries; one that cannot be read is said once. */
-static void read_file(struct explain_logins *logins)
+/* Are there no entries, for want of a file? */
+static bool has_no_file(const struct config_relay_store *config)
+{
+    return config->backend == RELAY_BACKEND_GDBM && access(config->file, F_OK) != 0 &&
+           (errno == ENOENT || errno == ENOTDIR);
+}
+
+/* A store that cannot be read is said once. */
+static void read_store(struct explain_logins *logins)
 {
     const struct config_relay_store *config = &logins->config->relay_store;
-    const struct relay_store_options options = {
-        .file = config->file,
-        .window_minutes = config->window_minutes,
-        .max_entries = config->max_entries,
-        .ipv6_prefix_bits = config->ipv6_prefix_bits,
-    };
+    const struct relay_store_options options = config_relay_options(config);
     struct strbuf why;
 
     logins->tried = true;
-    if (access(config->file, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
+    if (has_no_file(config)) {
         return;
     }
     strbuf_init(&why);
@@ -66,15 +69,16 @@ static enum status find(void *ctx, const struct netaddr *client, struct relay_fo
     struct relay_found ignored;
 
     found_out = found_out == NULL ? &ignored : found_out;
-    if (logins->pretend) {
+    if (logins->pretend != NULL) {
         *found_out = (struct relay_found){.addr = *client, .login_at = time(NULL)};
+        (void)snprintf(found_out->user, sizeof(found_out->user), "%s", logins->pretend);
         return STATUS_OK;
     }
     if (!logins->tried && daemon_answers(logins->config)) {
         return ask_daemon(logins, client, found_out);
     }
     if (!logins->tried) {
-        read_file(logins);
+        read_store(logins);
     }
     if (logins->store == NULL) {
         return logins->failed ? STATUS_TEMPFAIL : STATUS_NOTFOUND;
@@ -83,7 +87,7 @@ static enum status find(void *ctx, const struct netaddr *client, struct relay_fo
 }
 
 void explain_logins_init(struct explain_logins *logins, const struct ctl *ctl,
-                         const struct config *config, bool pretend)
+                         const struct config *config, const char *pretend)
 {
     *logins = (struct explain_logins){
         .lookup = {.find = find, .ctx = logins},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * explain_logins - who logged in to POP or IMAP, for a session that is only played: asked of the daemon that runs, or read from the
- * file of its store if none answers. Nothing is changed.
+ * explain_logins - who logged in to POP or IMAP, for a session that is only played: asked of the daemon that runs, or of its
+ * store itself if none answers. Nothing is changed.
  */
 #ifndef POSTERN_CTL_EXPLAIN_LOGINS_H
 #define POSTERN_CTL_EXPLAIN_LOGINS_H
@@ -18,15 +18,16 @@ struct explain_logins {
     struct relay_lookup lookup; /* for session->relayers */
     const struct ctl *ctl;
     const struct config *config;
-    bool pretend;              /* the client has just logged in, whoever it is */
-    bool tried;                /* to read the file */
-    struct relay_store *store; /* its entries; NULL: there is none */
-    bool failed;               /* it is there and cannot be read, which was said */
+    const char *
+        pretend; /* the client has just logged in as this user (""), whoever it is; NULL: it has not */
+    bool tried;                /* to open the store */
+    struct relay_store *store; /* NULL: there is none */
+    bool failed;               /* it cannot be asked, which was said */
 };
 
 /* In the caller's storage; ctl and config must outlive it. */
 void explain_logins_init(struct explain_logins *logins, const struct ctl *ctl,
-                         const struct config *config, bool pretend);
+                         const struct config *config, const char *pretend);
 void explain_logins_fini(struct explain_logins *logins);
 
 #endif

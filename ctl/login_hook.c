@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * postern-login: runs between the login of a POP or IMAP client and the program that serves it (Dovecot's script-login), tells the
- * daemon who logged in, and becomes that program.
+ * daemon who logged in, and becomes that program. With --pam it is started by pam_exec, tells who logged in or out, and ends.
  *
  * Whatever goes wrong, the login goes on: it takes a second at most, says one line on standard error and nothing on
  * standard output, which is the client's connection.
  */
+#include "ctl/login_hook_pam.h"
 #include "lib/base/strbuf.h"
-#include "lib/relay/relay_entry.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,29 +21,39 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sysexits.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
-#define LIMIT_MS 1000 /* for all of it */
-#define RETRY_MS 20   /* when the daemon's queue of connections is full */
+#define LIMIT_MS 1000    /* for all of it */
+#define PAM_LIMIT_MS 900 /* the rest is for the system's log, which may hang as well */
+#define RETRY_MS 20      /* when the daemon's queue of connections is full */
 #define ANSWER_MAX 512u
 #define LINE_MAX_BYTES 1024
 #define NO_PROGRAM 127 /* what a shell says, too */
 
 static const char usage[] =
     "usage: postern-login [-s SOCKET] [--service NAME] [--] [PROGRAM ARGUMENT...]\n"
-    "Tells the postern daemon that the client with the address $IP has logged in as $USER, and becomes PROGRAM.\n";
+    "       postern-login --pam [-s SOCKET] [--service NAME]\n"
+    "Tells the postern daemon that the client with the address $IP has logged in as $USER, and becomes PROGRAM.\n"
+    "With --pam it is started by pam_exec and reads $PAM_RHOST, $PAM_USER, $PAM_SERVICE and $PAM_TYPE.\n";
 
 struct hook {
     const char *socket;
     const char *service;
+    bool pam;
     int64_t deadline; /* monotonic milliseconds */
 };
 
-/* One line on standard error: Dovecot's log. What others wrote (the client's address, the answer) cannot make two of it. */
-__attribute__((format(printf, 1, 2))) static void complain(const char *format, ...)
+/*
+ * One line on standard error: Dovecot's log; pam_exec closes that, so with --pam it goes to the system's log, too. What others wrote (the
+ * client's address, the answer) cannot make two of it.
+ */
+__attribute__((format(printf, 2, 3))) static void complain(const struct hook *hook,
+                                                           const char *format, ...)
 {
     char line[LINE_MAX_BYTES];
     va_list args;
@@ -57,6 +67,10 @@ __attribute__((format(printf, 1, 2))) static void complain(const char *format, .
         }
     }
     (void)fprintf(stderr, "postern-login: %s\n", line);
+    if (hook->pam) {
+        openlog("postern-login", LOG_PID, LOG_MAIL);
+        syslog(LOG_WARNING, "%s", line);
+    }
 }
 
 static int64_t now_ms(void)
@@ -178,53 +192,54 @@ static const char *unless_longer(const char *text, size_t most)
     return strlen(text) <= most ? text : "";
 }
 
-static const char *find_service(const struct hook *hook)
+/* What Dovecot says: the environment of a post-login script. */
+static void read_dovecot(const struct hook *hook, struct login_report *report)
 {
-    const char *service = hook->service != NULL          ? hook->service
-                          : *value_of("SERVICE") != '\0' ? value_of("SERVICE")
-                                                         : value_of("PROTOCOL");
+    const char *service = *value_of("SERVICE") != '\0' ? value_of("SERVICE") : value_of("PROTOCOL");
 
-    return unless_longer(service, RELAY_SERVICE_MAX);
+    *report = (struct login_report){
+        .verb = "login",
+        .address = value_of("IP"),
+        .user = value_of("USER"),
+        .service = hook->service != NULL ? hook->service : service,
+    };
 }
 
-/* `login ADDR user=U service=S`, with a newline. */
-static void format_request(const struct hook *hook, const char *address, struct strbuf *request)
+/* `login ADDR user=U service=S session=ID`, with a newline. */
+static void format_request(const struct login_report *report, struct strbuf *request)
 {
-    const struct relay_entry entry = {.user = unless_longer(value_of("USER"), RELAY_USER_MAX),
-                                      .service = find_service(hook)};
+    const struct relay_entry entry = {.user = unless_longer(report->user, RELAY_USER_MAX),
+                                      .service = unless_longer(report->service, RELAY_SERVICE_MAX)};
     struct strbuf words;
 
     strbuf_init(&words);
     relay_entry_format_value(&entry, &words);
-    strbuf_append(request, "login ");
-    strbuf_append(request, address);
-    strbuf_append(request, words.data + strcspn(words.data, " ")); /* all but the date */
+    strbuf_appendf(request, "%s %s%s", report->verb, report->address,
+                   words.data + strcspn(words.data, " ")); /* all but the date */
+    if (*report->session != '\0') {
+        strbuf_appendf(request, " session=%s", report->session);
+    }
     strbuf_append_char(request, '\n');
     strbuf_fini(&words);
 }
 
-/* True: the address is recorded. */
-static bool report_login(const struct hook *hook)
+/* True: the daemon has it. */
+static bool send_report(const struct hook *hook, const struct login_report *report)
 {
-    const char *address = value_of("IP");
     char answer[ANSWER_MAX] = "";
-    struct netaddr parsed;
     struct strbuf request;
 
-    if (!netaddr_parse(address, &parsed)) {
-        complain("IP=\"%.64s\" in the environment is no address", address);
-        return false;
-    }
     strbuf_init(&request);
-    format_request(hook, address, &request);
+    format_request(report, &request);
     int fd = connect_to_daemon(hook);
     bool answered = fd >= 0 && send_all(hook, fd, request.data, request.len) &&
                     receive_line(hook, fd, answer);
 
     if (!answered) {
-        complain("%s cannot be recorded: %s: %s", address, hook->socket, strerror(errno));
+        complain(hook, "%s cannot be recorded: %s: %s", report->address, hook->socket,
+                 strerror(errno));
     } else if (strcmp(answer, "ok") != 0) {
-        complain("%s is not recorded: %s", address,
+        complain(hook, "%s is not recorded: %s", report->address,
                  strncmp(answer, "err ", 4) == 0 ? answer + 4 : answer);
     }
     if (fd >= 0) {
@@ -234,11 +249,66 @@ static bool report_login(const struct hook *hook)
     return answered && strcmp(answer, "ok") == 0;
 }
 
+/* True: the address is recorded. */
+static bool report_login(const struct hook *hook)
+{
+    struct login_report report;
+    struct netaddr parsed;
+
+    read_dovecot(hook, &report);
+    if (!netaddr_parse(report.address, &parsed)) {
+        complain(hook, "IP=\"%.64s\" in the environment is no address", report.address);
+        return false;
+    }
+    return send_report(hook, &report);
+}
+
+/* ---- PAM ---- */
+
+static void give_up(int signal)
+{
+    (void)signal;
+    _exit(0);
+}
+
+/* Nothing that PAM's client waits for may take longer: not even the system's log. */
+static void limit_time(void)
+{
+    const struct sigaction action = {.sa_handler = give_up};
+    const struct itimerval second = {.it_value = {.tv_sec = LIMIT_MS / 1000}};
+
+    (void)sigaction(SIGALRM, &action, NULL);
+    (void)setitimer(ITIMER_REAL, &second, NULL);
+}
+
+static void report_pam(const struct hook *hook)
+{
+    struct login_report report;
+    const char *why = "";
+
+    limit_time();
+    switch (login_hook_pam_read(&report, &why)) {
+    case LOGIN_HOOK_PAM_TELL:
+        if (hook->service != NULL) {
+            report.service = hook->service;
+        }
+        (void)send_report(hook, &report);
+        break;
+    case LOGIN_HOOK_PAM_REFUSED:
+        complain(hook, "PAM_RHOST=\"%.64s\" PAM_TYPE=\"%.16s\" PAM_SERVICE=\"%.64s\": %s",
+                 value_of("PAM_RHOST"), value_of("PAM_TYPE"), value_of("PAM_SERVICE"), why);
+        break;
+    case LOGIN_HOOK_PAM_SILENT:
+        break;
+    }
+}
+
 /* False: nothing is to be done. What is no option of ours is said, and the login goes on. */
 static bool read_options(struct hook *hook, int argc, char **argv)
 {
     static const struct option options[] = {{"socket", required_argument, NULL, 's'},
                                             {"service", required_argument, NULL, 'S'},
+                                            {"pam", no_argument, NULL, 'p'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     int option;
@@ -248,6 +318,9 @@ static bool read_options(struct hook *hook, int argc, char **argv)
             hook->socket = optarg;
         } else if (option == 'S') {
             hook->service = optarg;
+        } else if (option == 'p') {
+            hook->pam = true;
+            hook->deadline -= LIMIT_MS - PAM_LIMIT_MS;
         } else if (option == 'h') {
             (void)fputs(usage, stderr);
             return false;
@@ -269,6 +342,10 @@ int main(int argc, char **argv)
     if (!read_options(&hook, argc, argv)) {
         return 0;
     }
+    if (hook.pam) {
+        report_pam(&hook);
+        return 0;
+    }
     bool recorded = report_login(&hook);
 
     if (optind >= argc) {
@@ -278,6 +355,6 @@ int main(int argc, char **argv)
         (void)sigaction(SIGPIPE, &before, NULL);
     }
     (void)execvp(argv[optind], argv + optind);
-    complain("%s: %s", argv[optind], strerror(errno));
+    complain(&hook, "%s: %s", argv[optind], strerror(errno));
     return NO_PROGRAM;
 }

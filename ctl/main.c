@@ -12,7 +12,7 @@
 
 #define RELAY_ARGUMENTS                                                                           \
     "list [MIN] | dump | add ADDRESS [--user U] [--service S] | remove ADDRESS | expire [MIN] | " \
-    "load | check ADDRESS"
+    "load | migrate FROM TO | stats | check ADDRESS | watch LOG"
 
 /* One row for each verb. */
 static const struct verb {

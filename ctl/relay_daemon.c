@@ -40,20 +40,28 @@ static json_t *ask(const struct ctl *ctl, const char *socket, const struct strbu
     return control_client_ask_at(ctl, socket, request->data, descriptor);
 }
 
+/* The same, and what the daemon has to say about a text. */
+static enum status read_results(const json_t *answer, struct strbuf *why)
+{
+    enum status status = read_result(answer, why);
+    size_t index;
+    json_t *item;
+
+    json_array_foreach(json_object_get(answer, "items"), index, item)
+    {
+        strbuf_appendf(why, "%s%s", index == 0 ? ": " : "; ", control_client_text(item, "text"));
+    }
+    return status;
+}
+
 static enum status ask_change(const struct ctl *ctl, const char *socket,
                               const struct strbuf *request, int descriptor, struct strbuf *why,
                               size_t *count_out)
 {
     json_t *answer = ask(ctl, socket, request, descriptor);
-    enum status status = read_result(answer, why);
-    size_t index;
-    json_t *item;
+    enum status status = read_results(answer, why);
 
     *count_out = answer == NULL ? 0 : (size_t)control_client_number(answer, "count");
-    json_array_foreach(json_object_get(answer, "items"), index, item)
-    {
-        strbuf_appendf(why, "%s%s", index == 0 ? ": " : "; ", control_client_text(item, "text"));
-    }
     json_decref(answer);
     return status;
 }
@@ -172,6 +180,8 @@ static void write_request(const struct relay_change *change, struct strbuf *out)
         }
         break;
     case RELAY_LOGIN:
+    case RELAY_TOUCH:
+    case RELAY_MERGE:
     case RELAY_REPLACE:
         break;
     }
@@ -203,6 +213,32 @@ static int write_list(const struct relay_list *list)
         errno = error;
     }
     return -1;
+}
+
+enum status relay_daemon_merge(const struct ctl *ctl, const char *socket,
+                               const struct relay_list *list, struct relay_merged *merged_out,
+                               struct strbuf *why)
+{
+    int fd = write_list(list);
+
+    *merged_out = (struct relay_merged){0};
+    if (fd < 0) {
+        strbuf_appendf(why, "no file in memory: %s", strerror(errno));
+        return STATUS_TEMPFAIL;
+    }
+    json_t *answer = control_client_ask_at(ctl, socket, "relay merge", fd);
+    enum status status = read_results(answer, why);
+
+    if (answer != NULL) {
+        *merged_out = (struct relay_merged){
+            .taken = (size_t)control_client_number(answer, "copied"),
+            .present = (size_t)control_client_number(answer, "present"),
+            .refused = (size_t)control_client_number(answer, "refused"),
+        };
+    }
+    json_decref(answer);
+    (void)close(fd);
+    return status;
 }
 
 enum status relay_daemon_load(const struct ctl *ctl, const char *socket,

@@ -13,6 +13,7 @@
 #include "lib/base/status.h"
 #include "lib/base/strbuf.h"
 #include "lib/relay/relay_list.h"
+#include "lib/relay/relay_merge.h"
 #include "lib/relay/relay_store.h"
 
 /* Adds all entries to the list, page by page. */
@@ -32,5 +33,10 @@ enum status relay_daemon_change(const struct ctl *ctl, const char *socket,
 /* Hands over the list as a text that replaces all entries. */
 enum status relay_daemon_load(const struct ctl *ctl, const char *socket,
                               const struct relay_list *list, struct strbuf *why, size_t *count_out);
+
+/* Hands over the list as a text that is merged into the entries, as relay_merge() says it. */
+enum status relay_daemon_merge(const struct ctl *ctl, const char *socket,
+                               const struct relay_list *list, struct relay_merged *merged_out,
+                               struct strbuf *why);
 
 #endif

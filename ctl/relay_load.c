@@ -20,7 +20,7 @@ static size_t find_limit(const struct ctl *ctl)
     struct config *config = config_load(ctl->config_path, &diag);
 
     if (config != NULL) {
-        limit = config->relay_store.max_entries;
+        limit = config->relay_store.terms.max_entries;
     }
     config_free(&config);
     return limit;

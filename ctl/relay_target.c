@@ -57,22 +57,15 @@ static int look_for_daemon(struct relay_target *target, int *error_out)
 
 static bool open_store(struct relay_target *target, struct strbuf *why)
 {
-    const struct config_relay_store *config = &target->config->relay_store;
-    const struct relay_store_options options = {
-        .file = config->file,
-        .window_minutes = config->window_minutes,
-        .max_entries = config->max_entries,
-        .ipv6_prefix_bits = config->ipv6_prefix_bits,
-        .logger = target->logger,
-    };
+    struct relay_store_options options = config_relay_options(&target->config->relay_store);
 
+    options.logger = target->logger;
     strbuf_reset(why);
     target->store = relay_store_open(&options, why);
     return target->store != NULL;
 }
 
-/* Is the failure that another process has the file? */
-static bool is_held(const struct strbuf *why)
+bool relay_target_is_held(const struct strbuf *why)
 {
     return strstr(why->data, "another process") != NULL;
 }
@@ -101,13 +94,14 @@ static bool attach(struct relay_target *target)
         return found > 0;
     }
     strbuf_init(&why);
-    for (int try = 0; try < TRIES && found == 0 && !open_store(target, &why) && is_held(&why);
+    for (int try = 0;
+         try < TRIES && found == 0 && !open_store(target, &why) && relay_target_is_held(&why);
          try++) {
         (void)poll(NULL, 0, TRY_MS);
         found = look_for_daemon(target, &error);
     }
     if (found == 0 && target->store == NULL) {
-        if (is_held(&why)) {
+        if (relay_target_is_held(&why)) {
             say_held(target, error);
         } else {
             ctl_complain(target->ctl, "%s", why.data);
@@ -151,7 +145,33 @@ void relay_target_close(struct relay_target **target)
     *target = NULL;
 }
 
+/* ---- one of the two ---- */
+
+const struct relay_store *relay_target_store(const struct relay_target *target)
+{
+    return target->store;
+}
+
+const struct config_relay_store *relay_target_config(const struct relay_target *target)
+{
+    return &target->config->relay_store;
+}
+
+json_t *relay_target_ask(const struct relay_target *target, const char *request)
+{
+    return control_client_ask_at(target->ctl, target->socket, request, -1);
+}
+
 /* ---- either ---- */
+
+/* The walk through the store has ended early. */
+static void say_unread(const struct relay_target *target, struct strbuf *why)
+{
+    struct relay_store_stats stats;
+
+    relay_store_stats(target->store, &stats);
+    strbuf_append(why, stats.failure[0] != '\0' ? stats.failure : "the store cannot be read");
+}
 
 enum status relay_target_collect(struct relay_target *target, struct relay_list *list,
                                  struct strbuf *why)
@@ -159,7 +179,10 @@ enum status relay_target_collect(struct relay_target *target, struct relay_list 
     if (target->store == NULL) {
         return relay_daemon_walk(target->ctl, target->socket, list, why);
     }
-    relay_list_collect(list, target->store);
+    if (!relay_list_collect(list, target->store)) {
+        say_unread(target, why);
+        return STATUS_TEMPFAIL;
+    }
     return STATUS_OK;
 }
 
@@ -193,7 +216,10 @@ enum status relay_target_load(struct relay_target *target, struct relay_list *li
     if (target->store == NULL) {
         return relay_daemon_load(target->ctl, target->socket, list, why, count_out);
     }
-    relay_list_keep(list, target->store);
+    if (!relay_list_keep(list, target->store)) {
+        say_unread(target, why);
+        return STATUS_TEMPFAIL;
+    }
     struct relay_change change = {
         .kind = RELAY_REPLACE,
         .entry = {.user = "", .service = ""},

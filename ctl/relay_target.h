@@ -15,11 +15,27 @@
 #include "lib/relay/relay_list.h"
 #include "lib/relay/relay_store.h"
 
+#include <stdbool.h>
+
 struct relay_target;
+struct config_relay_store;
+
+/* Says this text of relay_store_open() that another process has the file? */
+bool relay_target_is_held(const struct strbuf *why);
 
 /* NULL: neither answers, and that was said. `ctl` must outlive it. */
 struct relay_target *relay_target_open(const struct ctl *ctl);
 void relay_target_close(struct relay_target **target);
+
+/*
+ * Where the entries are if no daemon has them: the store, NULL if one does, and the configuration by which it was opened. Both are the
+ * target's.
+ */
+const struct relay_store *relay_target_store(const struct relay_target *target);
+const struct config_relay_store *relay_target_config(const struct relay_target *target);
+
+/* The daemon's answer to a request; NULL: there is none, which was said. The caller releases it. For targets without a store. */
+json_t *relay_target_ask(const struct relay_target *target, const char *request);
 
 /* Adds all entries to the list. */
 enum status relay_target_collect(struct relay_target *target, struct relay_list *list,

@@ -42,6 +42,16 @@ AC_DEFUN([POSTERN_REQUIRE_LIB], [
 
 AC_DEFUN([POSTERN_OPTIONAL_LIB], [POSTERN_TRY_LIB([$1], [$2], [$3], [$4])])
 
+# POSTERN_OPTIONAL_PART(NAME, OPTION, HEADERS, EXPRESSION, DEFAULT-LIBS, DEBIAN-PACKAGE, FEDORA-PACKAGE)
+# A library without which a part of postern is left out: never with --without-OPTION, or else an error with --with-OPTION.
+AC_DEFUN([POSTERN_OPTIONAL_PART], [
+  AS_IF([test "x$with_$2" != xno], [POSTERN_OPTIONAL_LIB([$1], [$3], [$4], [$5])], [have_$1=no])
+  AS_IF([test "x$with_$2" = xyes && test "x$have_$1" != xyes],
+    [AC_MSG_ERROR([--with-$2: $have_$1 not found (Debian: $6, Fedora: $7)])])
+  AM_CONDITIONAL([HAVE_$1], [test "x$have_$1" = xyes])
+  AS_IF([test "x$have_$1" != xyes], [LIB$1_LIBS=])
+])
+
 AC_DEFUN([POSTERN_REPORT_MISSING], [
   AS_IF([test -n "$postern_missing"], [
     AC_MSG_ERROR([these libraries are missing:$postern_missing
@@ -155,6 +165,10 @@ AC_DEFUN([POSTERN_SUMMARY], [
   postern_run=$postern_dir/postern
   POSTERN_SHOW_DIR([systemdsystemunitdir])
   postern_units=$postern_dir
+  AS_IF([test "x$have_HIREDIS" = xyes], [postern_hiredis=$LIBHIREDIS_LIBS],
+        [postern_hiredis="no: relay_store has no back end redis (Debian: libhiredis-dev, Fedora: hiredis-devel)"])
+  AS_IF([test "x$have_OPENSSL" = xyes], [postern_openssl=$LIBOPENSSL_LIBS],
+        [postern_openssl="no: no TLS to a Redis server, rediss:// (Debian: libssl-dev, Fedora: openssl-devel; 3.0 or later)"])
   AS_IF([test "x$have_HYPERSCAN" = xyes], [postern_hyperscan=$LIBHYPERSCAN_LIBS],
         [postern_hyperscan="no: many patterns without fixed words are asked one by one (Debian: libhyperscan-dev, Fedora: vectorscan-devel)"])
   AS_IF([test "x$have_CMOCKA" = xyes], [postern_cmocka=yes],
@@ -182,6 +196,8 @@ postern $PACKAGE_VERSION
   c-ares                   $LIBCARES_LIBS
   libidn2                  $LIBIDN2_LIBS
   hyperscan (optional)     $postern_hyperscan
+  hiredis (optional)       $postern_hiredis
+  OpenSSL (optional)       $postern_openssl
   cmocka (unit tests)      $postern_cmocka
 
 _POSTERN_EOF

@@ -16,7 +16,7 @@ struct conversation *conversation_new(struct callbacks *callbacks)
     decision_log_init(&conversation->log, callbacks->logger);
     session_init(&conversation->session, ruleset, traced ? &conversation->log.trace : NULL);
     conversation->session.resolver = callbacks->resolver;
-    conversation->session.relayers = callbacks->relayers;
+    conversation->session.relayers = relay_memo_init(&conversation->relayers, callbacks->relayers);
     conversation->needs = ruleset_needs(ruleset);
     strbuf_init(&conversation->value);
     conversation->mta.first_index = message_edits_first_index(NULL);
@@ -33,6 +33,7 @@ void conversation_end_message(struct callbacks *callbacks, struct conversation *
         stats_change(&callbacks->stats->messages_open, -1);
     }
     session_reset_message(&conversation->session);
+    relay_memo_forget(&conversation->relayers);
 }
 
 void conversation_free(struct callbacks *callbacks, struct conversation **conversation)

@@ -12,6 +12,7 @@
 #include "milter/message_edits.h"
 #include "milter/mfi.h"
 #include "milter/recipients.h"
+#include "milter/relay_memo.h"
 #include "milter/stats.h"
 
 #include <stdbool.h>
@@ -19,6 +20,7 @@
 struct conversation {
     struct decision_log log; /* has its id from the start */
     struct session session;
+    struct relay_memo relayers; /* whom it asks */
     struct ruleset_needs
         needs;       /* what the ruleset asks the MTA for; looking for a macro is not cheap */
     bool connected;  /* session has the facts of a connection */

@@ -309,8 +309,11 @@ static enum status load(struct daemon *daemon, const struct config *config, stru
     reload_init(&daemon->reload, config, daemon->snapshot, daemon->resolver, daemon->logger,
                 &daemon->stats);
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    daemon->report = (struct report){daemon->snapshot, &daemon->reload, &daemon->stats,
-                                     daemon->resolver, now.tv_sec,      NULL};
+    daemon->report = (struct report){.snapshot = daemon->snapshot,
+                                     .reload = &daemon->reload,
+                                     .stats = &daemon->stats,
+                                     .resolver = daemon->resolver,
+                                     .started = now.tv_sec};
     daemon->callbacks.snapshot = daemon->snapshot;
     daemon->callbacks.logger = daemon->logger;
     daemon->callbacks.stats = &daemon->stats;

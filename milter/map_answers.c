@@ -5,6 +5,7 @@
 #include "lib/mail/netaddr.h"
 #include "lib/policy/relay_maps.h"
 #include "lib/policy/ruleset.h"
+#include "lib/relay/relay_lookup.h"
 #include "lib/table/table.h"
 
 #include <string.h>
@@ -44,9 +45,10 @@ bool map_answers_parse(const char *text, size_t len, struct map_question *questi
     return true;
 }
 
-bool map_answers_at_once(const struct map_question *question)
+bool map_answers_at_once(const struct map_question *question, const struct relay_lookup *relayers)
 {
-    return question->map == MAP_RELAYERS || question->map == MAP_NONE;
+    return question->map == MAP_NONE ||
+           (question->map == MAP_RELAYERS && (relayers == NULL || !relayers->waits));
 }
 
 /* ---- relaying ---- */
@@ -68,10 +70,12 @@ static enum status ask_session(const struct map_facts *facts, enum map_name map,
 
 static enum status ask_relaying(const struct map_facts *facts, enum map_name map, const char *key)
 {
-    if (ruleset_config(facts->ruleset)->relay_control == RELAY_CONTROL_OFF) {
+    const struct config *config = ruleset_config(facts->ruleset);
+
+    if (config->relay_control == RELAY_CONTROL_OFF) {
         return STATUS_NOTFOUND;
     }
-    return map == MAP_RELAYERS ? relay_maps_relayers(facts->relayers, key)
+    return map == MAP_RELAYERS ? relay_maps_relayers(config, facts->relayers, key)
                                : ask_session(facts, map, key);
 }
 

@@ -46,8 +46,8 @@ struct map_facts {
     const char *hostname;                /* of this host, where the configuration names none */
 };
 
-/* Is this one answered from memory? The others may wait for a file. */
-bool map_answers_at_once(const struct map_question *question);
+/* Is this one answered from memory? The others may wait for a file, or for a server. */
+bool map_answers_at_once(const struct map_question *question, const struct relay_lookup *relayers);
 
 /*
  * Appends the answer to `answer`. STATUS_TEMPFAIL: what it needed could not be read, which is to be logged, whatever the

@@ -2,8 +2,10 @@
 #include "milter/policy_decision.h"
 
 #include "lib/mail/netaddr.h"
+#include "lib/policy/relay_limits.h"
 #include "lib/policy/ruleset.h"
 #include "lib/policy/stages.h"
+#include "milter/policy_counts.h"
 
 #include <string.h>
 
@@ -27,6 +29,26 @@ static bool can_be_answered(const struct policy_request *request, const char **w
     return false;
 }
 
+/* What is known of this message from earlier questions. */
+static void set_counts(struct session *session, const struct policy_facts *facts,
+                       const struct policy_request *request)
+{
+    const struct config *config = ruleset_config(facts->ruleset);
+
+    session->relayers = facts->relayers;
+    session->grants_counted = session->relay_control == RELAY_CONTROL_MILTER;
+    if (session->grants_counted) {
+        return;
+    }
+    if (*request->instance == '\0') {
+        /* Nothing tells one message from another: no limit of a message would hold. */
+        session->relayers = config->relay_store.recipients_per_message > 0 ? NULL : facts->relayers;
+    } else if (facts->counts != NULL) {
+        session->granted_before = policy_counts_find(facts->counts, request->instance,
+                                                     request->recipient, &session->grants_counted);
+    }
+}
+
 static struct verdict ask(struct session *session, const struct policy_facts *facts,
                           const struct policy_request *request)
 {
@@ -45,19 +67,29 @@ static struct verdict ask(struct session *session, const struct policy_facts *fa
         .cert_issuer = request->ccert_issuer,
     };
 
-    session->relayers = facts->relayers;
     session_connect(session, &client);
     if (session->relay_control == RELAY_CONTROL_OFF) {
         return (struct verdict){.kind = VERDICT_REJECT, .reason = "off"};
     }
-    return stage_relay(session, &login, request->sender, request->recipient);
+    set_counts(session, facts, request);
+
+    struct verdict verdict = stage_relay(session, &login, request->sender, request->recipient);
+
+    if (session->granted > 0 && facts->counts != NULL && *request->instance != '\0') {
+        policy_counts_add(facts->counts, request->instance, request->recipient);
+    }
+    return verdict;
 }
 
 enum status policy_decision_make(const struct policy_facts *facts,
-                                 const struct policy_request *request, const char **why_out)
+                                 const struct policy_request *request, const char **why_out,
+                                 struct reply *later_out)
 {
     struct session session;
 
+    if (later_out != NULL) {
+        *later_out = (struct reply){0};
+    }
     if (!can_be_answered(request, why_out)) {
         return STATUS_INVALID;
     }
@@ -67,6 +99,12 @@ enum status policy_decision_make(const struct policy_facts *facts,
     session_fini(&session);
     if (verdict.kind == VERDICT_CONTINUE) {
         return STATUS_OK;
+    }
+    if (relay_limits_is_temporary(&verdict)) {
+        if (later_out != NULL) {
+            *later_out = verdict.reply; /* a constant text */
+        }
+        return STATUS_NOTFOUND;
     }
     if (verdict.kind == VERDICT_TEMPFAIL && verdict.reply.code == 451) {
         *why_out = "a map cannot be read";

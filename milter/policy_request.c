@@ -8,7 +8,7 @@ struct attribute {
     const char **value;
 };
 
-#define ATTRIBUTES 13u
+#define ATTRIBUTES 14u
 
 size_t policy_request_length(const char *data, size_t len)
 {
@@ -101,6 +101,7 @@ bool policy_request_parse(char *text, size_t len, struct policy_request *out, co
         {"sasl_username", &out->sasl_username},
         {"ccert_subject", &out->ccert_subject},
         {"ccert_issuer", &out->ccert_issuer},
+        {"instance", &out->instance},
         {"policy_context", &out->policy_context},
     };
 

@@ -27,6 +27,7 @@ struct policy_request {
     const char *sasl_username;
     const char *ccert_subject; /* common names, of a certificate that Postfix trusts; decoded */
     const char *ccert_issuer;
+    const char *instance;       /* the same for all questions about one message */
     const char *policy_context; /* what check_policy_service in main.cf or master.cf says */
 };
 

@@ -5,6 +5,7 @@
 #include "lib/base/xalloc.h"
 #include "lib/policy/ruleset.h"
 #include "lib/policy/trace.h"
+#include "milter/policy_counts.h"
 #include "milter/policy_decision.h"
 #include "milter/policy_request.h"
 #include "milter/ratelog.h"
@@ -27,6 +28,7 @@ struct policy_server {
     struct workers *workers;
     struct snapshot *snapshot;
     const struct relay_lookup *relayers;
+    struct policy_counts *counts;
     struct logger *logger;
     struct ratelog failures;
     struct ratelog strangers; /* what is not understood */
@@ -90,12 +92,12 @@ static void log_trouble(struct policy_server *policy, struct ratelog *ratelog, c
 }
 
 static void log_decision(struct policy_server *policy, const struct policy_request *request,
-                         bool permitted, const char *why)
+                         const char *action, const char *why)
 {
     struct strbuf line;
 
     strbuf_init(&line);
-    strbuf_appendf(&line, "event=policy action=%s", permitted ? "ok" : "dunno");
+    strbuf_appendf(&line, "event=policy action=%s", action);
     log_field(&line, "client", request->client_address);
     log_field(&line, "name", request->client_name);
     log_field(&line, "sender", request->sender);
@@ -107,7 +109,9 @@ static void log_decision(struct policy_server *policy, const struct policy_reque
 
 /* ---- decide ---- */
 
-static bool decide(struct policy_server *policy, const struct policy_request *request)
+/* `later_out`: see policy_decision_make(). */
+static bool decide(struct policy_server *policy, const struct policy_request *request,
+                   struct reply *later_out)
 {
     bool traced = log_enabled(policy->logger, LOG_LEVEL_DEBUG);
     struct ruleset *ruleset = snapshot_get(policy->snapshot);
@@ -116,12 +120,13 @@ static bool decide(struct policy_server *policy, const struct policy_request *re
         .ruleset = ruleset,
         .relayers = policy->relayers,
         .hostname = policy->hostname,
+        .counts = policy->counts,
         .trace = traced ? &note.trace : NULL,
     };
     const char *why = "";
 
     strbuf_init(&note.text);
-    enum status status = policy_decision_make(&facts, request, &why);
+    enum status status = policy_decision_make(&facts, request, &why, later_out);
 
     if (status == STATUS_TEMPFAIL) {
         log_trouble(policy, &policy->failures, why, request);
@@ -129,33 +134,52 @@ static bool decide(struct policy_server *policy, const struct policy_request *re
         log_trouble(policy, &policy->strangers, why, request);
     }
     if (traced) {
-        log_decision(policy, request, status == STATUS_OK, note.text.data);
+        log_decision(policy, request,
+                     status == STATUS_OK       ? "ok"
+                     : later_out->text != NULL ? "defer_if_reject"
+                                               : "dunno",
+                     note.text.data);
     }
     strbuf_fini(&note.text);
     ruleset_unref(&ruleset);
     return status == STATUS_OK;
 }
 
+/*
+ * What Postfix itself permits, it knows best: what is refused only for now by a limit becomes a temporary refusal only where Postfix would refuse
+ * it.
+ */
+static void send_answer(struct server_answer *answer, bool permitted, const struct reply *later)
+{
+    struct strbuf text;
+
+    strbuf_init(&text);
+    if (permitted) {
+        strbuf_append(&text, "action=OK\n\n");
+    } else if (later->text != NULL) {
+        strbuf_appendf(&text, "action=DEFER_IF_REJECT %s %s\n\n", later->dsn, later->text);
+    } else {
+        strbuf_append(&text, "action=DUNNO\n\n");
+    }
+    server_keep(answer, text.data, text.len);
+    strbuf_fini(&text);
+}
+
 static void run_job(void *owner)
 {
-    static const char ok[] = "action=OK\n\n";
-    static const char dunno[] = "action=DUNNO\n\n";
     struct job *job = owner;
     struct policy_request request;
+    struct reply later = {0};
     const char *why = "";
     bool permitted = false;
 
     if (policy_request_parse(job->text, job->len, &request, &why)) {
-        permitted = decide(job->policy, &request);
+        permitted = decide(job->policy, &request, &later);
     } else {
         request = (struct policy_request){0};
         log_trouble(job->policy, &job->policy->strangers, why, &request);
     }
-    if (permitted) {
-        server_keep(job->answer, ok, sizeof(ok) - 1);
-    } else {
-        server_keep(job->answer, dunno, sizeof(dunno) - 1);
-    }
+    send_answer(job->answer, permitted, &later);
     free(job);
 }
 
@@ -204,6 +228,7 @@ struct policy_server *policy_server_start(struct eventloop *loop, int listen_fd,
 
     policy->snapshot = snapshot;
     policy->relayers = relayers;
+    policy->counts = policy_counts_new();
     policy->logger = logger;
     (void)gethostname(policy->hostname, sizeof(policy->hostname) - 1);
     policy->workers = workers_new(THREADS);
@@ -233,6 +258,7 @@ void policy_server_stop(struct policy_server **policy)
     }
     workers_free(&(*policy)->workers);
     server_free(&(*policy)->server);
+    policy_counts_free(&(*policy)->counts);
     free(*policy);
     *policy = NULL;
 }

@@ -3,29 +3,31 @@
 #include "lib/base/strbuf.h"
 #include "lib/base/xalloc.h"
 #include "lib/relay/relay_store.h"
+#include "milter/popauth_event.h"
 #include "milter/popauth_line.h"
+#include "milter/popauth_log.h"
+#include "milter/popauth_sessions.h"
 #include "milter/server.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define SECOND_MS 1000
+#define EVENT_SHOWN 400u /* bytes of one that is wrong, in the log */
 
 struct popauth {
     struct eventloop *loop;
     struct relay_store *store;
-    struct logger *logger;
     struct server *server;
     struct relay_change *first; /* what came in this round */
     struct relay_change **last;
     struct eventloop_task submit;
-    struct eventloop_timer second; /* set while lines are counted */
-
-    pthread_mutex_t lock; /* for what follows */
-    unsigned lines;       /* logged in this second */
-    unsigned long withheld;
+    struct popauth_sessions *sessions;
+    struct popauth_log log;
+    atomic_ulong refused;
+    atomic_ulong ignored;
+    atomic_ulong excesses;
 };
 
 /* A line that is to be recorded, until it is answered. */
@@ -36,107 +38,10 @@ struct grant {
     struct server_peer peer;
     struct popauth_line line;
     struct strbuf texts;
+    bool is_event;                    /* nobody reads an answer */
+    bool is_counted;                  /* a login that opens a session */
+    struct relay_sessions_grant kept; /* of a logout: what ends with its session */
 };
-
-/* ---- the log: what a flood would write is counted instead ---- */
-
-static bool may_log(struct popauth *popauth, enum log_level level)
-{
-    if (!log_enabled(popauth->logger, level)) {
-        return false;
-    }
-    (void)pthread_mutex_lock(&popauth->lock);
-    bool may = popauth->lines < POPAUTH_LINES_A_SECOND;
-
-    if (may) {
-        popauth->lines++;
-    } else {
-        popauth->withheld++;
-    }
-    (void)pthread_mutex_unlock(&popauth->lock);
-    return may;
-}
-
-/* True: there were lines in the second that is over. */
-static bool begin_second(struct popauth *popauth)
-{
-    (void)pthread_mutex_lock(&popauth->lock);
-    unsigned long withheld = popauth->withheld;
-    bool busy = popauth->lines > 0;
-
-    popauth->lines = 0;
-    popauth->withheld = 0;
-    (void)pthread_mutex_unlock(&popauth->lock);
-    if (withheld > 0) {
-        log_printf(popauth->logger, LOG_LEVEL_INFO, "event=popauth withheld=%lu", withheld);
-    }
-    return busy;
-}
-
-static void second_over(void *owner)
-{
-    struct popauth *popauth = owner;
-
-    if (begin_second(popauth)) {
-        eventloop_set_timer(popauth->loop, &popauth->second, SECOND_MS);
-    }
-}
-
-/* The peer stands beside what it says: whoever may connect may say anything. */
-static void append_peer(struct strbuf *text, const struct server_peer *peer)
-{
-    log_field_uint(text, "pid", (unsigned long)peer->pid);
-    log_field_uint(text, "uid", (unsigned long)peer->uid);
-}
-
-static void log_refused(struct popauth *popauth, const struct server_peer *peer, const char *line,
-                        size_t len, const char *why)
-{
-    if (!may_log(popauth, LOG_LEVEL_WARNING)) {
-        return;
-    }
-    char *copy = xstrndup(line, len);
-    struct strbuf text;
-
-    strbuf_init(&text);
-    log_field(&text, "event", "popauth");
-    log_field(&text, "result", "refused");
-    log_field(&text, "error", why);
-    log_field(&text, "line", copy);
-    append_peer(&text, peer);
-    log_line(popauth->logger, LOG_LEVEL_WARNING, text.data);
-    strbuf_fini(&text);
-    free(copy);
-}
-
-static const char *unless_empty(const char *text)
-{
-    return *text == '\0' ? NULL : text;
-}
-
-/* `why` is "" if it was done. */
-static void log_done(struct popauth *popauth, const struct popauth_line *line,
-                     const struct server_peer *peer, const char *why)
-{
-    enum log_level level = *why == '\0' ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
-    char key[RELAY_KEY_SIZE];
-    struct strbuf text;
-
-    if (!may_log(popauth, level)) {
-        return;
-    }
-    strbuf_init(&text);
-    log_field(&text, "event", popauth_line_verb(line->verb));
-    log_field(&text, "client", relay_entry_key(&line->entry.addr, key));
-    log_field(&text, "user", unless_empty(line->entry.user));
-    log_field(&text, "service", unless_empty(line->entry.service));
-    log_field(&text, "session", unless_empty(line->session));
-    append_peer(&text, peer);
-    log_field(&text, "result", *why == '\0' ? NULL : "failed");
-    log_field(&text, "error", unless_empty(why));
-    log_line(popauth->logger, level, text.data);
-    strbuf_fini(&text);
-}
 
 /* ---- answers ---- */
 
@@ -150,21 +55,68 @@ static void format_answer(struct strbuf *out, const char *why)
     strbuf_append_char(out, '\n');
 }
 
-/* In the store's thread. */
+static void free_grant(struct grant *grant)
+{
+    strbuf_fini(&grant->texts);
+    free(grant);
+}
+
+/* `failure` is "" if it was done. */
+static void answer(struct grant *grant, const char *failure)
+{
+    struct strbuf text;
+
+    popauth_log_done(&grant->popauth->log, &grant->line, &grant->peer, failure);
+    if (grant->is_event) {
+        server_keep(grant->answer, "", 0);
+    } else {
+        strbuf_init(&text);
+        format_answer(&text, failure);
+        server_keep_owned(grant->answer, text.data, text.len);
+    }
+    free_grant(grant);
+}
+
+static const char *text_of(enum status status, const char *why)
+{
+    return status == STATUS_OK ? "" : *why != '\0' ? why : "not recorded";
+}
+
+/* In the store's thread, as what follows. */
 static void grant_done(struct relay_change *change, enum status status, const char *why,
                        size_t count)
 {
     struct grant *grant = change->ctx;
-    const char *failure = status == STATUS_OK ? "" : *why != '\0' ? why : "not recorded";
-    struct strbuf answer;
+
+    if (change->is_excess) {
+        (void)atomic_fetch_add_explicit(&grant->popauth->excesses, 1, memory_order_relaxed);
+        popauth_log_excess(&grant->popauth->log, &grant->line, change, status == STATUS_OK, count);
+    }
+    if (grant->is_counted) {
+        popauth_sessions_settle(grant->popauth->sessions, &grant->line, status == STATUS_OK);
+    }
+    answer(grant, text_of(status, why));
+}
+
+/* An entry that is not there was taken away, and stays so; unless it went by itself while the store was away. */
+static void logout_done(struct relay_change *change, enum status status, const char *why,
+                        size_t count)
+{
+    struct grant *grant = change->ctx;
+    struct popauth *popauth = grant->popauth;
 
     (void)count;
-    log_done(grant->popauth, &grant->line, &grant->peer, failure);
-    strbuf_init(&answer);
-    format_answer(&answer, failure);
-    server_keep_owned(grant->answer, answer.data, answer.len);
-    strbuf_fini(&grant->texts);
-    free(grant);
+    if (status == STATUS_NOTFOUND &&
+        relay_sessions_has_expired(popauth_sessions_counted(popauth->sessions), grant->kept.date,
+                                   (int64_t)time(NULL))) {
+        change->kind = RELAY_LOGIN;
+        change->entry.user = grant->kept.user;
+        change->entry.service = grant->kept.service;
+        change->next = NULL;
+        relay_store_submit(popauth->store, change);
+        return;
+    }
+    answer(grant, text_of(status == STATUS_NOTFOUND ? STATUS_OK : status, why));
 }
 
 static void reply(struct server_client *client, const char *why)
@@ -190,19 +142,76 @@ static void submit(void *owner)
     relay_store_submit(popauth->store, changes);
 }
 
-static void add_grant(struct popauth *popauth, struct grant *grant)
+static void add_change(struct popauth *popauth, struct server_client *client, struct grant *grant)
 {
-    grant->change = (struct relay_change){
-        .kind = grant->line.verb == POPAUTH_ADD ? RELAY_ADD : RELAY_LOGIN,
-        .entry = grant->line.entry,
-        .done = grant_done,
-        .ctx = grant,
-    };
+    grant->answer = server_promise(client);
+    grant->change.ctx = grant;
     if (popauth->first == NULL) {
         eventloop_post(popauth->loop, &popauth->submit);
     }
     *popauth->last = &grant->change;
     popauth->last = &grant->change.next;
+}
+
+/* True: it will be answered when it is on the disk. */
+static bool begin(struct popauth *popauth, struct server_client *client, struct grant *grant)
+{
+    const struct popauth_line *line = &grant->line;
+
+    switch (line->verb) {
+    case POPAUTH_LOGIN:
+        grant->is_counted = line->session[0] != '\0' &&
+                            popauth_sessions_begin(popauth->sessions, line);
+        grant->change = (struct relay_change){
+            .kind = RELAY_LOGIN, .entry = line->entry, .done = grant_done};
+        break;
+    case POPAUTH_ADD:
+        grant->change = (struct relay_change){
+            .kind = RELAY_ADD, .entry = line->entry, .done = grant_done};
+        break;
+    case POPAUTH_LOGOUT:
+        if (!popauth_sessions_end(popauth->sessions, line, &grant->kept)) {
+            return false;
+        }
+        grant->change = (struct relay_change){
+            .kind = RELAY_TOUCH,
+            .entry = {.addr = grant->kept.addr,
+                      .login_at = line->entry.login_at,
+                      .user = "",
+                      .service = ""},
+            .done = logout_done,
+        };
+        break;
+    }
+    add_change(popauth, client, grant);
+    return true;
+}
+
+static bool is_event(const char *line, size_t len)
+{
+    return len > 0 && *line == '{';
+}
+
+/* A line is an event, too, that is never ignored. */
+static enum popauth_event understand(struct grant *grant, const char *line, size_t len,
+                                     const char **why_out)
+{
+    int64_t now = (int64_t)time(NULL);
+
+    if (grant->is_event) {
+        return popauth_event_parse(line, len, now, &grant->texts, &grant->line, why_out);
+    }
+    return popauth_line_parse(line, len, now, &grant->texts, &grant->line, why_out)
+               ? POPAUTH_EVENT_TAKEN
+               : POPAUTH_EVENT_WRONG;
+}
+
+static void refuse(struct popauth *popauth, const struct server_peer *peer, const char *line,
+                   size_t len, const char *why)
+{
+    (void)atomic_fetch_add_explicit(&popauth->refused, 1, memory_order_relaxed);
+    popauth_log_refused(&popauth->log, peer, line,
+                        is_event(line, len) && len > EVENT_SHOWN ? EVENT_SHOWN : len, why);
 }
 
 static void obey(struct popauth *popauth, struct server_client *client, const char *line,
@@ -213,41 +222,57 @@ static void obey(struct popauth *popauth, struct server_client *client, const ch
 
     grant->popauth = popauth;
     grant->peer = server_peer(client);
+    grant->is_event = is_event(line, len);
     strbuf_init(&grant->texts);
-    bool good = popauth_line_parse(line, len, (int64_t)time(NULL), &grant->texts, &grant->line,
-                                   &why);
+    switch (understand(grant, line, len, &why)) {
+    case POPAUTH_EVENT_TAKEN:
+        if (begin(popauth, client, grant)) {
+            return;
+        }
+        popauth_log_done(&popauth->log, &grant->line, &grant->peer, "");
+        break;
+    case POPAUTH_EVENT_IGNORED:
+        (void)atomic_fetch_add_explicit(&popauth->ignored, 1, memory_order_relaxed);
+        break;
+    case POPAUTH_EVENT_WRONG:
+        refuse(popauth, &grant->peer, line, len, why);
+        break;
+    }
+    if (!grant->is_event) {
+        reply(client, why);
+    }
+    free_grant(grant);
+}
 
-    if (good && grant->line.verb != POPAUTH_LOGOUT) {
-        grant->answer = server_promise(client);
-        add_grant(popauth, grant);
-        return;
+/*
+ * A line without an end, or one that is longer than it may be. What would follow an event is part of it, written by whoever named
+ * himself in it: nobody is to read that as a line.
+ */
+static size_t refuse_long(struct popauth *popauth, struct server_client *client, const char *line,
+                          size_t len)
+{
+    struct server_peer peer = server_peer(client);
+
+    refuse(popauth, &peer, line, len, "the line is too long");
+    if (is_event(line, len)) {
+        return SERVER_DROP;
     }
-    if (good) {
-        log_done(popauth, &grant->line, &grant->peer, "");
-    } else {
-        log_refused(popauth, &grant->peer, line, len, why);
-    }
-    reply(client, why);
-    strbuf_fini(&grant->texts);
-    free(grant);
+    reply(client, "the line is too long");
+    return SERVER_END;
 }
 
 static size_t take_line(void *owner, struct server_client *client, const char *data, size_t len)
 {
     struct popauth *popauth = owner;
-    const char *end = memchr(data, '\n', len);
-    struct server_peer peer = server_peer(client);
+    size_t most = is_event(data, len) ? POPAUTH_MAX_EVENT : POPAUTH_MAX_LINE;
+    const char *end = memchr(data, '\n', len < most ? len : most);
 
-    if (end == NULL && len < POPAUTH_MAX_LINE) {
+    if (end == NULL && len < most) {
         return SERVER_INCOMPLETE;
     }
-    if (popauth->second.slot == 0) {
-        eventloop_set_timer(popauth->loop, &popauth->second, SECOND_MS);
-    }
+    popauth_log_wake(&popauth->log);
     if (end == NULL) {
-        log_refused(popauth, &peer, data, len, "the line is too long");
-        reply(client, "the line is too long");
-        return SERVER_END;
+        return refuse_long(popauth, client, data, most);
     }
     size_t line_len = (size_t)(end - data);
 
@@ -258,11 +283,11 @@ static size_t take_line(void *owner, struct server_client *client, const char *d
 /* ---- begin and end ---- */
 
 struct popauth *popauth_start(struct eventloop *loop, int listen_fd, struct relay_store *store,
-                              struct logger *logger)
+                              const struct relay_sessions_terms *terms, struct logger *logger)
 {
     static const struct server_protocol protocol = {
         .name = "popauth",
-        .max_request = POPAUTH_MAX_LINE,
+        .max_request = POPAUTH_MAX_EVENT,
         .max_clients = POPAUTH_MAX_CLIENTS,
         .max_unanswered = POPAUTH_MAX_UNANSWERED,
         .request_ms = POPAUTH_REQUEST_MS,
@@ -272,13 +297,25 @@ struct popauth *popauth_start(struct eventloop *loop, int listen_fd, struct rela
 
     popauth->loop = loop;
     popauth->store = store;
-    popauth->logger = logger;
     popauth->last = &popauth->first;
     popauth->submit = (struct eventloop_task){.run = submit, .owner = popauth};
-    popauth->second = (struct eventloop_timer){.expired = second_over, .owner = popauth};
-    (void)pthread_mutex_init(&popauth->lock, NULL);
+    popauth_log_init(&popauth->log, loop, logger);
+    popauth->sessions = popauth_sessions_new(loop, store, terms, logger);
     popauth->server = server_new(loop, &protocol, popauth, listen_fd, logger);
     return popauth;
+}
+
+void popauth_configure(struct popauth *popauth, const struct relay_sessions_terms *terms)
+{
+    popauth_sessions_configure(popauth->sessions, terms);
+}
+
+void popauth_stats(const struct popauth *popauth, struct popauth_stats *stats_out)
+{
+    relay_sessions_stats(popauth_sessions_counted(popauth->sessions), &stats_out->sessions);
+    stats_out->refused = atomic_load_explicit(&popauth->refused, memory_order_relaxed);
+    stats_out->ignored = atomic_load_explicit(&popauth->ignored, memory_order_relaxed);
+    stats_out->excesses = atomic_load_explicit(&popauth->excesses, memory_order_relaxed);
 }
 
 void popauth_close_socket(struct popauth *popauth)
@@ -291,8 +328,8 @@ static void submit_rest(void *owner)
     struct popauth *popauth = owner;
 
     /* Tasks run in their order: what the last requests posted has run. */
-    eventloop_clear_timer(popauth->loop, &popauth->second);
-    (void)begin_second(popauth);
+    popauth_log_finish(&popauth->log);
+    popauth_sessions_finish(popauth->sessions);
 }
 
 void popauth_finish(struct popauth *popauth)
@@ -307,7 +344,8 @@ void popauth_stop(struct popauth **popauth)
         return;
     }
     server_free(&(*popauth)->server);
-    (void)pthread_mutex_destroy(&(*popauth)->lock);
+    popauth_sessions_free(&(*popauth)->sessions);
+    popauth_log_fini(&(*popauth)->log);
     free(*popauth);
     *popauth = NULL;
 }

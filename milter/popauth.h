@@ -2,18 +2,21 @@
 /*
  * popauth - where POP and IMAP servers say who logged in: one line a request, one answer each.
  *
- *     login ADDR [user=U] [service=S] [session=ID]     ADDR logged in just now
- *     logout ADDR [...]                                checked, and changes nothing: the window runs from the login
+ *     login ADDR [user=U] [service=S] [session=ID]     ADDR logged in just now; with an ID, its window will not end before the logout
+ *     logout ADDR [session=ID] [...]                   that session is over: if it was the last of ADDR, the window begins now
  *     add ADDR [...]                                   an address or IPv6 network that may relay for another reason
  *
  * Words are as relay_entry_format_value() writes them; unknown ones are skipped. `ok` comes when the address is on the
  * disk, else `err TEXT`. Nothing can be asked, removed or seen here. Requests that arrive together share one write to the
  * disk.
+ *
+ * A line that begins with '{' is an event as popauth_event.h reads them. Who sends events reads no answers, so there are none.
  */
 #ifndef POSTERN_MILTER_POPAUTH_H
 #define POSTERN_MILTER_POPAUTH_H
 
 #include "lib/base/log.h"
+#include "lib/relay/relay_sessions.h"
 #include "milter/eventloop.h"
 
 struct popauth;
@@ -23,11 +26,23 @@ struct relay_store;
 #define POPAUTH_MAX_CLIENTS 512u
 #define POPAUTH_MAX_UNANSWERED 64u
 #define POPAUTH_REQUEST_MS 5000
-#define POPAUTH_LINES_A_SECOND 50u /* in the log; further ones are counted */
 
 /* Serves `listen_fd`, which does not block and is its own from now on. */
 struct popauth *popauth_start(struct eventloop *loop, int listen_fd, struct relay_store *store,
-                              struct logger *logger);
+                              const struct relay_sessions_terms *terms, struct logger *logger);
+
+/* What a reload has changed. Safe for threads; waits for the loop. */
+void popauth_configure(struct popauth *popauth, const struct relay_sessions_terms *terms);
+
+struct popauth_stats {
+    struct relay_sessions_stats sessions; /* that are open */
+    uint64_t refused;  /* lines and events that were not understood, since the start */
+    uint64_t ignored;  /* events that are no login and no logout */
+    uint64_t excesses; /* logins from more addresses than the user may have */
+};
+
+/* Safe for threads. */
+void popauth_stats(const struct popauth *popauth, struct popauth_stats *stats_out);
 
 /* No new clients. */
 void popauth_close_socket(struct popauth *popauth);

@@ -7,12 +7,13 @@
 
 #include "lib/base/strbuf.h"
 #include "lib/relay/relay_entry.h"
+#include "lib/relay/relay_sessions.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define POPAUTH_SESSION_MAX 128u
+#define POPAUTH_SESSION_MAX RELAY_SESSIONS_ID_MAX
 
 enum popauth_verb { POPAUTH_LOGIN, POPAUTH_LOGOUT, POPAUTH_ADD };
 

@@ -24,7 +24,10 @@ struct relay_gate {
 /* A gate without a store, in storage that lives as long as the process. */
 void relay_gate_init(struct relay_gate *gate, struct logger *logger);
 
-/* From now on `store` is asked; NULL: none. Waits until nobody asks the one of before, which the caller may then close. */
+/*
+ * From now on `store` is asked; NULL: none. Waits until nobody asks the one of before, which the caller may then close. The first
+ * one is set before anybody asks.
+ */
 void relay_gate_set(struct relay_gate *gate, struct relay_store *store);
 
 #endif

@@ -2,6 +2,7 @@
 #include "milter/relay_requests.h"
 #include "lib/base/xalloc.h"
 #include "lib/relay/relay_list.h"
+#include "lib/relay/relay_merge.h"
 #include "lib/relay/relay_text.h"
 #include "milter/answer.h"
 
@@ -15,6 +16,8 @@
 
 /* A page ends when it has so many bytes; what the store visits at once comes on top. */
 #define PAGE_BYTES (256u << 10)
+
+#define UNREAD "the store cannot be read to its end"
 
 /* A text was checked by who sent it: what is wrong with it all the same is told in part. */
 #define ITEMS_MAX 20u
@@ -68,7 +71,7 @@ static json_t *answer_walk(struct request *request)
     struct strbuf page;
     uint64_t number;
 
-    if (!read_number(request->argument, SIZE_MAX, &number)) {
+    if (!read_number(request->argument, RELAY_WALK_FAILED - 1, &number)) {
         return answer(STATUS_INVALID, "a walk needs a cursor");
     }
     size_t cursor = (size_t)number;
@@ -78,9 +81,12 @@ static json_t *answer_walk(struct request *request)
     while (more && page.len < PAGE_BYTES) {
         more = relay_store_walk(request->store, &cursor, add_to_page, &page);
     }
-    json_t *object = answer(STATUS_OK, "");
+    bool failed = !more && cursor == RELAY_WALK_FAILED;
+    json_t *object = failed ? answer(STATUS_TEMPFAIL, UNREAD) : answer(STATUS_OK, "");
 
-    (void)json_object_set_new(object, "entries", answer_text(page.data));
+    if (!failed) {
+        (void)json_object_set_new(object, "entries", answer_text(page.data));
+    }
     if (more) {
         (void)json_object_set_new(object, "next", answer_number(cursor));
     }
@@ -181,7 +187,7 @@ static json_t *answer_expire(struct request *request)
     return apply(request, &change);
 }
 
-/* ---- load ---- */
+/* ---- texts ---- */
 
 static void collect_some(void *ctx, const struct diag_item *item)
 {
@@ -190,14 +196,15 @@ static void collect_some(void *ctx, const struct diag_item *item)
     }
 }
 
-static json_t *load(struct request *request, struct relay_list *list)
+/* Adds the entries of the text that came with the request. NULL, or the answer: it was not taken. */
+static json_t *read_text(struct request *request, struct relay_list *list)
 {
     json_t *items = json_array();
     struct diag diag;
 
     diag_init(&diag, collect_some, items);
-    enum status status = relay_text_read(request->descriptor, "-", request->config->max_entries,
-                                         &diag, list);
+    enum status status = relay_text_read(request->descriptor, "-",
+                                         request->config->terms.max_entries, &diag, list);
 
     if (status != STATUS_OK) {
         json_t *object = answer(status, "the text was not taken");
@@ -206,7 +213,14 @@ static json_t *load(struct request *request, struct relay_list *list)
         return object;
     }
     json_decref(items);
-    relay_list_keep(list, request->store);
+    return NULL;
+}
+
+static json_t *load(struct request *request, struct relay_list *list)
+{
+    if (!relay_list_keep(list, request->store)) {
+        return answer(STATUS_TEMPFAIL, UNREAD);
+    }
     struct relay_change change = {
         .kind = RELAY_REPLACE,
         .entry = {.user = "", .service = ""},
@@ -217,19 +231,58 @@ static json_t *load(struct request *request, struct relay_list *list)
     return apply(request, &change);
 }
 
-static json_t *answer_load(struct request *request)
+static json_t *merge(struct request *request, struct relay_list *list)
+{
+    struct relay_merged merged;
+    struct strbuf why;
+
+    strbuf_init(&why);
+    json_t *object = answer(relay_merge(request->store, list, &merged, &why), why.data);
+    const struct {
+        const char *name;
+        size_t value;
+    } numbers[] = {
+        {"count", merged.taken + merged.present},
+        {"copied", merged.taken},
+        {"present", merged.present},
+        {"refused", merged.refused},
+    };
+
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        (void)json_object_set_new(object, numbers[i].name, answer_number(numbers[i].value));
+    }
+    strbuf_fini(&why);
+    return object;
+}
+
+/* What is to be done with a text that came along. */
+static json_t *take_text(struct request *request,
+                         json_t *(*take)(struct request *request, struct relay_list *list))
 {
     struct relay_list list;
 
     if (request->descriptor < 0 || (fcntl(request->descriptor, F_GET_SEALS) & SEALS) != SEALS ||
         lseek(request->descriptor, 0, SEEK_SET) != 0) {
-        return answer(STATUS_INVALID, "a load needs a sealed file in memory");
+        return answer(STATUS_INVALID, "a text is a sealed file in memory");
     }
     relay_list_init(&list);
-    json_t *object = load(request, &list);
+    json_t *object = read_text(request, &list);
 
+    if (object == NULL) {
+        object = take(request, &list);
+    }
     relay_list_fini(&list);
     return object;
+}
+
+static json_t *answer_load(struct request *request)
+{
+    return take_text(request, load);
+}
+
+static json_t *answer_merge(struct request *request)
+{
+    return take_text(request, merge);
 }
 
 /* ---- requests ---- */
@@ -241,6 +294,7 @@ static const struct verb {
 } verbs[] = {
     {"walk", answer_walk, false},    {"check", answer_check, false},  {"add", answer_add, true},
     {"remove", answer_remove, true}, {"expire", answer_expire, true}, {"load", answer_load, true},
+    {"merge", answer_merge, true},
 };
 
 /* What an administrator changed can be read in the log, as what logins change can. */
@@ -314,70 +368,4 @@ json_t *relay_requests_answer(struct relay_store *store, const struct config_rel
     object = run(&parts, copy, logger);
     free(copy);
     return object != NULL ? object : json_pack("{siss}", "version", 1, "error", "unknown request");
-}
-
-/* ---- status ---- */
-
-struct tally {
-    int64_t now;
-    unsigned window_minutes;
-    size_t in_force;
-    size_t expired;
-    size_t in_future;
-};
-
-static void count_entry(void *ctx, const struct relay_entry *entry)
-{
-    struct tally *tally = ctx;
-
-    if (entry->login_at > tally->now) {
-        tally->in_future++;
-    } else if (relay_entry_permits(entry, tally->now, tally->window_minutes)) {
-        tally->in_force++;
-    } else {
-        tally->expired++;
-    }
-}
-
-static void add_numbers(json_t *object, const struct relay_store *store,
-                        const struct relay_store_stats *stats,
-                        const struct config_relay_store *config)
-{
-    struct tally tally = {.now = time(NULL), .window_minutes = config->window_minutes};
-    size_t cursor = 0;
-
-    while (relay_store_walk(store, &cursor, count_entry, &tally)) {
-    }
-    const struct {
-        const char *name;
-        uint64_t value;
-    } numbers[] = {
-        {"entries", stats->entries},    {"in_force", tally.in_force}, {"expired", tally.expired},
-        {"in_future", tally.in_future}, {"granted", stats->granted},  {"refused", stats->refused},
-        {"removed", stats->removed},    {"swept", stats->expired},    {"asked", stats->asked},
-        {"found", stats->found},        {"syncs", stats->syncs},
-    };
-
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        (void)json_object_set_new(object, numbers[i].name, answer_number(numbers[i].value));
-    }
-}
-
-json_t *relay_requests_status(const struct relay_store *store,
-                              const struct config_relay_store *config)
-{
-    json_t *object = json_pack("{sosIsI}", "file", answer_text(config->file), "window_minutes",
-                               (json_int_t)config->window_minutes, "max_entries",
-                               (json_int_t)config->max_entries);
-    struct relay_store_stats stats = {.failure = "the daemon has no store of addresses"};
-
-    if (store != NULL) {
-        relay_store_stats(store, &stats);
-        add_numbers(object, store, &stats, config);
-    }
-    (void)json_object_set_new(object, "usable", json_boolean(stats.usable));
-    if (stats.failure[0] != '\0') {
-        (void)json_object_set_new(object, "failure", answer_text(stats.failure));
-    }
-    return object;
 }

@@ -29,8 +29,4 @@
 json_t *relay_requests_answer(struct relay_store *store, const struct config_relay_store *config,
                               struct logger *logger, const char *request, int descriptor);
 
-/* The store's part of the status; `store` may be NULL. */
-json_t *relay_requests_status(const struct relay_store *store,
-                              const struct config_relay_store *config);
-
 #endif

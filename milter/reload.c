@@ -5,6 +5,7 @@
 #include "lib/policy/dns_options.h"
 #include "lib/policy/ruleset.h"
 #include "lib/relay/relay_store.h"
+#include "milter/popauth.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -60,6 +61,35 @@ static void compare(struct diag *diag, const struct config *config, const char *
     }
 }
 
+/* Of the store that is open. */
+static void compare_stores(struct diag *diag, const struct config *config,
+                           const struct config_relay_store *before,
+                           const struct config_relay_store *now)
+{
+    static const char *const backends[] = {
+        [RELAY_BACKEND_GDBM] = "gdbm",
+        [RELAY_BACKEND_REDIS] = "redis",
+    };
+
+    compare(diag, config, "relay_store backend", backends[before->backend], backends[now->backend]);
+    if (before->backend == RELAY_BACKEND_GDBM) {
+        compare(diag, config, "relay_store file", before->file, now->file);
+        return;
+    }
+    compare(diag, config, "relay_store redis_url", before->redis_url, now->redis_url);
+    compare(diag, config, "relay_store redis_password_file", before->redis_password_file,
+            now->redis_password_file);
+    compare(diag, config, "relay_store redis_ca_file", before->redis_ca_file, now->redis_ca_file);
+    compare(diag, config, "relay_store redis_key_prefix", before->redis_key_prefix,
+            now->redis_key_prefix);
+    if (before->timeout_ms != now->timeout_ms) {
+        diag_report(
+            diag, DIAG_WARNING, config->path, 0, "restart postern",
+            "relay_store timeout_ms is now %u, but the daemon runs with %u until it is restarted",
+            now->timeout_ms, before->timeout_ms);
+    }
+}
+
 static void report_fixed_keys(struct diag *diag, const struct config *before,
                               const struct config *now)
 {
@@ -72,7 +102,7 @@ static void report_fixed_keys(struct diag *diag, const struct config *before,
     compare(diag, now, "popauth_group", before->popauth_group, now->popauth_group);
     compare(diag, now, "map_socket", before->map_socket.path, now->map_socket.path);
     compare(diag, now, "policy_socket", before->policy_socket.path, now->policy_socket.path);
-    compare(diag, now, "relay_store file", before->relay_store.file, now->relay_store.file);
+    compare_stores(diag, now, &before->relay_store, &now->relay_store);
     if (before->listen_mode != now->listen_mode) {
         diag_report(
             diag, DIAG_WARNING, now->path, 0, "restart postern",
@@ -130,14 +160,16 @@ static void take_over_lists(struct reload *reload, const struct ruleset *ruleset
 static void put_in_force(struct reload *reload, struct ruleset *ruleset, struct diag *diag)
 {
     const struct config *config = ruleset_config(ruleset);
-    const struct config_relay_store *store = &config->relay_store;
-
     log_configure(reload->logger, config->log_facility, config->log_level);
     configure_resolver(reload, config, diag);
     take_over_lists(reload, ruleset);
+    if (reload->popauth != NULL) {
+        const struct relay_sessions_terms terms = config_relay_sessions(&config->relay_store);
+
+        popauth_configure(reload->popauth, &terms);
+    }
     if (reload->relay_store != NULL) {
-        relay_store_configure(reload->relay_store, store->window_minutes, store->max_entries,
-                              store->ipv6_prefix_bits);
+        relay_store_configure(reload->relay_store, &config->relay_store.terms);
     }
     ruleset_prepare(ruleset);
     snapshot_swap(reload->snapshot, ruleset);

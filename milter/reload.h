@@ -18,6 +18,7 @@
 #include <time.h>
 
 struct config;
+struct popauth;
 struct resolver;
 struct relay_store;
 
@@ -31,6 +32,7 @@ struct reload {
     struct resolver *resolver; /* gets other servers and limits with other rules */
     struct relay_store *
         relay_store; /* set later by who has one, before anybody can ask for a reload; NULL: none */
+    struct popauth *popauth; /* likewise */
     time_t loaded_at;
 };
 

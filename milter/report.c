@@ -6,6 +6,7 @@
 #include "lib/table/table.h"
 #include "lib/table/table_regex.h"
 #include "milter/answer.h"
+#include "milter/relay_report.h"
 #include "milter/relay_requests.h"
 #include "milter/report_dns.h"
 
@@ -139,6 +140,16 @@ static json_t *pattern_tables(const struct ruleset *ruleset)
     return array;
 }
 
+static struct relay_report about_relayers(const struct report *report, struct ruleset *ruleset)
+{
+    return (struct relay_report){
+        .store = report->relay_store,
+        .popauth = report->popauth,
+        .started = &report->reload->started->relay_store,
+        .config = &ruleset_config(ruleset)->relay_store,
+    };
+}
+
 static json_t *answer_status(struct report *report)
 {
     struct ruleset *ruleset = snapshot_get(report->snapshot);
@@ -157,8 +168,9 @@ static json_t *answer_status(struct report *report)
         "patterns_load_ms", (json_int_t)ruleset_patterns_ms(ruleset), "counters",
         counters(report->stats), "dns", report_dns(report->resolver, ruleset_dns_lists(ruleset)));
 
-    set(status, "relay_store",
-        relay_requests_status(report->relay_store, &ruleset_config(ruleset)->relay_store));
+    const struct relay_report relayers = about_relayers(report, ruleset);
+
+    set(status, "relay_store", relay_report_status(&relayers));
     ruleset_unref(&ruleset);
     return status;
 }
@@ -182,9 +194,11 @@ static json_t *answer_reload(struct report *report)
 static json_t *answer_relay(struct report *report, const char *request, int descriptor)
 {
     struct ruleset *ruleset = snapshot_get(report->snapshot);
-    json_t *answer = relay_requests_answer(report->relay_store,
-                                           &ruleset_config(ruleset)->relay_store,
-                                           report->reload->logger, request, descriptor);
+    const struct relay_report relayers = about_relayers(report, ruleset);
+    json_t *answer = strcmp(request, RELAY_REPORT_REQUEST) == 0
+                         ? relay_report_stats(&relayers)
+                         : relay_requests_answer(report->relay_store, relayers.config,
+                                                 report->reload->logger, request, descriptor);
 
     ruleset_unref(&ruleset);
     return answer;

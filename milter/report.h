@@ -13,6 +13,7 @@
 
 struct resolver;
 struct relay_store;
+struct popauth;
 
 /* What the answers speak of. */
 struct report {
@@ -22,10 +23,11 @@ struct report {
     struct resolver *resolver;
     int64_t started;                 /* CLOCK_MONOTONIC, seconds */
     struct relay_store *relay_store; /* NULL: none */
+    struct popauth *popauth;         /* NULL: nobody tells of logins */
 };
 
 /*
- * The answer to "status", "stats", "reload" (which it carries out) or what relay_requests knows, or {"error": ...} for anything else. free() it. A
+ * The answer to "status", "stats", "reload" (which it carries out) or what relay_requests and relay_report know, or {"error": ...} for anything else. free() it. A
  * control_handler, the owner being a struct report.
  */
 char *report_answer(void *report, const char *request, int descriptor);

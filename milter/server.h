@@ -24,6 +24,8 @@ struct server_answer; /* one that was promised */
 /* What server_protocol.request returns if there is no number of bytes to return. */
 #define SERVER_INCOMPLETE ((size_t)0) /* the request goes on: call again when more has come */
 #define SERVER_END ((size_t)-1) /* no more requests of this client; it gets the answers so far */
+#define SERVER_DROP \
+    ((size_t)-2) /* it is gone at once, and sees that when it next writes; it gets no answers */
 
 struct server_protocol {
     const char *name; /* for the log: "popauth" */
@@ -44,7 +46,7 @@ struct server_protocol {
 
     /*
      * `len` bytes of a client, at least one, that begin with a request. If it is whole, answers it (one call of
-     * server_reply() or server_promise(), or none) and returns its length; else SERVER_INCOMPLETE or SERVER_END. In the
+     * server_reply() or server_promise(), or none) and returns its length; else SERVER_INCOMPLETE, SERVER_END or SERVER_DROP. In the
      * loop's thread, so it must not block; `owner` is that of the server.
      */
     size_t (*request)(void *owner, struct server_client *client, const char *data, size_t len);

@@ -149,6 +149,7 @@ static size_t take_request(struct server_client *client, const char *data, size_
         return 0;
     }
     client->ending = protocol->one_request || taken > len;
+    client->deaf = client->deaf || taken == SERVER_DROP;
     return taken > len ? len : taken;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "milter/services.h"
 #include "lib/policy/config.h"
+#include "lib/policy/pop_check.h"
 #include "lib/relay/relay_store.h"
 #include "milter/control.h"
 #include "milter/eventloop.h"
@@ -122,16 +123,10 @@ enum status services_open_sockets(struct services *services, const struct config
 static enum status open_store(struct services *services, const struct config *config,
                               struct strbuf *why)
 {
-    const struct config_relay_store *store = &config->relay_store;
-    const struct relay_store_options options = {
-        .file = store->file,
-        .window_minutes = store->window_minutes,
-        .max_entries = store->max_entries,
-        .ipv6_prefix_bits = store->ipv6_prefix_bits,
-        .logger = services->logger,
-        .wait = true,
-    };
+    struct relay_store_options options = config_relay_options(&config->relay_store);
 
+    options.logger = services->logger;
+    options.wait = true;
     services->store = relay_store_open(&options, why);
     relay_gate_set(&services->gate, services->store);
     return services->store != NULL ? STATUS_OK : STATUS_INVALID;
@@ -151,22 +146,25 @@ static bool has(const struct services *services, enum services_socket socket)
     return services->fds[socket] >= 0;
 }
 
-static bool start_servers(struct services *services, struct snapshot *snapshot,
-                          struct report *report)
+static bool start_servers(struct services *services, const struct config *config,
+                          struct snapshot *snapshot, struct report *report)
 {
     const struct relay_lookup *relayers = &services->gate.lookup;
+    const struct relay_sessions_terms terms = config_relay_sessions(&config->relay_store);
     struct eventloop *loop = services->loop;
 
+    if (has(services, SERVICES_POPAUTH)) {
+        services->popauth = popauth_start(loop, take_fd(services, SERVICES_POPAUTH),
+                                          services->store, &terms, services->logger);
+        report->popauth = services->popauth;
+        report->reload->popauth = services->popauth; /* before anybody can ask for a reload */
+    }
     if (has(services, SERVICES_CONTROL)) {
         services->control = control_start(loop, take_fd(services, SERVICES_CONTROL), report_answer,
                                           report, services->logger);
         if (services->control == NULL) {
             return false;
         }
-    }
-    if (has(services, SERVICES_POPAUTH)) {
-        services->popauth = popauth_start(loop, take_fd(services, SERVICES_POPAUTH),
-                                          services->store, services->logger);
     }
     if (has(services, SERVICES_MAP)) {
         services->socketmap = socketmap_start(loop, take_fd(services, SERVICES_MAP), snapshot,
@@ -191,9 +189,12 @@ enum status services_start(struct services *services, const struct config *confi
     }
     report->relay_store = services->store;
     report->reload->relay_store = services->store;
+    if (has(services, SERVICES_MAP) && pop_check_tables_ignore_logins(config)) {
+        warn(services, POP_CHECK_TABLES);
+    }
     services->loop = eventloop_new();
     if (services->loop == NULL || !eventloop_start(services->loop) ||
-        !start_servers(services, snapshot, report)) {
+        !start_servers(services, config, snapshot, report)) {
         strbuf_append(why, "cannot start the threads of the sockets");
         return STATUS_INVALID;
     }

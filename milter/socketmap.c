@@ -2,6 +2,7 @@
 #include "milter/socketmap.h"
 
 #include "lib/base/xalloc.h"
+#include "lib/policy/pop_check.h"
 #include "lib/policy/ruleset.h"
 #include "milter/map_answers.h"
 #include "milter/netstring.h"
@@ -27,6 +28,7 @@ struct socketmap {
     const struct relay_lookup *relayers;
     struct logger *logger;
     struct ratelog failures;
+    struct ratelog limits;    /* questions that logins cannot answer */
     struct ratelog strangers; /* clients that do not speak the protocol, or ask for other maps */
     char hostname[HOSTNAME_SIZE];
 };
@@ -92,6 +94,10 @@ static void make_answer(struct socketmap *socketmap, const char *text, size_t le
     const struct map_facts facts = {ruleset, socketmap->relayers, socketmap->hostname};
     struct strbuf answer;
 
+    if ((question->map == MAP_RELAYERS || question->map == MAP_RELAY_CLIENT) &&
+        pop_check_tables_ignore_logins(ruleset_config(ruleset))) {
+        log_once(socketmap, &socketmap->limits, POP_CHECK_TABLES, text, len);
+    }
     strbuf_init(&answer);
     switch (map_answers_find(&facts, question, &answer)) {
     case STATUS_OK:
@@ -162,7 +168,7 @@ static size_t take_request(void *owner, struct server_client *client, const char
         log_once(socketmap, &socketmap->strangers, "not a map and a key", text, text_len);
         return SERVER_END;
     }
-    if (map_answers_at_once(&question)) {
+    if (map_answers_at_once(&question, socketmap->relayers)) {
         struct strbuf answer;
 
         strbuf_init(&answer);

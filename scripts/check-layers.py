@@ -21,7 +21,8 @@ LIBRARY_USERS = {
     "hs/*": ["lib/table/prefilter_hyperscan.c"],
     "ares*.h": ["lib/dns/dns_transport.c"],
     "idn2.h": ["lib/mail/idna.c"],
-    "hiredis*": ["lib/relay/relay_store_redis.c"],
+    "hiredis*": ["lib/relay/relay_redis_link.c"],
+    "openssl/*": ["lib/relay/relay_redis_tls.c"],
     "confuse.h": ["lib/policy/config*"],
 }
 

@@ -14,9 +14,9 @@ case $(dpkg --print-architecture 2>/dev/null) in
 esac
 # Shells and tools that Debian marks essential (grep, sed, tar, util-linux) are not listed.
 BUILD='gcc make autoconf automake libc6-dev libgdbm-dev libmilter-dev libconfuse-dev libjansson-dev
-       libpcre2-dev libc-ares-dev libidn2-dev '$SCANNER
+       libpcre2-dev libc-ares-dev libidn2-dev libhiredis-dev libssl-dev '$SCANNER
 DEMO="$BUILD python3 procps"
-TEST="$DEMO libcmocka-dev python3-pytest binutils xz-utils bzip2 m4 git
+TEST="$DEMO libcmocka-dev python3-pytest python3-pytest-xdist binutils xz-utils bzip2 m4 git openssl
       clang clang-format-14 libclang-rt-dev mandoc systemd shellcheck"
 
 usage() {

@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Unpacks Debian's mail and DNS servers into a folder, for tests and demonstrations. Nothing is installed, no maintainer
-# script runs, no user is made: a server that is installed on this machine is neither used nor touched.
+# Unpacks Debian's mail and DNS servers and Redis into a folder, for tests and demonstrations. Nothing is installed, no
+# maintainer script runs, no user is made: a server that is installed on this machine is neither used nor touched.
 
 # shellcheck disable=SC2086  # lists of package names are split into words on purpose
 set -eu
 export LC_ALL=C # what apt-cache prints is read here
+release=        # not the system's own
 
 usage() {
   cat <<'TEXT'
@@ -21,12 +22,16 @@ NAME is one or more of
   rbldnsd       rbldnsd: a server of DNS lists
   nsd           nsd: an authoritative DNS server
   dovecot       dovecot-core, dovecot-pop3d, dovecot-imapd: a POP3 and IMAP server
+  redis         redis-server, redis-tools: what several hosts share, and its command line
+  dovecot24     the same of Debian 13, with every library down to libc: run its programs by its own ld.so
+  pam           pamtester, libpam-wrapper: a client of PAM, and a folder of one's own for its services
 each with those libraries it needs that the system does not have.
 
 Each lands in FOLDER/NAME as a root tree of its own (FOLDER/NAME/usr/sbin/...). FOLDER/NAME/.library-path holds
 the value of LD_LIBRARY_PATH that its programs need. What is complete already is left as it is; its line is
 printed again:
   sendmail FOLDER/sendmail
+Packages of another Debian come from http://deb.debian.org/debian, or from POSTERN_DEBIAN_MIRROR.
 TEXT
 }
 
@@ -47,8 +52,38 @@ packages_of() {
     rbldnsd) echo rbldnsd ;;
     nsd) echo nsd ;;
     dovecot) echo dovecot-core dovecot-pop3d dovecot-imapd ;;
-    *) die "unknown name '$1' (sendmail, postfix, postfix-pcre, nss-wrapper, sasl, rbldnsd, nsd, dovecot)" ;;
+    dovecot24) echo dovecot-core dovecot-pop3d dovecot-imapd dovecot-sieve ;; # the core reads all its settings
+    pam) echo pamtester libpam-wrapper ;;
+    redis) echo redis-server redis-tools lua-bitop lua-cjson ;; # the last two are libraries, by other names
+    *) die "unknown name '$1' (sendmail, postfix, postfix-pcre, nss-wrapper, sasl, rbldnsd, nsd, dovecot, dovecot24, pam, redis)" ;;
   esac
+}
+
+# The Debian release whose packages are asked for; nothing: the system's own.
+release_of() {
+  case $1 in
+    dovecot24) echo trixie ;;
+  esac
+}
+
+# From now on apt knows that release alone, and has nothing installed.
+use_release() {
+  lists=$2/.$1
+  mkdir -p "$lists/lists/partial" "$lists/cache/archives/partial"
+  : >"$lists/status"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
+    "${POSTERN_DEBIAN_MIRROR:-http://deb.debian.org/debian} $1 main" >"$lists/sources.list"
+  cat >"$lists/apt.conf" <<TEXT
+Dir::Etc::sourcelist "$lists/sources.list";
+Dir::Etc::sourceparts "-";
+Dir::State "$lists";
+Dir::State::status "$lists/status";
+Dir::Cache "$lists/cache";
+Acquire::Languages "none";
+APT::Sandbox::User "root";
+TEXT
+  release=$1
+  export APT_CONFIG="$lists/apt.conf"
 }
 
 candidate() { apt-cache policy "$1" | sed -n 's/^  Candidate: //p'; }
@@ -61,7 +96,7 @@ lists_present() {
 
 lists_update() {
   say "the package lists lack $1: apt-get update"
-  if [ "$(id -u)" -eq 0 ]; then
+  if [ "$(id -u)" -eq 0 ] || [ -n "$release" ]; then
     apt-get -qq update
   elif command -v sudo >/dev/null; then
     sudo apt-get -qq update
@@ -70,7 +105,7 @@ lists_update() {
   fi
 }
 
-installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+installed() { [ -z "$release" ] && [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
 direct_libraries() {
   apt-cache depends --important "$1" | sed -n 's/^ *|\{0,1\}\(Pre\)\{0,1\}Depends: \(lib[^<: ]*\).*/\2/p'
@@ -106,10 +141,11 @@ library_path() {
     grep -v -e '/perl/' -e '/sasl2$' -e '/security$' | sort -u | tr '\n' ':' | sed 's/:$//'
 }
 
-unpack() {
+unpack() (
   name=$1
   target=$2/$name
   [ -f "$target/.complete" ] && return 0
+  [ -z "$(release_of "$name")" ] || use_release "$(release_of "$name")" "$2"
   packages=$(packages_of "$name")
   for package in $packages; do
     lists_present "$package" || lists_update "$package"
@@ -129,7 +165,8 @@ unpack() {
   mv "$work" "$target"
   library_path "$target" >"$target/.library-path"
   : >"$target/.complete"
-}
+  [ -z "$release" ] || rm -rf "$2/.$release" # old lists name packages that are gone
+)
 
 case ${1:-} in
   -h | --help)

@@ -152,6 +152,7 @@ verify_unit() {
 step_systemd() {
   mkdir -p "$BUILD/systemd" && cp "$SOURCE/systemd/postern-expire.timer" "$BUILD/systemd/" &&
     verify_unit postern.service && verify_unit postern-expire.service &&
+    verify_unit postern-watch@.service && verify_unit postern-watch-journal.service &&
     systemd-analyze verify --man=no "$BUILD/systemd/postern-expire.timer" &&
     systemd-analyze calendar '*:0/15' >/dev/null &&
     systemd-sysusers --dry-run "$SOURCE/systemd/postern.sysusers" >/dev/null

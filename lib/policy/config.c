@@ -6,6 +6,7 @@
 #include "lib/mail/domain.h"
 #include "lib/policy/config_dns_keys.h"
 #include "lib/policy/config_keys.h"
+#include "lib/policy/config_relay_keys.h"
 
 #include <confuse.h>
 #include <errno.h>
@@ -205,21 +206,6 @@ static struct config_socket get_socket(cfg_t *cfg, const char *key)
     return (struct config_socket){.path = get_string(cfg, key), .was_set = was_set(cfg, key)};
 }
 
-static void get_relay_store(struct config *config, cfg_t *cfg)
-{
-    cfg_t *section = cfg_getsec(cfg, "relay_store");
-
-    config->relay_store = (struct config_relay_store){
-        .file = get_string(section, "file"),
-        .window_minutes = (unsigned)cfg_getint(section, "window_minutes"),
-        .max_entries = (size_t)cfg_getint(section, "max_entries"),
-        .ipv6_prefix_bits = (unsigned)cfg_getint(section, "ipv6_prefix_bits"),
-        /* libConfuse calls every section set. */
-        .was_set = was_set(section, "file") || was_set(section, "window_minutes") ||
-                   was_set(section, "max_entries") || was_set(section, "ipv6_prefix_bits"),
-    };
-}
-
 static void fill(struct config *config, cfg_t *cfg)
 {
     cfg_t *log = cfg_getsec(cfg, "log");
@@ -251,7 +237,7 @@ static void fill(struct config *config, cfg_t *cfg)
                               ? CERTIFICATE_CN
                               : CERTIFICATE_DN;
     config_dns_get(cfg, &config->dns);
-    get_relay_store(config, cfg);
+    config_relay_get(cfg, &config->relay_store);
     get_daemons(config, cfg);
     config->reject = get_reply(cfg, "reject_message", NULL);
     config->recipient_reject = get_reply(cfg, "recipient_reject_message", "5.2.1");
@@ -328,7 +314,6 @@ void config_free(struct config **config)
         (*config)->popauth_group,
         (*config)->map_socket.path,
         (*config)->policy_socket.path,
-        (*config)->relay_store.file,
         (*config)->hostname,
         (*config)->access,
         (*config)->spammers,
@@ -343,6 +328,7 @@ void config_free(struct config **config)
         (char *)(*config)->relay.text,
     };
 
+    config_relay_fini(&(*config)->relay_store);
     for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
         free(strings[i]);
     }

@@ -9,6 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/mail/reply.h"
 #include "lib/policy/config_dns.h"
+#include "lib/policy/config_relay.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -69,15 +70,6 @@ struct config_daemon {
     enum config_relay_control relay_control;
     bool has_dnsbl; /* the section names its own lists */
     uint64_t dnsbl; /* bits of config.dns.lists */
-};
-
-/* POP-before-SMTP: the section relay_store. */
-struct config_relay_store {
-    char *file;
-    unsigned window_minutes; /* 0: entries never expire */
-    size_t max_entries;
-    unsigned ipv6_prefix_bits;
-    bool was_set; /* the file sets one of these */
 };
 
 /* A unix socket of the daemon. */

@@ -6,8 +6,8 @@
 #include "lib/base/xalloc.h"
 #include "lib/mail/reply.h"
 #include "lib/policy/config_dns_keys.h"
+#include "lib/policy/config_relay_keys.h"
 #include "lib/policy/config_scan.h"
-#include "lib/relay/relay_entry.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -184,51 +184,6 @@ static int check_reply(cfg_t *cfg, cfg_opt_t *opt)
     return 0;
 }
 
-static int check_backend(cfg_t *cfg, cfg_opt_t *opt)
-{
-    if (strcasecmp(last_value(opt), "gdbm") != 0) {
-        cfg_error(cfg, "backend: \"%s\": this version has \"gdbm\" only", last_value(opt));
-        return -1;
-    }
-    return 0;
-}
-
-static int check_range(cfg_t *cfg, cfg_opt_t *opt, long least, long most)
-{
-    long value = cfg_opt_getnint(opt, 0);
-
-    if (value < least || value > most) {
-        cfg_error(cfg, "%s: %ld is not between %ld and %ld", cfg_opt_name(opt), value, least, most);
-        return -1;
-    }
-    return 0;
-}
-
-static int check_window(cfg_t *cfg, cfg_opt_t *opt)
-{
-    return check_range(cfg, opt, 0, 100L * 365 * 24 * 60);
-}
-
-static int check_max_entries(cfg_t *cfg, cfg_opt_t *opt)
-{
-    return check_range(cfg, opt, 1, 100000000);
-}
-
-static int check_ipv6_prefix(cfg_t *cfg, cfg_opt_t *opt)
-{
-    return check_range(cfg, opt, RELAY_MIN_PREFIX, 128);
-}
-
-/* A store must lie somewhere: "" would be none, and then nobody could ever relay by it. */
-static int check_store_file(cfg_t *cfg, cfg_opt_t *opt)
-{
-    if (*last_value(opt) == '\0') {
-        cfg_error(cfg, "file: write the absolute path of the file that keeps the addresses");
-        return -1;
-    }
-    return check_path(cfg, opt);
-}
-
 static int check_facility(cfg_t *cfg, cfg_opt_t *opt)
 {
     if (!log_facility_known(last_value(opt))) {
@@ -288,11 +243,6 @@ static void set_validators(cfg_t *cfg)
         {"daemon|features", check_features},
         {"daemon|relay_control", check_relay_control},
         {"relay_by_certificate", check_certificate},
-        {"relay_store|backend", check_backend},
-        {"relay_store|file", check_store_file},
-        {"relay_store|window_minutes", check_window},
-        {"relay_store|max_entries", check_max_entries},
-        {"relay_store|ipv6_prefix_bits", check_ipv6_prefix},
         {"log|facility", check_facility},
         {"log|level", check_level},
     };
@@ -301,6 +251,7 @@ static void set_validators(cfg_t *cfg)
         cfg_set_validate_func(cfg, validators[i].key, validators[i].check);
     }
     config_dns_keys_validate(cfg);
+    config_relay_keys_validate(cfg);
 }
 
 /* libConfuse names the file only for sections that it makes while it reads: those with defaults are there before. */
@@ -326,15 +277,7 @@ static cfg_t *new_config(const char *path, cfg_flag_t single, struct diag *diag)
         HIDDEN(diag),
         CFG_END(),
     };
-    cfg_opt_t store_keys[] = {
-        CFG_STR("backend", "gdbm", CFGF_NONE),
-        CFG_STR("file", POSTERN_STATEDIR "/relayers.gdbm", CFGF_NONE),
-        CFG_INT("window_minutes", 0, CFGF_NONE),
-        CFG_INT("max_entries", 100000, CFGF_NONE),
-        CFG_INT("ipv6_prefix_bits", 128, CFGF_NONE),
-        HIDDEN(diag),
-        CFG_END(),
-    };
+    struct config_relay_keys store;
     cfg_opt_t daemon_keys[] = {
         CFG_BOOL("require_auth", cfg_false, CFGF_NONE),
         CFG_BOOL("require_fqdn", cfg_false, CFGF_NONE),
@@ -375,7 +318,7 @@ static cfg_t *new_config(const char *path, cfg_flag_t single, struct diag *diag)
         CFG_STR("policy_socket", POSTERN_RUNSTATEDIR "/policy.sock", CFGF_NONE),
         CFG_SEC("dns", dns.dns, single),
         CFG_SEC("helo", dns.helo, single),
-        CFG_SEC("relay_store", store_keys, single),
+        CFG_SEC("relay_store", store.keys, single),
         CFG_SEC("dnsbl", dns.list, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
         CFG_SEC("enhdnsbl", dns.list, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
         CFG_SEC("daemon", daemon_keys, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
@@ -383,6 +326,7 @@ static cfg_t *new_config(const char *path, cfg_flag_t single, struct diag *diag)
         CFG_END(),
     };
     config_dns_keys_init(&dns, hidden);
+    config_relay_keys_init(&store, hidden);
 
     cfg_t *cfg = cfg_init(keys, CFGF_NONE);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/policy/pop_check.h"
 
+#include "lib/policy/relay_limits.h"
 #include "lib/table/logicalline.h"
 
 #include <fcntl.h>
@@ -36,6 +37,37 @@ static bool is_used_by(const struct config *config, enum config_relay_control co
     return false;
 }
 
+bool pop_check_tables_ignore_logins(const struct config *config)
+{
+    return relay_limits_are_set(config) && is_used_by(config, RELAY_CONTROL_MTA) &&
+           *config->map_socket.path != '\0';
+}
+
+/* Settings that cannot have the effect that they seem to have. */
+static void check_limits(const struct config *config, struct diag *diag)
+{
+    const struct config_relay_store *store = &config->relay_store;
+
+    if (pop_check_tables_ignore_logins(config)) {
+        diag_report(diag, DIAG_WARNING, config->path, 0,
+                    "set relay_control to \"milter\"; or have the mail server ask policy_socket, "
+                    "and set map_socket to \"\"",
+                    POP_CHECK_TABLES);
+    }
+    if (store->recipients_per_hour > 0 &&
+        store->recipients_per_message > store->recipients_per_hour) {
+        diag_report(diag, DIAG_WARNING, config->path, 0, "make it the smaller one",
+                    "recipients_per_message %u is never reached: recipients_per_hour is %u",
+                    store->recipients_per_message, store->recipients_per_hour);
+    }
+    if (store->terms.addresses_exceeded != RELAY_EXCESS_LOG &&
+        store->terms.addresses_per_user == 0) {
+        diag_report(diag, DIAG_WARNING, config->path, 0, "set addresses_per_user",
+                    "addresses_exceeded without addresses_per_user: no number of addresses is too "
+                    "many");
+    }
+}
+
 void pop_check_config(const struct config *config, struct diag *diag)
 {
     bool milter = is_used_by(config, RELAY_CONTROL_MILTER);
@@ -56,6 +88,7 @@ void pop_check_config(const struct config *config, struct diag *diag)
         diag_report(diag, DIAG_WARNING, config->path, 0, "set popauth_socket",
                     "without popauth_socket no POP or IMAP server can tell who logged in");
     }
+    check_limits(config, diag);
 }
 
 /* ---- sendmail.cf ---- */

@@ -9,6 +9,16 @@
 #include "lib/base/diag.h"
 #include "lib/policy/config.h"
 
+#include <stdbool.h>
+
+/* That logins count for nothing in tables, which know neither sender nor numbers. */
+#define POP_CHECK_TABLES                                                                         \
+    "relay_store has limits, which a table cannot keep: the maps relayers and relay_client say " \
+    "no to clients that logged in"
+
+/* Is that so, and may a mail server ask these tables? */
+bool pop_check_tables_ignore_logins(const struct config *config);
+
 /* Settings that take each other's effect away. Warnings only. */
 void pop_check_config(const struct config *config, struct diag *diag);
 

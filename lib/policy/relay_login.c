@@ -46,21 +46,26 @@ static void note_found(const struct session *session, const struct relay_found *
     strbuf_fini(&note);
 }
 
-bool relay_login_permits(const struct session *session)
+const struct relay_found *relay_login_find(const struct session *session)
 {
     const struct relay_lookup *relayers = session->relayers;
-    struct relay_found found;
 
     if (relayers == NULL || session->client_net.family == NETADDR_NONE) {
-        return false;
+        return NULL;
     }
-    enum status status = relayers->find(relayers->ctx, &session->client_net, &found);
+    struct relay_found *found = arena_alloc(session->scratch, sizeof(*found));
+    enum status status = relayers->find(relayers->ctx, &session->client_net, found);
 
     if (status == STATUS_OK && session->trace != NULL) {
-        note_found(session, &found);
+        note_found(session, found);
     }
     if (status != STATUS_OK && status != STATUS_NOTFOUND) {
         rules_note(session, "relaying: who logged in cannot be known now, and counts as nobody");
     }
-    return status == STATUS_OK;
+    return status == STATUS_OK ? found : NULL;
+}
+
+bool relay_login_permits(const struct session *session)
+{
+    return relay_login_find(session) != NULL;
 }

@@ -9,10 +9,15 @@
 
 #include <stdbool.h>
 
+struct relay_found;
+
 /*
- * Asks session->relayers. A yes is noted in the trace with the address, the time and the user. A store that cannot be
- * asked is noted, too, and is a no: mail of those who may send anyway must not wait for it.
+ * Asks session->relayers; NULL: it did not. What is found lives until the end of the stage, and is noted in the trace with the address, the
+ * time and the user. A store that cannot be asked is noted, too, and is a no: mail of those who may send anyway must not wait for it.
  */
+const struct relay_found *relay_login_find(const struct session *session);
+
+/* The same, where only that matters. */
 bool relay_login_permits(const struct session *session);
 
 #endif

@@ -6,8 +6,10 @@
 #include "lib/policy/canonical.h"
 #include "lib/policy/classes.h"
 #include "lib/policy/relay_answer.h"
+#include "lib/policy/relay_limits.h"
 #include "lib/policy/relay_login.h"
 #include "lib/policy/relay_recipient.h"
+#include "lib/policy/ruleset.h"
 #include "lib/relay/relay_lookup.h"
 
 #include <string.h>
@@ -33,21 +35,33 @@ static bool set_address(struct session *session, const char *key)
     return true;
 }
 
-enum status relay_maps_relayers(const struct relay_lookup *relayers, const char *key)
+enum status relay_maps_relayers(const struct config *config, const struct relay_lookup *relayers,
+                                const char *key)
 {
     struct netaddr client;
 
-    if (relayers == NULL || !netaddr_parse(key, &client)) {
+    if (relayers == NULL || relay_limits_are_set(config) || !netaddr_parse(key, &client)) {
         return STATUS_NOTFOUND;
     }
     return relayers->find(relayers->ctx, &client, NULL);
+}
+
+/* A key has no sender and no number of recipients: what has limits cannot be promised to a table. */
+static bool logins_count(const struct session *session)
+{
+    if (relay_limits_are_set(ruleset_config(session->ruleset))) {
+        rules_note(session, "relaying: a table cannot keep the limits of relay_store, so logins "
+                            "count for nothing in it");
+        return false;
+    }
+    return true;
 }
 
 static enum relay_answer ask_address(struct session *session)
 {
     struct access_search search = access_search_init(session, "connect:", false);
 
-    if (relay_login_permits(session)) {
+    if (logins_count(session) && relay_login_permits(session)) {
         return RELAY_YES;
     }
     if (classes_is_relay_client(session)) {

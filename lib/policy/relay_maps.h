@@ -14,9 +14,10 @@
 
 /*
  * Did this address log in? An address as people write it, or with `IPv6:` in any case; nothing else is a key. `relayers` may be
- * NULL.
+ * NULL. Nobody did, here and below, where relay_limits_are_set(): a table cannot keep limits, and must not seem to.
  */
-enum status relay_maps_relayers(const struct relay_lookup *relayers, const char *key);
+enum status relay_maps_relayers(const struct config *config, const struct relay_lookup *relayers,
+                                const char *key);
 
 /*
  * May this client relay? An address: logged in, of class R, or Connect: RELAY. A name, which the mail server has verified: of

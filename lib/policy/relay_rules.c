@@ -8,6 +8,7 @@
 #include "lib/policy/dns_relay.h"
 #include "lib/policy/regex_rules.h"
 #include "lib/policy/relay_answer.h"
+#include "lib/policy/relay_limits.h"
 #include "lib/policy/relay_login.h"
 #include "lib/policy/relay_recipient.h"
 #include "lib/policy/ruleset.h"
@@ -204,21 +205,29 @@ static enum relay_answer ask_sender(struct session *session)
     return relay_answer_of(&match);
 }
 
+/* How to ask where the client comes from, and what came of it. */
+struct origin {
+    bool logins;                     /* a login to POP or IMAP is enough */
+    bool unknown;                    /* something cannot be asked */
+    const struct relay_found *login; /* that permits; NULL: none */
+};
+
 /*
- * All that does not hang on the client's name. *unknown_out becomes true if a pattern cannot be asked. A login permits also where
- * the map cannot be read: it says nothing of the map.
+ * All that does not hang on the client's name. A login permits also where the map cannot be read: it says nothing of the
+ * map.
  */
-static enum relay_answer ask_origin(struct session *session, bool *unknown_out)
+static enum relay_answer ask_origin(struct session *session, struct origin *origin)
 {
     enum relay_answer answer = ask_pattern(session);
 
     if (answer == RELAY_YES) {
         return answer;
     }
-    *unknown_out = *unknown_out || answer == RELAY_UNKNOWN;
+    origin->unknown = origin->unknown || answer == RELAY_UNKNOWN;
     answer = ask_address(session);
-    if (answer != RELAY_YES && relay_login_permits(session)) {
-        return RELAY_YES;
+    if (answer != RELAY_YES && origin->logins) {
+        origin->login = relay_login_find(session);
+        answer = origin->login != NULL ? RELAY_YES : answer;
     }
     return answer == RELAY_NO ? ask_sender(session) : answer;
 }
@@ -291,20 +300,22 @@ enum status relay_rules_client_relays(struct session *session, bool *relays_out)
     if (status != STATUS_OK || *relays_out) {
         return status;
     }
-    bool unknown = false;
-    enum relay_answer answer = ask_origin(session, &unknown);
+    struct origin origin = {.logins = true};
+    enum relay_answer answer = ask_origin(session, &origin);
 
     if (answer == RELAY_NO && session->resolve == RESOLVE_OK) {
         answer = ask_name(session);
     }
     *relays_out = answer == RELAY_YES;
-    return answer == RELAY_UNKNOWN || (unknown && !*relays_out) ? STATUS_TEMPFAIL : STATUS_OK;
+    return answer == RELAY_UNKNOWN || (origin.unknown && !*relays_out) ? STATUS_TEMPFAIL
+                                                                       : STATUS_OK;
 }
 
-/* What the client is says whether it may relay. `unknown`: the recipient could not be judged. */
-static struct rules_result check_client(struct session *session, bool unknown)
+/* What the client is says whether it may relay. `unknown`: the recipient could not be judged. `logins`: a login is enough. */
+static struct rules_result check_client(struct session *session, bool unknown, bool logins)
 {
-    enum relay_answer answer = ask_origin(session, &unknown);
+    struct origin origin = {.logins = logins, .unknown = unknown};
+    enum relay_answer answer = ask_origin(session, &origin);
 
     if (answer == RELAY_NO) {
         struct rules_result unresolved = refuse_unresolved(session);
@@ -315,9 +326,11 @@ static struct rules_result check_client(struct session *session, bool unknown)
         answer = ask_name(session);
     }
     if (answer == RELAY_YES) {
+        relay_limits_grant(session, origin.login);
         return rules_nothing();
     }
-    return answer == RELAY_UNKNOWN || unknown ? rules_tempfail("relay") : relay_denied(session);
+    return answer == RELAY_UNKNOWN || origin.unknown ? rules_tempfail("relay")
+                                                     : relay_denied(session);
 }
 
 /* `unknown`: who the client proved to be could not be judged. */
@@ -343,9 +356,14 @@ static struct rules_result check(struct session *session, const struct canonical
     }
     unknown = unknown || answer == RELAY_UNKNOWN;
 
-    struct rules_result client = check_client(session, unknown);
+    /* With limits a login is the last reason that is looked for: what has another one is not limited. */
+    bool limited = relay_limits_are_set(ruleset_config(session->ruleset));
+    struct rules_result result = check_client(session, unknown, !limited);
 
-    return refused_form || unknown ? client : dns_relay_check(session, recipient, client);
+    if (!refused_form && !unknown) {
+        result = dns_relay_check(session, recipient, result);
+    }
+    return limited ? relay_limits_check(session, result) : result;
 }
 
 struct relay_result relay_rules_check(struct session *session, const struct canonical *recipient,

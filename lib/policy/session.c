@@ -192,6 +192,9 @@ void session_reset_message(struct session *session)
     session->sender_domain = NULL;
     session->sender_lists = NULL;
     session->recipients = 0;
+    session->granted = 0;
+    session->granted_names = NULL;
+    session->grant = NULL;
     session->discard = verdict_continue();
     session->quarantine = verdict_continue();
     session->dropped = 0;

@@ -22,6 +22,8 @@
 struct dns_questions;
 struct header_state;
 struct resolver;
+struct relay_found;
+struct relay_granted;
 struct relay_lookup;
 struct ruleset;
 struct trace;
@@ -102,6 +104,14 @@ struct session {
     const char *sender;         /* as typed; NULL outside of a transaction */
     const char *sender_domain;  /* that DNS is asked about; NULL: none */
     unsigned recipients;        /* accepted so far */
+    unsigned
+        granted_before; /* recipients of this message in other sessions, relayed because of a login. Set by the caller */
+    struct relay_granted *granted_names; /* which, for relay_limits.c */
+    unsigned granted;                    /* of these, relayed because of a login to POP or IMAP */
+
+    const struct relay_found *
+        grant; /* the login that permits the recipient of the stage that runs; scratch; NULL: none */
+    bool grants_counted; /* others count what logins permit, or have done so. Set by the caller */
 
     /* kept for later stages */
     bool later;               /* checks that ask DNS are put off now */

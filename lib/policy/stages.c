@@ -13,6 +13,7 @@
 #include "lib/policy/msa_rules.h"
 #include "lib/policy/recipient_rules.h"
 #include "lib/policy/regex_rules.h"
+#include "lib/policy/relay_limits.h"
 #include "lib/policy/relay_rules.h"
 #include "lib/policy/ruleset.h"
 #include "lib/policy/sender_rules.h"
@@ -76,6 +77,7 @@ static void begin(struct session *session)
 {
     arena_reset(session->scratch);
     session->effects = effects_none();
+    session->grant = NULL;
 }
 
 /* What patterns have asked for lives on, in `arena`. */
@@ -398,6 +400,7 @@ struct verdict stage_rcpt(struct session *session, const char *recipient, const 
 
         verdict = compat.kind == VERDICT_CONTINUE ? verdict : compat;
     }
+    verdict = relay_limits_charge(session, recipient, verdict);
     verdict = settle(session, verdict, true);
     if (!verdict_is_refusal(&verdict)) {
         session->recipients++;
@@ -435,7 +438,10 @@ struct verdict stage_relay(struct session *session, const struct session_login *
         rules_note(session, "relaying: the recipient can be taken for another one, so only the "
                             "client can permit it");
     }
-    return relay_rules_check(session, judged ? &canonical : NULL, permitted, NULL).result.verdict;
+    struct relay_result relay = relay_rules_check(session, judged ? &canonical : NULL, permitted,
+                                                  NULL);
+
+    return relay_limits_charge(session, recipient, relay.result.verdict);
 }
 
 /* ---- the message ---- */

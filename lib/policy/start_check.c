@@ -3,13 +3,16 @@
 
 #include "lib/base/group_id.h"
 #include "lib/base/xalloc.h"
+#include "lib/relay/relay_redis_password.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define SOCKETS 5
 /* The account that an installation makes: it may well come after the configuration, and its name is no slip of the pen. */
@@ -235,11 +238,90 @@ static void check_store(const struct check *check)
     free(folder);
 }
 
+/* ---- the Redis server of POP-before-SMTP ---- */
+
+#define MOST_GROUPS 256
+
+/* Is the group one of the user's? With more groups than fit it is taken to be. */
+static bool has_group(const struct passwd *user, gid_t group)
+{
+    gid_t groups[MOST_GROUPS];
+    int count = MOST_GROUPS;
+
+    if (getgrouplist(user->pw_name, user->pw_gid, groups, &count) < 0) {
+        return true;
+    }
+    for (int i = 0; i < count; i++) {
+        if (groups[i] == group) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* May the user of the daemon read the file? An unknown user may: that is reported elsewhere. */
+static bool may_daemon_read(const struct check *check, const struct stat *st)
+{
+    const char *name = check->config->user;
+    const struct passwd *user = check->as_root && *name != '\0' ? getpwnam(name) : NULL;
+
+    if (user == NULL || user->pw_uid == 0) {
+        return true;
+    }
+    if (user->pw_uid == st->st_uid) {
+        return (st->st_mode & S_IRUSR) != 0;
+    }
+    return has_group(user, st->st_gid) ? (st->st_mode & S_IRGRP) != 0
+                                       : (st->st_mode & S_IROTH) != 0;
+}
+
+static void check_password_file(const struct check *check, const char *path)
+{
+    const char *conf = check->config->path;
+    struct stat st;
+
+    if (*path == '\0') {
+        return;
+    }
+    if (stat(path, &st) != 0) {
+        /* Whoever may not look into its folder cannot know. */
+        diag_report(check->diag, errno == EACCES ? DIAG_WARNING : DIAG_ERROR, conf, 0,
+                    "create it, with the password in its first line",
+                    "relay_store.redis_password_file: %s: %s", path, strerror(errno));
+    } else if (relay_redis_password_fault(&st) != NULL) {
+        diag_report(check->diag, DIAG_ERROR, conf, 0, NULL,
+                    "relay_store.redis_password_file: %s: %s", path,
+                    relay_redis_password_fault(&st));
+    } else if (!may_daemon_read(check, &st)) {
+        diag_report(check->diag, DIAG_ERROR, conf, 0,
+                    "give the file to that user, or to a group of his, who may read it",
+                    "relay_store.redis_password_file: %s: the user of the daemon, %s, cannot read "
+                    "it",
+                    path, check->config->user);
+    }
+}
+
+static void check_redis(const struct check *check)
+{
+    const struct config_relay_store *store = &check->config->relay_store;
+
+    check_password_file(check, store->redis_password_file);
+    if (*store->redis_ca_file != '\0' && access(store->redis_ca_file, R_OK) != 0) {
+        diag_report(check->diag, DIAG_ERROR, check->config->path, 0,
+                    "name the file with the certificate of the authority that the server's is from",
+                    "relay_store.redis_ca_file: %s: %s", store->redis_ca_file, strerror(errno));
+    }
+}
+
 void start_check(const struct config *config, bool as_root, struct diag *diag)
 {
     const struct check check = {.config = config, .as_root = as_root, .diag = diag};
 
     check_accounts(&check);
     check_sockets(&check);
-    check_store(&check);
+    if (config->relay_store.backend == RELAY_BACKEND_REDIS) {
+        check_redis(&check);
+    } else {
+        check_store(&check);
+    }
 }

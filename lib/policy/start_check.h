@@ -2,7 +2,7 @@
 /*
  * start_check - what `postern -t` and `posternctl check` say of settings that a start of the daemon would fail on.
  *
- * The user and groups, the sockets and their folders, and the file of POP-before-SMTP. Only looks: whether another daemon has a
+ * The user and groups, the sockets and their folders, and the file of POP-before-SMTP, or the password of its Redis server. Only looks: whether another daemon has a
  * socket is not asked, as it may be the one that runs.
  */
 #ifndef POSTERN_LIB_POLICY_START_CHECK_H

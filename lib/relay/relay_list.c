@@ -98,17 +98,18 @@ static void collect(void *ctx, const struct relay_entry *entry)
     (void)relay_list_add(ctx, entry);
 }
 
-static void walk(const struct relay_store *store, relay_store_visit *visit, struct relay_list *list)
+static bool walk(const struct relay_store *store, relay_store_visit *visit, struct relay_list *list)
 {
     size_t cursor = 0;
 
     while (relay_store_walk(store, &cursor, visit, list)) {
     }
+    return cursor != RELAY_WALK_FAILED;
 }
 
-void relay_list_collect(struct relay_list *list, const struct relay_store *store)
+bool relay_list_collect(struct relay_list *list, const struct relay_store *store)
 {
-    walk(store, collect, list);
+    return walk(store, collect, list);
 }
 
 static void keep(void *ctx, const struct relay_entry *known)
@@ -123,9 +124,9 @@ static void keep(void *ctx, const struct relay_entry *known)
     }
 }
 
-void relay_list_keep(struct relay_list *list, const struct relay_store *store)
+bool relay_list_keep(struct relay_list *list, const struct relay_store *store)
 {
-    walk(store, keep, list);
+    return walk(store, keep, list);
 }
 
 /* ---- order ---- */

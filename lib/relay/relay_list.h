@@ -11,6 +11,7 @@
 #include "lib/relay/relay_entry.h"
 #include "lib/relay/relay_store.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,14 +37,14 @@ size_t relay_list_add(struct relay_list *list, const struct relay_entry *entry);
 /* The entry of this very address or network; NULL: there is none. */
 struct relay_entry *relay_list_find(const struct relay_list *list, const struct netaddr *addr);
 
-/* Adds all entries of the store. */
-void relay_list_collect(struct relay_list *list, const struct relay_store *store);
+/* Adds all entries of the store. False: the store could not be read to its end. */
+bool relay_list_collect(struct relay_list *list, const struct relay_store *store);
 
 /*
  * Gives user and service to entries that have neither and whose address the store has with the same date: the text from which they come was
- * written without them, and nobody changed their line.
+ * written without them, and nobody changed their line. False: the store could not be read to its end.
  */
-void relay_list_keep(struct relay_list *list, const struct relay_store *store);
+bool relay_list_keep(struct relay_list *list, const struct relay_store *store);
 
 /* IPv4 first, then by address. Places change; nothing can be added or found any more. */
 void relay_list_sort(struct relay_list *list);

@@ -167,7 +167,11 @@ static bool local_walk(const struct relay_store *store, size_t *cursor, relay_st
 {
     const struct local *local = const_local_of(store);
 
-    return atomic_load(&local->is_usable) && relay_index_walk(local->index, cursor, visit, ctx);
+    if (!atomic_load(&local->is_usable)) {
+        *cursor = RELAY_WALK_FAILED;
+        return false;
+    }
+    return relay_index_walk(local->index, cursor, visit, ctx);
 }
 
 static void local_stats(const struct relay_store *store, struct relay_store_stats *stats_out)
@@ -211,14 +215,15 @@ static void local_submit(struct relay_store *store, struct relay_change *changes
     (void)pthread_mutex_unlock(&local->mutex);
 }
 
-static void local_configure(struct relay_store *store, unsigned window_minutes, size_t max_entries,
-                            unsigned ipv6_prefix_bits)
+static void local_configure(struct relay_store *store, const struct relay_terms *terms)
 {
     struct relay_settings *settings = &local_of(store)->settings;
 
-    atomic_store(&settings->window_minutes, window_minutes);
-    atomic_store(&settings->max_entries, max_entries);
-    atomic_store(&settings->ipv6_prefix_bits, ipv6_prefix_bits);
+    atomic_store(&settings->window_minutes, terms->window_minutes);
+    atomic_store(&settings->max_entries, terms->max_entries);
+    atomic_store(&settings->ipv6_prefix_bits, terms->ipv6_prefix_bits);
+    atomic_store(&settings->addresses_per_user, terms->addresses_per_user);
+    atomic_store(&settings->addresses_exceeded, (unsigned)terms->addresses_exceeded);
 }
 
 /* ---- life ---- */
@@ -266,8 +271,7 @@ static struct local *new_local(const struct relay_store_options *options)
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&local->wake, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
-    local_configure(&local->base, options->window_minutes, options->max_entries,
-                    options->ipv6_prefix_bits);
+    local_configure(&local->base, &options->terms);
     return local;
 }
 

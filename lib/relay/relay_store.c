@@ -3,37 +3,80 @@
 
 #include "lib/relay/relay_local.h"
 #include "lib/relay/relay_store_ops.h"
+#include "lib/relay/relay_store_redis.h"
+#include "lib/relay/relay_usage.h"
 
 #include <pthread.h>
 
 struct relay_store *relay_store_open(const struct relay_store_options *options, struct strbuf *why)
 {
-    return relay_local_open(options, why);
+    struct relay_store *store = options->backend == RELAY_BACKEND_REDIS
+                                    ? relay_store_redis_open(options, why)
+                                    : relay_local_open(options, why);
+
+    if (store != NULL) {
+        store->usage = relay_usage_new(options->terms.max_entries);
+    }
+    return store;
 }
 
 struct relay_store *relay_store_read(const struct relay_store_options *options, struct strbuf *why)
 {
-    return relay_local_read(options, why);
+    return options->backend == RELAY_BACKEND_REDIS ? relay_store_redis_read(options, why)
+                                                   : relay_local_read(options, why);
 }
 
 void relay_store_close(struct relay_store **store)
 {
     if (*store != NULL) {
+        struct relay_usage *usage = (*store)->usage;
+
         (*store)->ops->close(*store);
+        relay_usage_free(&usage);
         *store = NULL;
     }
 }
 
-void relay_store_configure(struct relay_store *store, unsigned window_minutes, size_t max_entries,
-                           unsigned ipv6_prefix_bits)
+void relay_store_configure(struct relay_store *store, const struct relay_terms *terms)
 {
-    store->ops->configure(store, window_minutes, max_entries, ipv6_prefix_bits);
+    store->ops->configure(store, terms);
+    if (store->usage != NULL) {
+        relay_usage_resize(store->usage, terms->max_entries);
+    }
+}
+
+bool relay_store_waits(const struct relay_store *store)
+{
+    return store->ops->waits;
 }
 
 enum status relay_store_find(const struct relay_store *store, const struct netaddr *client,
                              int64_t now, struct relay_found *found_out)
 {
     return store->ops->find(store, client, now, found_out);
+}
+
+enum status relay_store_charge(struct relay_store *store, const struct netaddr *addr,
+                               unsigned limit, int64_t now)
+{
+    if (store->usage == NULL) {
+        return STATUS_TEMPFAIL; /* it is open for reading */
+    }
+    if (limit == 0 || store->ops->charge == NULL) {
+        return relay_usage_charge(store->usage, addr, limit, now) ? STATUS_OK : STATUS_NOTFOUND;
+    }
+    enum status status = store->ops->charge(store, addr, limit, now);
+    if (status == STATUS_OK) {
+        (void)relay_usage_charge(store->usage, addr, 0, now);
+    } else if (status == STATUS_NOTFOUND) {
+        relay_usage_note_refused(store->usage, addr, now);
+    }
+    return status;
+}
+
+size_t relay_store_top(const struct relay_store *store, struct relay_top *top, size_t size)
+{
+    return store->usage == NULL ? 0 : relay_usage_top(store->usage, top, size);
 }
 
 bool relay_store_walk(const struct relay_store *store, size_t *cursor, relay_store_visit *visit,
@@ -45,6 +88,9 @@ bool relay_store_walk(const struct relay_store *store, size_t *cursor, relay_sto
 void relay_store_stats(const struct relay_store *store, struct relay_store_stats *stats_out)
 {
     store->ops->stats(store, stats_out);
+    if (store->usage != NULL) {
+        relay_usage_totals(store->usage, &stats_out->recipients, &stats_out->recipients_refused);
+    }
 }
 
 void relay_store_submit(struct relay_store *store, struct relay_change *changes)

@@ -9,11 +9,14 @@
 
 /* Each as the function of relay_store.h that has its name. */
 struct relay_store_ops {
+    bool waits; /* for relay_store_waits() */
     void (*close)(struct relay_store *store);
-    void (*configure)(struct relay_store *store, unsigned window_minutes, size_t max_entries,
-                      unsigned ipv6_prefix_bits);
+    void (*configure)(struct relay_store *store, const struct relay_terms *terms);
     enum status (*find)(const struct relay_store *store, const struct netaddr *client, int64_t now,
                         struct relay_found *found_out);
+    /* Never with `limit` 0. NULL: nobody else counts, so `usage` decides. */
+    enum status (*charge)(struct relay_store *store, const struct netaddr *addr, unsigned limit,
+                          int64_t now);
     bool (*walk)(const struct relay_store *store, size_t *cursor, relay_store_visit *visit,
                  void *ctx);
     void (*stats)(const struct relay_store *store, struct relay_store_stats *stats_out);
@@ -23,6 +26,7 @@ struct relay_store_ops {
 /* The first member of each kind. */
 struct relay_store {
     const struct relay_store_ops *ops;
+    struct relay_usage *usage; /* relay_store.c's own */
 };
 
 #endif

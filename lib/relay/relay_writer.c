@@ -2,6 +2,7 @@
 #include "lib/relay/relay_writer.h"
 
 #include "lib/base/xalloc.h"
+#include "lib/relay/relay_guard.h"
 #include "lib/relay/relay_journal.h"
 #include "lib/relay/relay_pace.h"
 
@@ -22,6 +23,7 @@ struct relay_writer {
     struct relay_counts *counts;
     const struct relay_settings *settings;
     struct relay_batch *batch;
+    struct relay_guard *guard;
     int64_t sweep_at;
     int64_t room_at;
 };
@@ -128,6 +130,61 @@ static void refuse_full(struct relay_writer *writer, struct relay_change *change
     strbuf_fini(&why);
 }
 
+/* ---- users that come from too many addresses ---- */
+
+/* Takes all of the user's entries away, all or none. False: the disk failed. */
+static bool withdraw(struct relay_writer *writer, struct relay_change *change, size_t *count_out,
+                     struct strbuf *why)
+{
+    struct relay_journal_line line = {.op = RELAY_JOURNAL_REMOVE,
+                                      .entry = {.user = "", .service = ""}};
+    struct netaddr *list;
+    size_t count = relay_guard_list(writer->guard, change, &list);
+    struct strbuf lines;
+    bool done = true;
+
+    strbuf_init(&lines);
+    for (size_t i = 0; i < count; i++) {
+        line.entry.addr = list[i];
+        relay_journal_format(&line, &lines);
+    }
+    if (count > 0 && !write_lines(writer, &lines, why)) {
+        relay_trouble_set(writer->trouble, RELAY_TROUBLE_CHANGES, why->data);
+        done = false;
+    }
+    for (size_t i = 0; i < count && done; i++) {
+        line.entry.addr = list[i];
+        (void)relay_journal_apply(&line, writer->index);
+    }
+    (void)atomic_fetch_add(&writer->counts->removed, done ? count : 0);
+    *count_out = done ? count : 0;
+    strbuf_fini(&lines);
+    free(list);
+    return done;
+}
+
+/* Tells that a login is not granted. */
+static void refuse_user(struct relay_writer *writer, struct relay_change *change, bool takes_away)
+{
+    enum status status = STATUS_INVALID;
+    struct strbuf why;
+    size_t count = 0;
+
+    strbuf_init(&why);
+    if (takes_away) {
+        flush(writer); /* its entries are those that will be there */
+        status = withdraw(writer, change, &count, &why) ? STATUS_INVALID : STATUS_TEMPFAIL;
+    }
+    if (status == STATUS_INVALID) {
+        relay_guard_explain(writer->guard, &why);
+        if (takes_away) {
+            relay_guard_withdrawn(writer->guard, change, count);
+        }
+    }
+    relay_batch_tell(writer->counts, change, status, why.data, count);
+    strbuf_fini(&why);
+}
+
 static void take(struct relay_writer *writer, struct relay_change *change)
 {
     const struct relay_limits limits = {
@@ -135,7 +192,12 @@ static void take(struct relay_writer *writer, struct relay_change *change)
         .ipv6_prefix_bits = atomic_load(&writer->settings->ipv6_prefix_bits),
         .now = (int64_t)time(NULL),
     };
+    enum relay_guard_answer answer = relay_guard_judge(writer->guard, change, limits.now);
 
+    if (answer != RELAY_GUARD_GRANT) {
+        refuse_user(writer, change, answer == RELAY_GUARD_WITHDRAW);
+        return;
+    }
     for (;;) {
         switch (relay_batch_add(writer->batch, change, &limits)) {
         case RELAY_BATCH_TAKEN:
@@ -238,6 +300,7 @@ static void replace(struct relay_writer *writer, struct relay_change *change)
         relay_trouble_set(writer->trouble, RELAY_TROUBLE_CHANGES, why.data);
     } else {
         replace_in_memory(writer->index, change);
+        relay_guard_forget(writer->guard);
     }
     relay_batch_tell(writer->counts, change, status, why.data,
                      status == STATUS_OK ? change->entry_count : 0);
@@ -246,6 +309,7 @@ static void replace(struct relay_writer *writer, struct relay_change *change)
 
 void relay_writer_take(struct relay_writer *writer, struct relay_change *changes)
 {
+    relay_guard_tend(writer->guard, (int64_t)time(NULL));
     while (changes != NULL) {
         struct relay_change *change = changes;
 
@@ -271,6 +335,7 @@ void relay_writer_tend(struct relay_writer *writer)
             relay_trouble_clear(writer->trouble, RELAY_TROUBLE_FULL);
         }
     }
+    relay_guard_tend(writer->guard, (int64_t)time(NULL));
     relay_disk_tend(writer->disk);
 }
 
@@ -288,6 +353,7 @@ struct relay_writer *relay_writer_new(struct relay_index *index, struct relay_di
     writer->counts = counts;
     writer->settings = settings;
     writer->batch = relay_batch_new(index, counts);
+    writer->guard = relay_guard_new(index, settings);
     writer->sweep_at = now_ms() + SWEEP_MS;
     return writer;
 }
@@ -296,6 +362,7 @@ void relay_writer_free(struct relay_writer **writer)
 {
     if (*writer != NULL) {
         relay_batch_free(&(*writer)->batch);
+        relay_guard_free(&(*writer)->guard);
         free(*writer);
         *writer = NULL;
     }

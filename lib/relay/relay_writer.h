@@ -21,6 +21,8 @@ struct relay_settings {
     atomic_uint window_minutes;
     atomic_size_t max_entries;
     atomic_uint ipv6_prefix_bits;
+    atomic_uint addresses_per_user;
+    atomic_uint addresses_exceeded; /* enum relay_excess */
 };
 
 struct relay_writer;

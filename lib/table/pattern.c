@@ -196,6 +196,13 @@ unsigned pattern_groups(const struct pattern *pattern)
     return pattern->groups;
 }
 
+unsigned pattern_named_group(const struct pattern *pattern, const char *name)
+{
+    int number = pcre2_substring_number_from_name(pattern->code, (PCRE2_SPTR)name);
+
+    return number > 0 ? (unsigned)number : 0;
+}
+
 /* ---- matches ---- */
 
 static struct pattern_scratch *scratch_new(void)

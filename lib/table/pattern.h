@@ -60,6 +60,9 @@ void pattern_free(struct pattern **pattern);
 /* Number of its capturing groups. */
 unsigned pattern_groups(const struct pattern *pattern);
 
+/* The number of the group that is called `name`; 0: there is none, or there are several. */
+unsigned pattern_named_group(const struct pattern *pattern, const char *name);
+
 /* ---- matches ---- */
 
 /* Scratch for one thread until it is put back. Safe for threads. */

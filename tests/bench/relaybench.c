@@ -58,9 +58,9 @@ static struct relay_store *open_store(const char *file)
 {
     struct relay_store_options options = {
         .file = file,
-        .window_minutes = WINDOW_MINUTES,
-        .max_entries = MAX_ENTRIES,
-        .ipv6_prefix_bits = 64,
+        .terms = {.window_minutes = WINDOW_MINUTES,
+                  .max_entries = MAX_ENTRIES,
+                  .ipv6_prefix_bits = 64},
         .logger = log_new(LOG_TARGET_STDERR, "relaybench", "mail", LOG_LEVEL_WARNING),
     };
     struct strbuf why;
@@ -235,7 +235,7 @@ static void print_entry(void *ctx, const struct relay_entry *entry)
 
 static void run_dump(const char *file)
 {
-    struct relay_store_options options = {.file = file, .max_entries = MAX_ENTRIES};
+    struct relay_store_options options = {.file = file, .terms = {.max_entries = MAX_ENTRIES}};
     struct strbuf text;
     size_t cursor = 0;
 

@@ -56,7 +56,7 @@ static void decide(unsigned which, char *text, size_t len)
         return;
     }
     FUZZ_REQUIRE(why == NULL);
-    enum status status = policy_decision_make(&facts, &request, &why);
+    enum status status = policy_decision_make(&facts, &request, &why, NULL);
 
     FUZZ_REQUIRE((why != NULL) == (status == STATUS_INVALID || status == STATUS_TEMPFAIL));
     if (status == STATUS_OK) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Lines of popauth_socket: what is taken can be recorded, and comes back from the disk as it was. */
+/* Lines and events of popauth_socket: what is taken can be recorded, and comes back from the disk as it was. */
 #include "lib/relay/relay_entry.h"
+#include "milter/popauth_event.h"
 #include "milter/popauth_line.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -35,6 +36,26 @@ static void require_kept(const struct relay_entry *entry)
     strbuf_fini(&texts);
 }
 
+static void try_event(const char *data, size_t size, struct strbuf *texts)
+{
+    struct popauth_line line;
+    const char *why = NULL;
+
+    switch (popauth_event_parse(data, size, NOW, texts, &line, &why)) {
+    case POPAUTH_EVENT_TAKEN:
+        FUZZ_REQUIRE(line.verb != POPAUTH_ADD && *line.session != '\0');
+        FUZZ_REQUIRE(strcmp(line.entry.service, "imap") == 0 ||
+                     strcmp(line.entry.service, "pop3") == 0);
+        require_kept(&line.entry);
+        break;
+    case POPAUTH_EVENT_WRONG:
+        FUZZ_REQUIRE(why != NULL && *why != '\0');
+        break;
+    case POPAUTH_EVENT_IGNORED:
+        break;
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct popauth_line line;
@@ -42,6 +63,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *why = NULL;
 
     strbuf_init(&texts);
+    if (size > 0 && data[0] == '{') {
+        try_event((const char *)data, size, &texts);
+        strbuf_fini(&texts);
+        return 0;
+    }
     if (popauth_line_parse((const char *)data, size, NOW, &texts, &line, &why)) {
         const char *verb = popauth_line_verb(line.verb);
 

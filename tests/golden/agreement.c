@@ -76,7 +76,7 @@ static enum status ask_policy(const struct scene *scene, const char *recipient, 
     assert_true(policy_request_parse(text.data, text.len, &request, &why));
     *plain_out = address_is_plain(request.recipient);
 
-    enum status status = policy_decision_make(&facts, &request, &why);
+    enum status status = policy_decision_make(&facts, &request, &why, NULL);
 
     strbuf_fini(&text);
     return status;

@@ -18,9 +18,11 @@ from harness.dovecot import USER as USER_NAME  # noqa: E402
 from harness.dovecot import Dovecot  # noqa: E402
 from harness.postern import GROUP, USER, program  # noqa: E402
 from harness.postfix import Postfix  # noqa: E402
+from harness.redis import Redis  # noqa: E402
+from harness.redis_host import PASSWORD, Host  # noqa: E402
 from harness.sendmail import Sendmail  # noqa: E402
 from harness.sink import Sink  # noqa: E402
-from harness.site import Pool, Site  # noqa: E402
+from harness.site import Pool, Site, unique  # noqa: E402
 
 KEPT = pytest.StashKey()
 KINDS = {"postfix": Postfix, "sendmail": Sendmail}
@@ -153,3 +155,45 @@ def site(request, pool):
             one.check()
     finally:
         one.discard()
+
+
+# ---- several hosts with one Redis
+
+
+@pytest.fixture(scope="module")
+def redis(workspace):
+    """Not to be left stopped or ended by a test."""
+    one = Redis(workspace / unique("redis"), password=PASSWORD)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def prefix():
+    """Of the keys of one test."""
+    return unique("postern") + ":"
+
+
+@pytest.fixture
+def hosts(request, workspace):
+    """Starts daemons, which must end well with the test; for arguments see Host."""
+    started = []
+
+    def start(server=None, running=True, **keywords):
+        started.append(Host(workspace / unique("redis-host"), server, **keywords))
+        if running:
+            started[-1].postern.start()
+        return started[-1]
+
+    yield start
+    report = getattr(request.node, "report_call", None)
+    good = report is not None and not report.failed
+    try:
+        for host in started:
+            if good:
+                host.postern.stop()
+            else:
+                print(f"--- postern.conf\n{host.postern.config.read_text()}--- postern\n{host.postern.log()[-8000:]}")
+    finally:
+        for host in started:
+            host.postern.discard()

@@ -31,7 +31,7 @@ int kit_setup(void **state)
     strbuf_init(&kit->why);
     strbuf_init(&kit->text);
     kit->options = (struct relay_store_options){
-        .file = kit->file, .max_entries = 1000, .ipv6_prefix_bits = 64};
+        .file = kit->file, .terms = {.max_entries = 1000, .ipv6_prefix_bits = 64}};
     *state = kit;
     return 0;
 }

@@ -22,6 +22,7 @@
 #include <stddef.h>
 
 struct mapfile_format;
+struct relay_usage;
 struct dns_script;
 
 /* ---- diagnostics ---- */
@@ -117,7 +118,8 @@ struct scene {
         relayers; /* whom sessions ask who logged in, as scene_relayers() said; .find NULL: nobody */
     struct relay_list logged_in;
     bool relayers_fail;
-    char client[1024]; /* what was said at connect */
+    struct relay_usage *usage; /* recipients that were charged; the hour never ends */
+    char client[1024];         /* what was said at connect */
     /* Told of each recipient that the filter saw; NULL: nobody wants to know. */
     void (*on_recipient)(struct scene *scene, const char *recipient, const struct verdict *verdict);
 };

@@ -5,6 +5,7 @@
 #include "lib/policy/dns_questions.h"
 #include "lib/policy/stages.h"
 #include "lib/relay/relay_text.h"
+#include "lib/relay/relay_usage.h"
 #include "tests/unit/dns_script.h"
 
 #include <setjmp.h>
@@ -137,6 +138,7 @@ void scene_fini(struct scene *scene)
     strbuf_fini(&scene->verdict);
     if (scene->relayers.find != NULL) {
         relay_list_fini(&scene->logged_in);
+        relay_usage_free(&scene->usage);
     }
     site_fini(&scene->site);
 }
@@ -154,17 +156,22 @@ static enum status find_login(void *ctx, const struct netaddr *client,
     for (size_t i = 0; i < scene->logged_in.count; i++) {
         const struct relay_entry *entry = &scene->logged_in.entries[i];
 
+        if (netaddr_contains(&entry->addr, client) && found_out != NULL) {
+            *found_out = (struct relay_found){.addr = entry->addr, .login_at = entry->login_at};
+            (void)snprintf(found_out->user, sizeof(found_out->user), "%s", entry->user);
+            (void)snprintf(found_out->service, sizeof(found_out->service), "%s", entry->service);
+        }
         if (netaddr_contains(&entry->addr, client)) {
-            if (found_out != NULL) {
-                *found_out = (struct relay_found){.addr = entry->addr, .login_at = entry->login_at};
-                (void)snprintf(found_out->user, sizeof(found_out->user), "%s", entry->user);
-                (void)snprintf(found_out->service, sizeof(found_out->service), "%s",
-                               entry->service);
-            }
             return STATUS_OK;
         }
     }
     return STATUS_NOTFOUND;
+}
+
+static enum status charge_login(void *ctx, const struct netaddr *addr, unsigned limit)
+{
+    return relay_usage_charge(((struct scene *)ctx)->usage, addr, limit, 1) ? STATUS_OK
+                                                                            : STATUS_NOTFOUND;
 }
 
 void scene_relayers(struct scene *scene, const char *lines, bool fail)
@@ -177,19 +184,18 @@ void scene_relayers(struct scene *scene, const char *lines, bool fail)
     assert_non_null(copy);
     strbuf_init(&texts);
     relay_list_init(&scene->logged_in);
-    scene->relayers = (struct relay_lookup){find_login, scene};
+    scene->relayers = (struct relay_lookup){find_login, charge_login, scene, false};
+    scene->usage = relay_usage_new(100);
     scene->relayers_fail = fail;
     while ((line = strsep(&rest, "\n")) != NULL) {
         struct relay_entry entry;
         const char *why = "";
 
-        if (*line == '\0') {
-            continue;
-        }
-        if (!relay_text_parse_line(line, &texts, &entry, &why)) {
+        if (*line != '\0' && relay_text_parse_line(line, &texts, &entry, &why)) {
+            (void)relay_list_add(&scene->logged_in, &entry);
+        } else if (*line != '\0') {
             fail_msg("no address that logged in: %s: %s", line, why);
         }
-        (void)relay_list_add(&scene->logged_in, &entry);
     }
     strbuf_fini(&texts);
     free(copy);

@@ -66,9 +66,9 @@ static void test_load_empty_file_has_all_defaults(void **state)
                  config->policy_socket.was_set);
     assert_string_equal(config->popauth_group, "postern");
     assert_string_equal(config->relay_store.file, POSTERN_STATEDIR "/relayers.gdbm");
-    assert_int_equal(config->relay_store.window_minutes, 0);
-    assert_int_equal(config->relay_store.max_entries, 100000);
-    assert_int_equal(config->relay_store.ipv6_prefix_bits, 128);
+    assert_int_equal(config->relay_store.terms.window_minutes, 0);
+    assert_int_equal(config->relay_store.terms.max_entries, 100000);
+    assert_int_equal(config->relay_store.terms.ipv6_prefix_bits, 128);
     assert_false(config->relay_store.was_set);
     assert_string_equal(config->access, POSTERN_SYSCONFDIR "/access");
     assert_int_equal(config->local_domains.count, 0);
@@ -258,8 +258,8 @@ static const struct bad_case {
     {"store without a file", "relay_store {\n  file = \"\"\n}\n",
      "my.conf:2: error: file: write the absolute path of the file that keeps the addresses\n"},
     {"store with a relative path", "relay_store { file = \"relayers.gdbm\" }\n", NULL},
-    {"store of no such kind", "relay_store { backend = \"redis\" }\n",
-     "my.conf:1: error: backend: \"redis\": this version has \"gdbm\" only\n"},
+    {"store of no such kind", "relay_store { backend = \"mysql\" }\n",
+     "my.conf:1: error: backend: \"mysql\" is none of \"gdbm\", \"redis\"\n"},
     {"window that is negative", "relay_store {\n  window_minutes = -1\n}\n",
      "my.conf:2: error: window_minutes: -1 is not between 0 and 52560000\n"},
     {"store for nothing", "relay_store { max_entries = 0 }\n",
@@ -392,9 +392,9 @@ static void test_load_takes_the_store_and_its_sockets(void **state)
     assert_true(config->map_socket.was_set);
     assert_false(config->policy_socket.was_set);
     assert_string_equal(config->relay_store.file, "/srv/r.gdbm");
-    assert_int_equal(config->relay_store.window_minutes, 60);
-    assert_int_equal(config->relay_store.max_entries, 7);
-    assert_int_equal(config->relay_store.ipv6_prefix_bits, 64);
+    assert_int_equal(config->relay_store.terms.window_minutes, 60);
+    assert_int_equal(config->relay_store.terms.max_entries, 7);
+    assert_int_equal(config->relay_store.terms.ipv6_prefix_bits, 64);
     assert_true(config->relay_store.was_set);
     config_free(&config);
 }

@@ -59,11 +59,11 @@ class Site(unittest.TestCase):
 
 class Logins(Site):
     """POP before SMTP: whether a client may relay, without a daemon."""
-    def configure(self, rules="", mime=False, control="milter"):
+    def configure(self, rules="", mime=False, control="milter", limits=""):
         super().configure(rules, mime)
         with self.conf.open("a") as conf:
             conf.write(f'relay_control = "{control}"\ncontrol_socket = "{self.folder}/control.sock"\n'
-                       f'relay_store {{ file = "{self.folder}/relayers.gdbm"  window_minutes = 60 }}\n')
+                       f'relay_store {{ file = "{self.folder}/relayers.gdbm"  window_minutes = 60 {limits} }}\n')
 
     def ask(self, *args, client="192.0.2.1"):
         done = self.ctl("explain", "--json", "--client", client, "--from", "<ann@a.test>", "--rcpt", "<x@other.test>",
@@ -106,6 +106,21 @@ class Logins(Site):
         self.assertTrue(shown.endswith(b"  => OK\n"))
         self.configure(control="off")
         self.assertNotIn("relaying", self.ask("--logged-in"))
+
+    def test_limits_of_a_login(self):
+        limits = 'grant_senders = "address" recipients_per_message = 2 recipients_per_hour = 1'
+        more = ["--rcpt", "<y@other.test>", "--rcpt", "<z@other.test>"]
+        for control, key in (("milter", "stages"), ("mta", "relaying")):
+            self.configure(control=control, limits=limits)
+            asked = [stage for stage in self.ask("--logged-in=ann@a.test", *more)[key] if stage["stage"] in ("rcpt", "relay")]
+            self.assertIn("this recipient would be counted", asked[0]["notes"][-1])
+            self.assertIn("there were as many as may be", asked[2]["notes"][-1])
+            self.assertEqual([stage["verdict"] for stage in asked], ["continue", "continue", "tempfail"])
+            if control == "mta":
+                self.assertEqual([stage["answer"] for stage in asked], ["OK", "OK", "DEFER_IF_REJECT"])
+            for user in ("", "=bob@a.test"):
+                asked = [stage for stage in self.ask(f"--logged-in{user}")[key] if stage["stage"] in ("rcpt", "relay")]
+                self.assertEqual([stage["verdict"] for stage in asked], ["reject"])
 
 
 class Message(Site):

@@ -44,8 +44,12 @@ class Site(unittest.TestCase):
                              f'listen = "unix:{self.folder}/milter.sock"\nhostname = "mx.example.org"\n'
                              f'user = "{pwd.getpwuid(os.getuid()).pw_name}"\n'
                              f'popauth_group = ""\n'
-                             f'relay_store {{\n file = "{self.file}"\n window_minutes = {self.window}\n'
+                             f'relay_store {{\n{self.place()} window_minutes = {self.window}\n'
                              f' max_entries = {self.max_entries}\n}}\n{self.more}{more}')
+
+    def place(self):
+        """Where the addresses are kept: lines of relay_store."""
+        return f' file = "{self.file}"\n'
 
     def run_program(self, program, *args, **options):
         options.setdefault("stdin", subprocess.DEVNULL)
@@ -119,6 +123,31 @@ class Words(Site):
         self.assertEqual(lines[0], f"10.0.0.9 {OLD}")
         self.assertRegex(lines[1], r"^192\.0\.2\.1 \d+ user=ann%20b service=imap$")
         self.assertEqual(len(lines), 2)
+
+    def test_stats_of_nothing(self):
+        store = self.json("stats")["relay_store"]
+        self.assertEqual([store[key] for key in ("entries", "in_force", "expired", "in_future", "users", "nameless", "top_users", "usable")],
+                         [0, 0, 0, 0, 0, 0, [], True])
+        self.assertNotIn("oldest_login", store)
+        self.assertIn("relayers       0 entries: 0 in force", self.relay("stats"))
+
+    def test_stats(self):
+        now, old = self.ago(0), self.ago(40)
+        lines = [f"10.0.0.{number} {now} user=Ann" for number in range(1, 4)]
+        lines += [f"10.0.1.1 {old} user=bob%20b%1B", f"10.0.1.2 {old}", f"10.0.1.3 {now + 3600} user=ann", f"2001:db8::/64 {now} user=eve"]
+        self.load("".join(f"{line}\n" for line in lines))
+        store = self.json("stats")["relay_store"]
+        self.assertEqual([store[key] for key in ("entries", "in_force", "expired", "in_future", "users", "nameless")], [7, 6, 0, 1, 3, 1])
+        self.assertEqual([(one["user"].lower(), one["addresses"]) for one in store["top_users"]], [("ann", 4), ("bob b\x1b", 1), ("eve", 1)])
+        self.assertEqual(store["oldest_login"], time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(old)))
+        self.assertEqual(store["newest_login"], time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)))
+        self.assertEqual((store["window_minutes"], store["max_entries"]), (0, self.max_entries))
+        told = self.relay("stats")
+        self.assertIn("relayers       7 entries: 6 in force, 0 expired, 1 dated in the future\n", told)
+        self.assertIn(" 3 users, and 1 without a user; logins from ", told)
+        self.assertRegex(told, r"\n +4 addresses of [Aa]nn\n")
+        self.assertNotIn("bob", told)  # one address is nothing to show
+        self.assertIn("too many arguments", self.relay("stats", "x", code=2))
 
     def test_list_dump_expire_by_age(self):
         now = self.ago(0)

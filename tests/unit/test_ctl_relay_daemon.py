@@ -47,18 +47,57 @@ class Daemon(test_ctl_relay.Site):
 
 class WithDaemon(Daemon, test_ctl_relay.Words):
     """The words, asked of a daemon."""
+    least_syncs = 2  # of an addition and a load
+
+    def described_place(self):
+        return {"backend": "gdbm", "file": str(self.file)}
+
+    def assert_tells_entries(self, text):
+        self.assertIn(f"relayers       {text}\n", self.ctl("status").stdout)
+
+    def assert_nothing_at(self, cursor):
+        self.assertEqual(self.ask(f"relay walk {cursor}")["entries"], "")
 
     def test_answers_come_from_the_daemon(self):
         self.relay("add", "10.0.0.1", "--user", "ann")
         self.load(f"10.0.0.1 {OLD}\n10.0.0.2 {FUTURE}\n")
         self.relay("check", "10.0.0.2")
         store = self.store()
-        expected = {"file": str(self.file), "usable": True, "entries": 2, "in_force": 1, "in_future": 1, "expired": 0,
+        expected = {**self.described_place(), "usable": True, "entries": 2, "in_force": 1, "in_future": 1, "expired": 0,
                     "window_minutes": 0, "max_entries": self.max_entries, "refused": 0, "asked": 1, "found": 1}
         self.assertEqual({key: store[key] for key in expected}, expected)
-        self.assertGreaterEqual(store["syncs"], 2)
+        self.assertGreaterEqual(store["syncs"], self.least_syncs)
         self.assertNotIn("failure", store)
-        self.assertIn("relayers       2 entries: 1 in force, 0 expired, 1 dated in the future\n", self.ctl("status").stdout)
+        self.assert_tells_entries("2 entries: 1 in force, 0 expired, 1 dated in the future")
+
+    def tell(self, lines):
+        """Says so on popauth.sock; the answers."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(30)
+            client.connect(str(self.folder / "popauth.sock"))
+            client.sendall(lines.encode())
+            client.shutdown(socket.SHUT_WR)
+            return client.makefile().read()
+
+    def test_stats_of_what_was_told(self):
+        event = '{{"event":"{}","categories":["service:imap"],"fields":{{"user":"Ann B","remote_ip":"10.0.0.1","remote_port":7}}}}\n'
+        self.assertEqual(self.tell(event.format("auth_master_client_login_finished") + event.format("auth_request_finished") +
+                                   "login 10.0.0.1 user=ann%20b session=1\nlogin 10.0.0.2 user=ann%20b session=1\n"
+                                   "login 10.0.0.3\nnonsense\n{}\n"),
+                         "ok\nok\nok\nerr the request is none of login, logout, add\n")
+        store = self.json("stats")["relay_store"]
+        self.assertEqual([store[key] for key in ("entries", "in_force", "users", "nameless", "granted", "lines_refused", "events_ignored",
+                                                 "too_many_addresses", "recipients", "top_addresses")],
+                         [3, 3, 1, 1, 4, 2, 1, 0, 0, []])
+        self.assertEqual([(one["user"].lower(), one["addresses"]) for one in store["top_users"]], [("ann b", 2)])
+        self.assertEqual([store["sessions"][key] for key in ("open", "addresses", "not_counted", "too_old", "withdrawn")], [3, 2, 0, 0, 0])
+        told = self.relay("stats")
+        self.assertIn(" 3 POP and IMAP sessions open, of 2 entries; 2 lines not understood\n", told)
+        self.assertRegex(told, r" 2 addresses of [Aa]nn%20[Bb]\n")
+        self.assertIn("granted 4, refused 0, removed 0, expired 0, in ", told)
+        self.assertIn(" 3 POP and IMAP sessions open, of 2 entries; 2 lines not understood\n", self.ctl("status").stdout)
+        self.tell(event.format("mail_user_session_finished"))
+        self.assertEqual(self.json("stats")["relay_store"]["sessions"]["open"], 2)
 
     def test_what_was_done_is_there_after_a_crash(self):
         self.relay("add", "10.0.0.1", "--user", "ann")
@@ -119,7 +158,7 @@ class WithDaemon(Daemon, test_ctl_relay.Words):
                      "relay expire 99999999999", "relay check", "relay check x", "relay load", "relay lost"):
             answer = self.ask(line)
             self.assertTrue(answer.get("result") == "invalid" or "error" in answer, (line, answer))
-        self.assertEqual(self.ask("relay walk 18446744073709551615")["entries"], "")
+        self.assert_nothing_at(18446744073709551614)
         self.assertEqual(len(self.entries()), 1)
 
     def test_a_file_that_could_change_or_block_is_not_read(self):
@@ -173,6 +212,10 @@ class DaemonWithoutFile(Daemon):
             self.assertIn("another process has it", self.relay(*words, code=75))
         self.assertFalse(self.store()["usable"])
         self.assertIn("CANNOT BE USED", self.ctl("status").stdout)
+        stats = self.ctl("relay", "stats")
+        self.assertEqual((stats.returncode, stats.stderr), (75, ""))
+        self.assertRegex(stats.stdout, "^relayers       CANNOT BE USED: .*another process has it")
+        self.assertFalse(self.json("stats", code=75)["relay_store"]["usable"])
         self.lock.close()
         deadline = time.monotonic() + 30
         while self.ctl("relay", "check", "10.0.0.1").returncode != 0:

@@ -176,6 +176,74 @@ class Hook(unittest.TestCase):
         self.server.close()
         self.assertEqual(self.run_hook().returncode, 75)
 
+    # ---- for pam_exec
+
+    def run_pam(self, *args, **items):
+        done = self.run_hook("--pam", *args, env={f"PAM_{name}": value for name, value in items.items()})
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
+        return done.stderr
+
+    def test_pam(self):
+        session = f" session=pam/pop3/{os.getpid()}"
+        rows = [
+            ("open_session", "login", session),
+            ("close_session", "logout", session),
+            ("auth", "login", ""),
+            ("account", "login", ""),
+        ]
+        thread = self.serve(b"ok\n", connections=len(rows))
+        for kind, _, _ in rows:
+            self.assertEqual(self.run_pam(RHOST="192.0.2.1", USER="ann b", SERVICE="pop3", TYPE=kind), "")
+        thread.join(10)
+        self.assertEqual(self.requests, [f"{verb} 192.0.2.1 user=ann%20b service=pop3{session}\n" for _, verb, session in rows])
+
+    def test_pam_runs_no_program(self):
+        thread = self.serve(b"ok\n")
+        self.run_pam(*self.PROGRAM, RHOST="192.0.2.1", TYPE="auth", SERVICE="pop3")
+        thread.join(10)
+        self.assertEqual(self.requests, ["login 192.0.2.1 service=pop3\n"])
+
+    def test_pam_words_cannot_be_made_up(self):
+        thread = self.serve(b"ok\n", connections=2)
+        self.run_pam(RHOST="::1", TYPE="close_session", SERVICE="a b\nlogin", USER="x\nlogin 192.0.2.1")
+        self.run_pam("--service", "imap", RHOST="2001:db8::1", TYPE="open_session", SERVICE="s" * 200, USER="u" * 300)
+        thread.join(10)
+        pid = os.getpid()
+        self.assertEqual(
+            self.requests,
+            [
+                f"logout ::1 user=x%0Alogin%20192.0.2.1 service=a%20b%0Alogin session=pam/a?b?login/{pid}\n",
+                f"login 2001:db8::1 service=imap session=pam/{'s' * 40}/{pid}\n",
+            ],
+        )
+
+    def test_pam_without_a_remote_host(self):
+        """Logins at the machine itself are nobody's business."""
+        self.assertEqual(self.run_pam(RHOST="", TYPE="open_session", SERVICE="login"), "")
+        self.assertEqual(self.run_pam(TYPE="close_session", SERVICE="login"), "")
+
+    def test_pam_refuses_names(self):
+        """Nobody is asked: the socket is not even there."""
+        for host in ("mail.example.com", "localhost", "192.0.2", "192.0.2.1 ", "host\n192.0.2.1", "x" * 100000):
+            complaint = self.run_pam(RHOST=host, TYPE="open_session", SERVICE="pop3")
+            self.assertIn("a host name is not recorded", complaint, host)
+            self.assertEqual(complaint.count("\n"), 1, host)
+
+    def test_pam_with_a_type_of_its_own(self):
+        for items in ({"TYPE": "password"}, {"TYPE": ""}, {}):
+            self.assertIn("PAM_TYPE is none of", self.run_pam(RHOST="192.0.2.1", SERVICE="pop3", **items))
+
+    def test_pam_whatever_the_daemon_does(self):
+        self.assertIn("cannot be recorded", self.run_pam(RHOST="192.0.2.1", TYPE="auth"))
+        thread = self.serve(b"err no\x1b\n")
+        self.assertIn("192.0.2.1 is not recorded: no?", self.run_pam(RHOST="192.0.2.1", TYPE="auth"))
+        thread.join(10)
+        self.server.close()
+        os.unlink(self.socket)
+        self.serve(None)
+        self.assertIn("timed out", self.run_pam(RHOST="192.0.2.1", TYPE="auth"))
+        self.assertLess(self.seconds, LIMIT + SLACK)
+
 
 if __name__ == "__main__":
     unittest.main()

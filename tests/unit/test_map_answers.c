@@ -108,6 +108,35 @@ static void test_relayers(void **state)
     scene_fini(&scene);
 }
 
+/* A key has no sender and no number of recipients: what has a limit is not promised to a table. Rules are. */
+static void test_limits(void **state)
+{
+    static const char *const limits[] = {
+        "relay_store { grant_senders = \"domain\" }\n",
+        "relay_store { recipients_per_message = 100 }\n",
+        "relay_store { recipients_per_hour = 100 }\n",
+    };
+    static const struct question questions[] = {
+        {"relayers 198.18.0.7", "NOTFOUND "},     {"drac ipv6:2001:db8:7:0:0:0:0:1", "NOTFOUND "},
+        {"relay_client 198.18.0.7", "NOTFOUND "}, {"relay_client 10.1.2.3", "OK OK"},
+        {"relay_client 203.0.113.5", "OK OK"},
+    };
+    struct scene scene;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(limits); i++) {
+        scene_init(&scene, limits[i], ACCESS);
+        scene_relayers(&scene, LOGINS, false);
+        expect(&scene, questions, COUNT(questions), STATUS_OK);
+        scene_fini(&scene);
+    }
+    /* that of a user's addresses is kept where they are recorded */
+    scene_init(&scene, "relay_store { addresses_per_user = 1 }\n", ACCESS);
+    scene_relayers(&scene, LOGINS, false);
+    expect(&scene, &(struct question){"relayers 198.18.0.7", "OK OK"}, 1, STATUS_OK);
+    scene_fini(&scene);
+}
+
 static void test_relay_client(void **state)
 {
     static const struct question questions[] = {
@@ -430,6 +459,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_relayers),
+        cmocka_unit_test(test_limits),
         cmocka_unit_test(test_relay_client),
         cmocka_unit_test(test_relay_to),
         cmocka_unit_test(test_relay_to_never_trusts_operators),

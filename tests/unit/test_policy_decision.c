@@ -146,7 +146,7 @@ static enum status decide(struct scene *scene, const char *text)
     char *copy;
 
     assert_true(parse(text, strlen(text), &request, &copy));
-    enum status status = policy_decision_make(&facts, &request, &why);
+    enum status status = policy_decision_make(&facts, &request, &why, NULL);
 
     assert_true((why != NULL) == (status == STATUS_INVALID || status == STATUS_TEMPFAIL));
     free(copy);

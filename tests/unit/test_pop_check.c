@@ -16,6 +16,11 @@
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 #define STORE "relay_store { window_minutes = 60 }\n"
 #define NO_SOCKETS "map_socket = \"\"\npolicy_socket = \"\"\n"
+#define LIMITS "relay_store { grant_senders = \"address\" }\n"
+#define TABLES                                                                                     \
+    "postern.conf: warning: relay_store has limits, which a table cannot keep: the maps relayers " \
+    "and relay_client say no to clients that logged in; set relay_control to \"milter\"; or have " \
+    "the mail server ask policy_socket, and set map_socket to \"\"\n"
 #define SOCKET "map_socket = \"/run/postern/map.sock\"\n"
 
 enum what { CONFIG, RELAYING, SENDMAIL };
@@ -70,6 +75,24 @@ static void test_settings(void **state)
         {STORE "popauth_socket = \"\"\n",
          "postern.conf: warning: without popauth_socket no POP or IMAP server can tell who logged "
          "in; set popauth_socket\n"},
+        /* limits that cannot hold, or never do */
+        {LIMITS "relay_control = \"milter\"\n", ""},
+        {LIMITS "map_socket = \"\"\n", ""},
+        {LIMITS, TABLES},
+        {"relay_store { recipients_per_message = 10 }\n", TABLES},
+        {LIMITS "relay_control = \"milter\"\ndaemon \"MTA\" { relay_control = \"mta\" }\n", TABLES},
+        {"relay_control = \"milter\"\n"
+         "relay_store { recipients_per_message = 11 recipients_per_hour = 10 }\n",
+         "postern.conf: warning: recipients_per_message 11 is never reached: recipients_per_hour is "
+         "10; make it the smaller one\n"},
+        {"relay_control = \"milter\"\n"
+         "relay_store { recipients_per_message = 10 recipients_per_hour = 10 }\n",
+         ""},
+        {"relay_control = \"milter\"\nrelay_store { recipients_per_message = 10 }\n", ""},
+        {"relay_store { addresses_exceeded = \"refuse\" }\n",
+         "postern.conf: warning: addresses_exceeded without addresses_per_user: no number of "
+         "addresses is too many; set addresses_per_user\n"},
+        {"relay_store { addresses_per_user = 3 addresses_exceeded = \"withdraw\" }\n", ""},
     };
 
     (void)state;

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Logins that POP and IMAP servers tell of: what is understood, what is recorded, and clients that mean no good.
+ * Logins that POP and IMAP servers tell of: what is recorded, and clients that mean no good.
  */
 #include "lib/base/xalloc.h"
-#include "lib/relay/relay_store.h"
-#include "milter/popauth.h"
-#include "milter/popauth_line.h"
-#include "tests/unit/server_kit.h"
-#include "tests/unit/support.h"
+#include "milter/popauth_event.h"
+#include "tests/unit/popauth_kit.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,230 +18,54 @@
 
 #include <cmocka.h>
 
-#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
-#define NOW 1695420927
-
-/* ---- lines ---- */
-
-static void test_parse_what_is_understood(void **state)
-{
-    static const struct {
-        const char *line;
-        enum popauth_verb verb;
-        const char *key;
-        const char *user;
-        const char *service;
-        const char *session;
-    } rows[] = {
-        {"login 192.0.2.1", POPAUTH_LOGIN, "192.0.2.1", "", "", ""},
-        {"login ::ffff:192.0.2.1 user=ann", POPAUTH_LOGIN, "192.0.2.1", "ann", "", ""},
-        {"login IPv6:2001:DB8::1 service=imap", POPAUTH_LOGIN, "2001:db8::1", "", "imap", ""},
-        {"login  192.0.2.1  user=a%20b%25  service=pop3  session=<x/y=> ", POPAUTH_LOGIN,
-         "192.0.2.1", "a b%", "pop3", "<x/y=>"},
-        {"login 192.0.2.1 later=word user=ann", POPAUTH_LOGIN, "192.0.2.1", "ann", "", ""},
-        {"logout 192.0.2.1 user=ann", POPAUTH_LOGOUT, "192.0.2.1", "ann", "", ""},
-        {"add 2001:db8::/64", POPAUTH_ADD, "2001:db8::/64", "", "", ""},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        struct popauth_line line;
-        struct strbuf texts;
-        const char *why = "";
-        char key[RELAY_KEY_SIZE];
-
-        strbuf_init(&texts);
-        if (!popauth_line_parse(rows[i].line, strlen(rows[i].line), NOW, &texts, &line, &why)) {
-            fail_msg("%s: %s", rows[i].line, why);
-        }
-        assert_int_equal(line.verb, rows[i].verb);
-        assert_string_equal(relay_entry_key(&line.entry.addr, key), rows[i].key);
-        assert_string_equal(line.entry.user, rows[i].user);
-        assert_string_equal(line.entry.service, rows[i].service);
-        assert_string_equal(line.session, rows[i].session);
-        assert_int_equal(line.entry.login_at, NOW);
-        strbuf_fini(&texts);
-    }
-}
-
-static void refuse(const char *line, size_t len, const char *expected)
-{
-    struct popauth_line parsed;
-    struct strbuf texts;
-    const char *why = "taken";
-
-    strbuf_init(&texts);
-    assert_false(popauth_line_parse(line, len, NOW, &texts, &parsed, &why));
-    if (strstr(why, expected) == NULL) {
-        fail_msg("%s: %s", line, why);
-    }
-    strbuf_fini(&texts);
-}
-
-static void test_parse_what_is_refused(void **state)
-{
-    static const struct {
-        const char *line;
-        const char *why;
-    } rows[] = {
-        {"", "none of login"},
-        {"LOGIN 192.0.2.1", "none of login"},
-        {"logins 192.0.2.1", "none of login"},
-        {"remove 192.0.2.1", "none of login"},
-        {"list", "none of login"},
-        {"login", "no address"},
-        {"login ", "no address"},
-        {"login localhost", "no IP address"},
-        {"login 192.0.2", "no IP address"},
-        {"login 192.0.2.0/24", "network"},
-        {"login 2001:db8::/64", "not from a network"},
-        {"add 2001:db8::/32", "prefix"},
-        {"add 0.0.0.0/0", "network"},
-        {"login 192.0.2.1 ann", "name=value"},
-        {"login 192.0.2.1 user=a%2", "user"},
-        {"login 192.0.2.1 user=a%00b", "user"},
-        {"login 192.0.2.1 user=a user=b", "twice"},
-        {"login 192.0.2.1 user=\xc3\xa4", "printable"},
-        {"login 192.0.2.1\tuser=a", "printable"},
-        {"login "
-         "1111111111111111111111111111111111111111111111111111111111111111111111111111111111111111",
-         "no IP address"},
-    };
-    char line[600];
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        refuse(rows[i].line, strlen(rows[i].line), rows[i].why);
-    }
-    refuse("login 192.0.2.1\0user=x", 22, "printable");
-    (void)snprintf(line, sizeof(line), "login 192.0.2.1 session=%0*d", (int)POPAUTH_SESSION_MAX + 1,
-                   0);
-    refuse(line, strlen(line), "session is too long");
-    (void)snprintf(line, sizeof(line), "login 192.0.2.1 user=%0*d", (int)RELAY_USER_MAX + 1, 0);
-    refuse(line, strlen(line), "user is too long");
-}
-
 /* ---- the socket ---- */
-
-struct fixture {
-    struct site site; /* where the store lies */
-    char file[SITE_PATH_SIZE];
-    struct server_kit kit;
-    struct eventloop *loop;
-    struct relay_store *store;
-    struct popauth *popauth;
-};
-
-static struct relay_store *open_store(struct fixture *fixture)
-{
-    const struct relay_store_options options = {
-        .file = fixture->file, .max_entries = 20000, .ipv6_prefix_bits = 64, .wait = true};
-    struct strbuf why;
-
-    strbuf_init(&why);
-    struct relay_store *store = relay_store_open(&options, &why);
-
-    assert_non_null(store);
-    strbuf_fini(&why);
-    return store;
-}
-
-static void start(struct fixture *fixture)
-{
-    fixture->store = open_store(fixture);
-    fixture->loop = eventloop_new();
-    assert_non_null(fixture->loop);
-    assert_true(eventloop_start(fixture->loop));
-    fixture->popauth = popauth_start(fixture->loop, server_kit_open(&fixture->kit), fixture->store,
-                                     NULL);
-}
-
-static int setup(void **state)
-{
-    struct fixture *fixture = xcalloc(1, sizeof(*fixture));
-
-    site_init(&fixture->site);
-    site_path(&fixture->site, "relayers.gdbm", fixture->file);
-    start(fixture);
-    *state = fixture;
-    return 0;
-}
-
-/* As the daemon ends. */
-static void stop(struct fixture *fixture)
-{
-    popauth_close_socket(fixture->popauth);
-    popauth_finish(fixture->popauth);
-    relay_store_close(&fixture->store);
-    popauth_stop(&fixture->popauth);
-    assert_null(fixture->popauth);
-    eventloop_free(&fixture->loop);
-    server_kit_close(&fixture->kit);
-}
-
-static int teardown(void **state)
-{
-    struct fixture *fixture = *state;
-
-    stop(fixture);
-    site_fini(&fixture->site);
-    free(fixture);
-    return 0;
-}
-
-static enum status find(struct fixture *fixture, const char *address, struct relay_found *found)
-{
-    struct netaddr addr;
-
-    assert_true(netaddr_parse(address, &addr));
-    return relay_store_find(fixture->store, &addr, (int64_t)time(NULL), found);
-}
 
 static void test_login_is_recorded(void **state)
 {
-    struct fixture *fixture = *state;
+    struct popauth_kit *fixture = *state;
     struct relay_found found;
     int64_t before = (int64_t)time(NULL);
 
-    assert_int_equal(find(fixture, "192.0.2.1", NULL), STATUS_NOTFOUND);
+    assert_int_equal(popauth_kit_find(fixture, "192.0.2.1", NULL), STATUS_NOTFOUND);
     server_kit_ask(&fixture->kit, "login 192.0.2.1 user=ann%40x service=imap session=1\n", "ok\n");
-    assert_int_equal(find(fixture, "192.0.2.1", &found), STATUS_OK);
+    assert_int_equal(popauth_kit_find(fixture, "192.0.2.1", &found), STATUS_OK);
     assert_string_equal(found.user, "ann@x");
     assert_string_equal(found.service, "imap");
     assert_in_range(found.login_at, before, before + 30);
     server_kit_ask(&fixture->kit, "login 2001:db8::77\n", "ok\n"); /* for its network */
-    assert_int_equal(find(fixture, "2001:db8::1234", NULL), STATUS_OK);
-    assert_int_equal(find(fixture, "2001:db8:1::77", NULL), STATUS_NOTFOUND);
+    assert_int_equal(popauth_kit_find(fixture, "2001:db8::1234", NULL), STATUS_OK);
+    assert_int_equal(popauth_kit_find(fixture, "2001:db8:1::77", NULL), STATUS_NOTFOUND);
 }
 
 static void test_add_and_logout(void **state)
 {
-    struct fixture *fixture = *state;
+    struct popauth_kit *fixture = *state;
 
     server_kit_ask(&fixture->kit, "add 2001:db8::1\n", "ok\n"); /* as it is */
-    assert_int_equal(find(fixture, "2001:db8::1", NULL), STATUS_OK);
-    assert_int_equal(find(fixture, "2001:db8::2", NULL), STATUS_NOTFOUND);
+    assert_int_equal(popauth_kit_find(fixture, "2001:db8::1", NULL), STATUS_OK);
+    assert_int_equal(popauth_kit_find(fixture, "2001:db8::2", NULL), STATUS_NOTFOUND);
     server_kit_ask(&fixture->kit, "logout 192.0.2.9\nlogout 2001:db8::1\n", "ok\nok\n");
-    assert_int_equal(find(fixture, "192.0.2.9", NULL), STATUS_NOTFOUND);
-    assert_int_equal(find(fixture, "2001:db8::1", NULL), STATUS_OK);
+    assert_int_equal(popauth_kit_find(fixture, "192.0.2.9", NULL), STATUS_NOTFOUND);
+    assert_int_equal(popauth_kit_find(fixture, "2001:db8::1", NULL), STATUS_OK);
 }
 
 static void test_one_answer_for_each_line(void **state)
 {
-    struct fixture *fixture = *state;
+    struct popauth_kit *fixture = *state;
 
     server_kit_ask(&fixture->kit,
                    "login 192.0.2.1\r\nnonsense\nlogin 192.0.2.2\n\nlogin x\nlogout 192.0.2.1\nadd "
                    "192.0.2.3",
                    "ok\nerr the request is none of login, logout, add\nok\nerr the request is none "
                    "of login, logout, add\nerr no IP address\nok\n");
-    assert_int_equal(find(fixture, "192.0.2.2", NULL), STATUS_OK);
-    assert_int_equal(find(fixture, "192.0.2.3", NULL), STATUS_NOTFOUND); /* half a line */
+    assert_int_equal(popauth_kit_find(fixture, "192.0.2.2", NULL), STATUS_OK);
+    assert_int_equal(popauth_kit_find(fixture, "192.0.2.3", NULL),
+                     STATUS_NOTFOUND); /* half a line */
 }
 
 static void test_lines_that_are_too_long(void **state)
 {
-    struct fixture *fixture = *state;
+    struct popauth_kit *fixture = *state;
     char *line = xcalloc(1, POPAUTH_MAX_LINE + 1);
     char got[256];
     int fd = server_kit_dial(&fixture->kit);
@@ -259,7 +80,7 @@ static void test_lines_that_are_too_long(void **state)
 
 static void test_bytes_that_are_no_text(void **state)
 {
-    struct fixture *fixture = *state;
+    struct popauth_kit *fixture = *state;
     static const char bytes[] = "login 192.0.2.1\0\n\0\0\n\xff\xfe\n";
     char got[512];
     int fd = server_kit_dial(&fixture->kit);
@@ -273,7 +94,122 @@ static void test_bytes_that_are_no_text(void **state)
         lines++;
     }
     assert_int_equal(lines, 3);
-    assert_int_equal(find(fixture, "192.0.2.1", NULL), STATUS_NOTFOUND);
+    assert_int_equal(popauth_kit_find(fixture, "192.0.2.1", NULL), STATUS_NOTFOUND);
+    (void)close(fd);
+}
+
+/* ---- events ---- */
+
+#define EVENT(name, address, port)                                                            \
+    "{\"event\":\"" name "\",\"categories\":[\"service:imap\"],\"fields\":{\"user\":\"ann\"," \
+    "\"remote_ip\":\"" address "\",\"remote_port\":" port "}}\n"
+#define EVENT_LOGIN(address, port) EVENT("auth_master_client_login_finished", address, port)
+#define EVENT_LOGOUT(address, port) EVENT("mail_user_session_finished", address, port)
+
+/* Events are obeyed as lines are, between which they may stand, and are answered by nothing. */
+static void test_events(void **state)
+{
+    struct popauth_kit *fixture = *state;
+    struct popauth_stats stats;
+    struct relay_found found;
+
+    server_kit_ask(&fixture->kit,
+                   EVENT_LOGIN("192.0.2.1", "1001") EVENT_LOGIN("192.0.2.1", "1002")
+                       EVENT("auth_request_finished", "192.0.2.7",
+                             "1") "login 192.0.2.2\n"
+                                  "{}\n" EVENT_LOGIN("192.0.2.3", "1")
+                                      EVENT_LOGOUT("192.0.2.3", "1") "nonsense\n",
+                   "ok\nerr the request is none of login, logout, add\n");
+    assert_int_equal(popauth_kit_find(fixture, "192.0.2.1", &found), STATUS_OK);
+    assert_string_equal(found.user, "ann");
+    assert_string_equal(found.service, "imap");
+    assert_int_equal(popauth_kit_find(fixture, "192.0.2.2", NULL), STATUS_OK);
+    assert_int_equal(popauth_kit_find(fixture, "192.0.2.3", NULL), STATUS_OK);
+    assert_int_equal(popauth_kit_find(fixture, "192.0.2.7", NULL), STATUS_NOTFOUND);
+    popauth_stats(fixture->popauth, &stats);
+    assert_int_equal(stats.sessions.sessions, 2);
+    assert_int_equal(stats.ignored, 1);
+    assert_int_equal(stats.refused, 2);
+    /* The last logout of an address ends what its sessions have kept. */
+    server_kit_ask(&fixture->kit,
+                   EVENT_LOGOUT("192.0.2.1", "1002") EVENT_LOGOUT("192.0.2.1", "1002")
+                       EVENT_LOGOUT("192.0.2.9", "1002"),
+                   "");
+    assert_int_equal(popauth_kit_sessions(fixture).sessions, 1);
+    server_kit_ask(&fixture->kit, EVENT_LOGOUT("192.0.2.1", "1001"), "");
+    assert_int_equal(popauth_kit_sessions(fixture).sessions, 0);
+    assert_int_equal(popauth_kit_find(fixture, "192.0.2.9", NULL), STATUS_NOTFOUND);
+}
+
+/* Who is allowed a long event is allowed no long line, however the bytes come. */
+static void test_long_events(void **state)
+{
+    struct popauth_kit *fixture = *state;
+    char *text = xcalloc(1, POPAUTH_MAX_EVENT + 100);
+    static const char head[] = "{\"event\":\"auth_master_client_login_finished\",\"categories\":["
+                               "\"service:imap\"],\"fields\":{\"remote_ip\":\"192.0.2.1\",\"remote_"
+                               "port\":1,\"user\":\"ann\"}";
+    int fd = server_kit_dial(&fixture->kit);
+
+    (void)memset(text, ' ', POPAUTH_MAX_EVENT);
+    (void)memcpy(text, head, sizeof(head) - 1);
+    (void)memcpy(text + POPAUTH_MAX_EVENT - 2, "}\n", 3);
+    server_kit_put(fd, text);
+    server_kit_put(fd, "login 192.0.2.2\n"); /* it was taken as a whole, and the next line is one */
+    (void)server_kit_get(fd, text, 3);
+    assert_string_equal(text, "ok\n");
+    assert_int_equal(popauth_kit_find(fixture, "192.0.2.1", NULL), STATUS_OK);
+    (void)close(fd);
+    (void)memset(text, 'x', POPAUTH_MAX_EVENT);
+    (void)memcpy(text + POPAUTH_MAX_LINE, "\n", 2);
+    server_kit_ask(&fixture->kit, text, "err the line is too long\n");
+    free(text);
+}
+
+/* What follows an event that is too long is a part of it, which somebody may have chosen: it is not read as a line. */
+static void test_rest_of_an_event(void **state)
+{
+    struct popauth_kit *fixture = *state;
+    char *text = xcalloc(1, POPAUTH_MAX_EVENT + 100);
+    struct popauth_stats stats;
+    int fd = server_kit_dial(&fixture->kit);
+
+    (void)memset(text, 'x', POPAUTH_MAX_EVENT);
+    text[0] = '{';
+    (void)snprintf(text + POPAUTH_MAX_EVENT, 100, "login 192.0.2.66\nlogin 192.0.2.67\n");
+    (void)send(fd, text, strlen(text), MSG_NOSIGNAL);
+    server_kit_expect_end(fd);
+    (void)close(fd);
+    assert_int_equal(popauth_kit_find(fixture, "192.0.2.66", NULL), STATUS_NOTFOUND);
+    assert_int_equal(popauth_kit_find(fixture, "192.0.2.67", NULL), STATUS_NOTFOUND);
+    popauth_stats(fixture->popauth, &stats);
+    assert_int_equal(stats.refused, 1);
+    free(text);
+}
+
+#define EVENTS 5000
+
+/* Nobody reads, and everything is taken: more than may be unanswered, and in time. */
+static void test_many_events(void **state)
+{
+    struct popauth_kit *fixture = *state;
+    struct relay_store_stats stats;
+    int fd = server_kit_dial(&fixture->kit);
+    int64_t begun = server_kit_now();
+    char event[256];
+
+    for (int n = 0; n < EVENTS; n++) {
+        (void)snprintf(event, sizeof(event),
+                       "{\"event\":\"auth_master_client_login_finished\",\"categories\":[\"service:"
+                       "pop3\"],\"fields\":{\"remote_ip\":\"10.2.%d.%d\",\"remote_port\":%d}}\n",
+                       n >> 8, n & 255, n + 1);
+        server_kit_put(fd, event);
+    }
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    server_kit_expect_end(fd);
+    relay_store_stats(fixture->store, &stats);
+    assert_int_equal(stats.granted, EVENTS);
+    assert_true(server_kit_now() - begun < 20000);
     (void)close(fd);
 }
 
@@ -284,7 +220,7 @@ static void test_bytes_that_are_no_text(void **state)
 
 static void test_what_comes_together_shares_a_sync(void **state)
 {
-    struct fixture *fixture = *state;
+    struct popauth_kit *fixture = *state;
     struct relay_store_stats stats;
     int fds[CLIENTS];
     char line[64];
@@ -315,7 +251,7 @@ static void test_what_comes_together_shares_a_sync(void **state)
 /* Clients that ask and never read hold up nobody, and what they asked for is done as far as it was taken. */
 static void test_clients_that_never_read(void **state)
 {
-    struct fixture *fixture = *state;
+    struct popauth_kit *fixture = *state;
     int deaf[CLIENTS];
 
     for (size_t i = 0; i < CLIENTS; i++) {
@@ -339,7 +275,7 @@ static void test_clients_that_never_read(void **state)
 
 static void test_what_was_acknowledged_is_there_after_a_restart(void **state)
 {
-    struct fixture *fixture = *state;
+    struct popauth_kit *fixture = *state;
     char line[64];
     char got[3 * LINES + 1];
     int fd = server_kit_dial(&fixture->kit);
@@ -349,46 +285,50 @@ static void test_what_was_acknowledged_is_there_after_a_restart(void **state)
         server_kit_put(fd, line);
     }
     assert_int_equal(server_kit_get(fd, got, 3), 3); /* the first one, others are under way */
-    stop(fixture);
+    popauth_kit_stop(fixture);
     size_t acknowledged = 1 + server_kit_get(fd, got, sizeof(got) - 1) / 3;
 
     (void)close(fd);
-    start(fixture);
+    popauth_kit_start(fixture);
     for (size_t n = 0; n < acknowledged; n++) {
         (void)snprintf(line, sizeof(line), "10.1.0.%zu", n);
-        assert_int_equal(find(fixture, line, NULL), STATUS_OK);
+        assert_int_equal(popauth_kit_find(fixture, line, NULL), STATUS_OK);
     }
 }
 
 static void test_store_that_cannot_be_had(void **state)
 {
-    struct fixture *fixture = *state;
+    struct popauth_kit *fixture = *state;
     char got[512];
 
-    stop(fixture);
+    popauth_kit_stop(fixture);
     (void)snprintf(fixture->file, sizeof(fixture->file), "/nonexistent/folder/relayers.gdbm");
-    start(fixture);
+    popauth_kit_start(fixture);
     int fd = server_kit_dial(&fixture->kit);
 
-    server_kit_put(fd, "login 192.0.2.1\n");
+    server_kit_put(fd, "login 192.0.2.1 session=1\n");
     assert_true(server_kit_get(fd, got, 4) == 4);
     assert_string_equal(got, "err ");
+    assert_int_equal(popauth_kit_sessions(fixture).sessions, 0);
     (void)close(fd);
     server_kit_ask(&fixture->kit, "logout 192.0.2.1\n", "ok\n");
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+#define TEST(function) \
+    cmocka_unit_test_setup_teardown(function, popauth_kit_setup, popauth_kit_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse_what_is_understood),
-        cmocka_unit_test(test_parse_what_is_refused),
         TEST(test_login_is_recorded),
         TEST(test_add_and_logout),
         TEST(test_one_answer_for_each_line),
         TEST(test_lines_that_are_too_long),
         TEST(test_bytes_that_are_no_text),
+        TEST(test_events),
+        TEST(test_long_events),
+        TEST(test_rest_of_an_event),
+        TEST(test_many_events),
         TEST(test_what_comes_together_shares_a_sync),
         TEST(test_clients_that_never_read),
         TEST(test_what_was_acknowledged_is_there_after_a_restart),

@@ -24,7 +24,7 @@ static void fill(struct kit *kit)
     struct strbuf *texts = xcalloc(MANY, sizeof(*texts));
     struct relay_entry *entries = xcalloc(MANY, sizeof(*entries));
 
-    kit->options.max_entries = 2 * MANY;
+    kit->options.terms.max_entries = 2 * MANY;
     for (unsigned i = 0; i < MANY; i++) {
         char text[96];
 

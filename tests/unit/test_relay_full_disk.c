@@ -124,7 +124,9 @@ static void replace_too_much(struct kit *kit, struct relay_store *store)
     }
     struct relay_change change = {.kind = RELAY_REPLACE, .entries = entries, .entry_count = MANY};
 
-    relay_store_configure(store, 0, MANY, 64);
+    relay_store_configure(
+        store,
+        &(struct relay_terms){.window_minutes = 0, .max_entries = MANY, .ipv6_prefix_bits = 64});
     limit_files(30000);
     assert_int_equal(relay_store_apply(store, &change, &kit->why, NULL), STATUS_TEMPFAIL);
     unlimit_files();

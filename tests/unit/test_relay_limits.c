@@ -19,8 +19,8 @@ static void test_full(void **state)
     struct relay_store_stats stats;
     char text[64];
 
-    kit->options.max_entries = 2;
-    kit->options.window_minutes = 60;
+    kit->options.terms.max_entries = 2;
+    kit->options.terms.window_minutes = 60;
     store = kit_open(kit);
     (void)snprintf(text, sizeof(text), "192.0.2.1 %lld", (long long)time(NULL));
     assert_int_equal(kit_login(kit, store, text), STATUS_OK);
@@ -44,8 +44,8 @@ static void test_full(void **state)
     relay_store_close(&store);
 
     /* A file that has more is read as it is. */
-    kit->options.max_entries = 1;
-    kit->options.window_minutes = 0;
+    kit->options.terms.max_entries = 1;
+    kit->options.terms.window_minutes = 0;
     store = kit_open(kit);
     relay_store_stats(store, &stats);
     assert_int_equal(stats.entries, 2);
@@ -118,7 +118,7 @@ static void test_many_share_a_sync(void **state)
     struct relay_store_stats stats;
     struct results results;
 
-    kit->options.max_entries = 100000;
+    kit->options.terms.max_entries = 100000;
     store = kit_open(kit);
     submit_many(store, &results, 20000, 20000);
     assert_int_equal(results.granted, 20000);
@@ -140,7 +140,7 @@ static void test_full_to_the_last_place(void **state)
     struct relay_store_stats stats;
     struct results results;
 
-    kit->options.max_entries = 10;
+    kit->options.terms.max_entries = 10;
     store = kit_open(kit);
     submit_many(store, &results, 500, 10);
     assert_int_equal(results.granted, 500);

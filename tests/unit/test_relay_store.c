@@ -182,7 +182,7 @@ static void test_window(void **state)
     struct relay_found found;
     struct netaddr client = kit_address("2001:db8:0:1::9");
 
-    kit->options.window_minutes = 60;
+    kit->options.terms.window_minutes = 60;
     store = kit_open(kit);
     add_three(kit, store);
     assert_int_equal(ask(store, "192.0.2.1", KIT_NOW + 3599), STATUS_OK);
@@ -191,9 +191,13 @@ static void test_window(void **state)
     assert_int_equal(relay_store_find(store, &client, KIT_NOW, &found), STATUS_OK);
     assert_string_equal(found.user, "bob");
     assert_int_equal(found.addr.bits, 64);
-    relay_store_configure(store, 0, 1000, 64);
+    relay_store_configure(
+        store,
+        &(struct relay_terms){.window_minutes = 0, .max_entries = 1000, .ipv6_prefix_bits = 64});
     assert_int_equal(ask(store, "192.0.2.1", KIT_NOW + 360000000), STATUS_OK);
-    relay_store_configure(store, 1, 1000, 128);
+    relay_store_configure(
+        store,
+        &(struct relay_terms){.window_minutes = 1, .max_entries = 1000, .ipv6_prefix_bits = 128});
     assert_int_equal(ask(store, "192.0.2.1", KIT_NOW + 60), STATUS_NOTFOUND);
     assert_int_equal(kit_login(kit, store, "2001:db8:0:5::5 1700000002"), STATUS_OK);
     assert_int_equal(ask(store, "2001:db8:0:5::6", KIT_NOW), STATUS_NOTFOUND);
@@ -232,13 +236,15 @@ static void test_replace(void **state)
     struct relay_store *store;
     static const char *const texts[] = {"192.0.2.1 5 user=a", "2001:db8::/64 6", "192.0.2.7 7"};
 
-    kit->options.max_entries = 3;
+    kit->options.terms.max_entries = 3;
     store = kit_open(kit);
     add_three(kit, store);
     assert_int_equal(replace(kit, store, texts, 3), STATUS_OK);
     assert_string_equal(kit_store_text(kit, store),
                         "192.0.2.1 5 user=a\n192.0.2.7 7\n2001:db8::/64 6\n");
-    relay_store_configure(store, 0, 2, 64);
+    relay_store_configure(
+        store,
+        &(struct relay_terms){.window_minutes = 0, .max_entries = 2, .ipv6_prefix_bits = 64});
     assert_int_equal(replace(kit, store, texts, 3), STATUS_INVALID);
     assert_non_null(strstr(kit->why.data, "max_entries"));
     assert_int_equal(replace(kit, store, texts, 0), STATUS_OK);

@@ -156,17 +156,19 @@ class Services(Site):
         before = dict(self.keys), dict(self.store)
         self.keys.update(popauth_socket=f"{self.folder}/other.sock", popauth_group="daemon", map_socket="",
                          policy_socket=f"{self.folder}/policy2.sock")
-        self.store["file"] = f"{self.folder}/other.gdbm"
+        self.store.update(file=f"{self.folder}/other.gdbm", backend="redis")
         self.write()
         done = self.ctl("reload")
         self.keys, self.store = before
         self.assertEqual(done.returncode, 0, done.stderr)
-        for key in ("popauth_socket", "popauth_group", "map_socket", "policy_socket", "relay_store file"):
+        for key in ("popauth_socket", "popauth_group", "map_socket", "policy_socket", "relay_store file",
+                    "relay_store backend"):
             self.assertIn(f"{key} is now", done.stderr)
         self.assertTrue(self.may_relay("192.0.2.1"))
         self.assertRegex(self.say("login 192.0.2.2")[0], "^err .*full")
         status = json.loads(self.ctl("--json", "status").stdout)["relay_store"]
         self.assertEqual((status["window_minutes"], status["max_entries"]), (60, 1))
+        self.assertEqual((status["backend"], status["file"]), ("gdbm", self.store["file"]))
         self.assertEqual(self.say("login 192.0.2.1"), ["ok"])
         self.end(daemon)
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What `postern -t` and `posternctl check` say of settings that a start fails on. */
 #include "lib/policy/start_check.h"
+#include "lib/relay/relay_store_redis.h"
 #include "tests/unit/support.h"
 
 #include <setjmp.h>
@@ -19,9 +20,10 @@
 
 /*
  * What is said of a postern.conf with `conf`, where each @ stands for the folder of the site: there are a file "file", a folder
- * "sub", and "link", another name of the access file.
+ * "sub", "link", another name of the access file, and
+ * "secret" with its mode.
  */
-static void expect(const char *conf, bool as_root, const char *said)
+static void expect_with(const char *conf, mode_t secret_mode, bool as_root, const char *said)
 {
     char path[SITE_PATH_SIZE];
     char other[SITE_PATH_SIZE];
@@ -31,6 +33,8 @@ static void expect(const char *conf, bool as_root, const char *said)
     site_init(&site);
     site_write(&site, "file", "");
     site_write(&site, "access", "");
+    site_write(&site, "secret", "hush");
+    assert_int_equal(chmod(site_path(&site, "secret", path), secret_mode), 0);
     assert_int_equal(mkdir(site_path(&site, "sub", path), 0755), 0);
     assert_int_equal(link(site_path(&site, "access", path), site_path(&site, "link", other)), 0);
     strbuf_init(&text);
@@ -52,6 +56,11 @@ static void expect(const char *conf, bool as_root, const char *said)
     }
     config_free(&config);
     site_fini(&site);
+}
+
+static void expect(const char *conf, bool as_root, const char *said)
+{
+    expect_with(conf, 0600, as_root, said);
 }
 
 static void test_defaults(void **state)
@@ -162,6 +171,41 @@ static void test_the_file_of_the_store(void **state)
     expect(STORE("@/postern.conf"), false, OF("postern.conf", "postern.conf"));
 }
 
+static void test_the_password_of_a_redis_server(void **state)
+{
+#define REDIS(keys) "relay_store {\n  backend = \"redis\"\n  " keys "\n}\n"
+#define PASSWORD_OF(conf, mode, said)                                                            \
+    expect_with(conf "relay_store { backend = \"redis\" redis_password_file = \"@/secret\" }\n", \
+                mode, true, said)
+#define FAULT(text) "postern.conf: error: relay_store.redis_password_file: secret: " text "\n"
+
+    (void)state;
+    if (relay_store_redis_lacks(NULL) != NULL) {
+        skip();
+    }
+    expect(REDIS(""), true, "");
+    expect(REDIS("file = \"@/none/relayers.gdbm\""), true, ""); /* of the other back end */
+    expect(REDIS("redis_password_file = \"@/none\""), true,
+           "postern.conf: error: relay_store.redis_password_file: none: No such file or directory; "
+           "create it, with the password in its first line\n");
+    expect(REDIS("redis_ca_file = \"@/none\""), true,
+           "postern.conf: error: relay_store.redis_ca_file: none: No such file or directory; name "
+           "the file with the certificate of the authority that the server's is from\n");
+    expect(REDIS("redis_password_file = \"@/sub\""), true,
+           "postern.conf: error: relay_store.redis_password_file: sub: is no regular file\n");
+    PASSWORD_OF("", 0600, "");
+    PASSWORD_OF("", 0640, "");
+    PASSWORD_OF("", 0644, FAULT("is open to everybody; take that away: chmod o= FILE"));
+    PASSWORD_OF("", 0601, FAULT("is open to everybody; take that away: chmod o= FILE"));
+    PASSWORD_OF("", 0660, FAULT("can be written by its group; take that away: chmod g-w FILE"));
+    if (geteuid() == 0) {
+        PASSWORD_OF("user = \"nobody\"\n", 0640,
+                    "postern.conf: error: relay_store.redis_password_file: secret: the user of the "
+                    "daemon, nobody, cannot read it; give the file to that user, or to a group of "
+                    "his, who may read it\n");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_sockets_that_meet),
         cmocka_unit_test(test_places_of_sockets),
         cmocka_unit_test(test_the_file_of_the_store),
+        cmocka_unit_test(test_the_password_of_a_redis_server),
     };
 
     return cmocka_run_group_tests_name("start_check", tests, NULL, NULL);

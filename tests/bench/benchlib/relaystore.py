@@ -75,8 +75,10 @@ def compare_grants(bench):
 
 
 def compare_sizes(bench):
-    """Strangers' mail with a large store and with a small one: each recipient is a question to it."""
+    """Strangers' mail to the outside with a large store and with a small one: each recipient is a question to it, and refused."""
     started = {}
+    outside = bench.work / "outside"
+    outside.write_text("".join(f"user{number}@d{number % 50}.outside.test\treject\n" for number in range(2000)), encoding="ascii")
     for name, entries in (("small", SMALL_ENTRIES), ("large", bench.args.entries)):
         folder = bench.work / f"relayers-{name}"
         folder.mkdir()
@@ -86,7 +88,7 @@ def compare_sizes(bench):
     def measure(name, number):
         return filters.run_load(bench.program("tests/bench/milterload"), started[name],
                                 ["--mta", bench.args.mta, "--connections", 20, "--messages", bench.args.messages,
-                                 "--warmup", min(2000, bench.args.messages), "--seed", number + 1])
+                                 "--warmup", min(2000, bench.args.messages), "--seed", number + 1, "--hit-share", 1, "--rcpt-keys", outside])
 
     runs = compare.alternate(["large", "small"], measure, bench.args.pairs)
     bench.stop_filters()

@@ -86,12 +86,14 @@ exec {root}"$program" "$@"
 class Dovecot:
     """Without a hook nobody is told of logins. `hook` is the program of the post-login scripts, popauth the socket it speaks to."""
 
+    PACKAGE = "dovecot"
+
     def __init__(self, folder, hook=None, popauth=None, users=(USER,)):
         self.folder = folder
         self.pop3_port = tools.free_port()
         self.imap_port = tools.free_port()
         self._process = None
-        self._root, libraries = tools.unpack("dovecot")
+        self._root, libraries = tools.unpack(self.PACKAGE)
         folder.mkdir(parents=True)
         folder.chmod(0o755)
         self._more = {**libraries, "LD_PRELOAD": str(self._preload()), "TEST_DOVECOT_ROOT": str(self._root)}
@@ -147,14 +149,15 @@ class Dovecot:
         }
         return tools.sample("dovecot-postern.conf.in", replacements)
 
-    def _start(self):
+    def _command(self, config):
         """doveconf reads the configuration for the master, whose own path to doveconf is that of an installed one."""
-        config = self.folder / "dovecot.conf"
-        command = [self._root / "usr/bin/doveconf", "-m", "master", "-c", config]
-        command += ["-e", self._root / "usr/sbin/dovecot", "-F", "-c", config]
+        master = [self._root / "usr/sbin/dovecot", "-F", "-c", config]
+        return [self._root / "usr/bin/doveconf", "-m", "master", "-c", config, "-e", *master]
+
+    def _start(self):
         with open(self.folder / "console", "ab") as console:
             self._process = subprocess.Popen(
-                [str(word) for word in command],
+                [str(word) for word in self._command(self.folder / "dovecot.conf")],
                 env=tools.environment(self._more),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,

@@ -68,12 +68,18 @@ class Authority:
         new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key]
         _openssl("req", "-x509", *new_key, "-out", cert, "-days", "30", "-subj", f"{subject}/CN={name}")
 
-    def _make(self, name, subject, issuer):
+    def server_of(self, name, *names):
+        """A certificate and its key for these names ("DNS:host", "IP:127.0.0.1")."""
+        extensions = self.folder / f"{name}.ext"
+        extensions.write_text(f"subjectAltName={','.join(names)}\n")
+        return self._make(name, f"/CN={name}", "ca", "-extfile", extensions)
+
+    def _make(self, name, subject, issuer, *more):
         key, cert, request = (self.folder / f"{name}.{suffix}" for suffix in ("key", "pem", "csr"))
         new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key]
         _openssl("req", "-new", *new_key, "-out", request, "-subj", subject)
         signer = ["-CA", self.folder / f"{issuer}.pem", "-CAkey", self.folder / f"{issuer}.key", "-CAcreateserial"]
-        _openssl("x509", "-req", "-in", request, *signer, "-out", cert, "-days", "30")
+        _openssl("x509", "-req", "-in", request, *signer, "-out", cert, "-days", "30", *more)
         key.chmod(0o600)
         return cert, key
 

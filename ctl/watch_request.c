@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ctl/watch_request.h"
+
+#include <string.h>
+
+void watch_request_format(const struct login_found *found, struct strbuf *out)
+{
+    const struct relay_entry entry = {.user = found->user, .service = found->service};
+    char key[RELAY_KEY_SIZE];
+    struct strbuf words;
+
+    strbuf_init(&words);
+    relay_entry_format_value(&entry, &words);
+    strbuf_append(out, found->is_logout ? "logout " : "login ");
+    strbuf_append(out, relay_entry_key(&found->addr, key));
+    strbuf_append(out, words.data + strcspn(words.data, " ")); /* all but the date */
+    if (*found->session != '\0') {
+        strbuf_appendf(out, " session=%s", found->session);
+    }
+    strbuf_append_char(out, '\n');
+    strbuf_fini(&words);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ctl/watch_sessions.h"
+
+#include "lib/base/xalloc.h"
+#include "lib/relay/login_patterns.h"
+#include "lib/relay/relay_entry.h"
+#include "lib/table/hash64.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NONE SIZE_MAX
+
+struct row {
+    char *session; /* NULL: the row is free */
+    struct netaddr addr;
+    size_t chain; /* the next row with the same hash */
+    size_t older; /* in the order of age; of a free row: the next free one */
+    size_t younger;
+};
+
+struct watch_sessions {
+    struct row *rows;
+    size_t *buckets;
+    size_t most;
+    size_t count;
+    size_t oldest;
+    size_t youngest;
+    size_t free;
+};
+
+struct watch_sessions *watch_sessions_new(size_t most)
+{
+    struct watch_sessions *sessions = xcalloc(1, sizeof(*sessions));
+
+    sessions->rows = xcalloc(most, sizeof(*sessions->rows));
+    sessions->buckets = xcalloc(most, sizeof(*sessions->buckets));
+    sessions->most = most;
+    sessions->oldest = sessions->youngest = NONE;
+    for (size_t i = 0; i < most; i++) {
+        sessions->buckets[i] = NONE;
+        sessions->rows[i].older = i + 1 < most ? i + 1 : NONE;
+    }
+    return sessions;
+}
+
+void watch_sessions_free(struct watch_sessions **sessions)
+{
+    if (*sessions == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < (*sessions)->most; i++) {
+        free((*sessions)->rows[i].session);
+    }
+    free((*sessions)->rows);
+    free((*sessions)->buckets);
+    free(*sessions);
+    *sessions = NULL;
+}
+
+size_t watch_sessions_count(const struct watch_sessions *sessions)
+{
+    return sessions->count;
+}
+
+/* Where the number of the session's row stands, or would stand. */
+static size_t *find(struct watch_sessions *sessions, const char *session)
+{
+    size_t *link = &sessions->buckets[hash64(session, strlen(session), 0) % sessions->most];
+
+    while (*link != NONE && strcmp(sessions->rows[*link].session, session) != 0) {
+        link = &sessions->rows[*link].chain;
+    }
+    return link;
+}
+
+static void forget(struct watch_sessions *sessions, size_t *link)
+{
+    size_t index = *link;
+    struct row *row = &sessions->rows[index];
+
+    *link = row->chain;
+    *(row->older == NONE ? &sessions->oldest : &sessions->rows[row->older].younger) = row->younger;
+    *(row->younger == NONE ? &sessions->youngest
+                           : &sessions->rows[row->younger].older) = row->older;
+    free(row->session);
+    *row = (struct row){.older = sessions->free};
+    sessions->free = index;
+    sessions->count--;
+}
+
+void watch_sessions_add(struct watch_sessions *sessions, const char *session,
+                        const struct netaddr *addr)
+{
+    size_t *link = find(sessions, session);
+
+    if (*link != NONE) {
+        forget(sessions, link);
+    } else if (sessions->count == sessions->most) {
+        forget(sessions, find(sessions, sessions->rows[sessions->oldest].session));
+    }
+    link = find(sessions, session);
+
+    size_t index = sessions->free;
+    struct row *row = &sessions->rows[index];
+
+    sessions->free = row->older;
+    *row = (struct row){xstrdup(session), *addr, NONE, sessions->youngest, NONE};
+    *(sessions->youngest == NONE ? &sessions->oldest
+                                 : &sessions->rows[sessions->youngest].younger) = index;
+    sessions->youngest = index;
+    *link = index;
+    sessions->count++;
+}
+
+bool watch_sessions_take(struct watch_sessions *sessions, const char *session,
+                         struct netaddr *addr_out)
+{
+    size_t *link = find(sessions, session);
+
+    if (*link == NONE) {
+        return false;
+    }
+    *addr_out = sessions->rows[*link].addr;
+    forget(sessions, link);
+    return true;
+}
+
+void watch_sessions_save(const struct watch_sessions *sessions, struct strbuf *out)
+{
+    char key[RELAY_KEY_SIZE];
+
+    for (size_t i = sessions->oldest; i != NONE; i = sessions->rows[i].younger) {
+        strbuf_append(out, sessions->rows[i].session);
+        strbuf_append_char(out, ' ');
+        strbuf_append(out, relay_entry_key(&sessions->rows[i].addr, key));
+        strbuf_append_char(out, '\n');
+    }
+}
+
+static void restore_line(struct watch_sessions *sessions, const char *line, size_t len)
+{
+    char session[LOGIN_SESSION_MAX + 1];
+    char key[RELAY_KEY_SIZE];
+    const char *blank = memchr(line, ' ', len);
+    size_t name = blank == NULL ? 0 : (size_t)(blank - line);
+    size_t rest = len - name;
+    struct netaddr addr;
+    const char *why;
+
+    if (name == 0 || name >= sizeof(session) || rest - 1 >= sizeof(key)) {
+        return;
+    }
+    (void)memcpy(session, line, name);
+    session[name] = '\0';
+    (void)memcpy(key, blank + 1, rest - 1);
+    key[rest - 1] = '\0';
+    if (relay_entry_parse_address(key, &addr, &why)) {
+        watch_sessions_add(sessions, session, &addr);
+    }
+}
+
+void watch_sessions_restore(struct watch_sessions *sessions, const char *text)
+{
+    for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
+        restore_line(sessions, text, (size_t)(end - text));
+    }
+}

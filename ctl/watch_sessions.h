@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * watch_sessions - from which address a session was opened: for logs that tell of its end without an address.
+ *
+ * A bounded number; the oldest make room. Values are kept in a text that outlives the program, one a line: `SESSION ADDRESS`.
+ */
+#ifndef POSTERN_CTL_WATCH_SESSIONS_H
+#define POSTERN_CTL_WATCH_SESSIONS_H
+
+#include "lib/base/strbuf.h"
+#include "lib/mail/netaddr.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct watch_sessions;
+
+struct watch_sessions *watch_sessions_new(size_t most);
+
+/* Sets the caller's pointer to NULL; NULL is legal. */
+void watch_sessions_free(struct watch_sessions **sessions);
+
+/* Remembers a session (a word, not empty); a second one of the same name takes the place of the first. */
+void watch_sessions_add(struct watch_sessions *sessions, const char *session,
+                        const struct netaddr *addr);
+
+/* Forgets a session. False: it is not known. */
+bool watch_sessions_take(struct watch_sessions *sessions, const char *session,
+                         struct netaddr *addr_out);
+
+size_t watch_sessions_count(const struct watch_sessions *sessions);
+
+/* Appends all, oldest first. */
+void watch_sessions_save(const struct watch_sessions *sessions, struct strbuf *out);
+
+/* Adds those of such a text; lines that are none are left out. */
+void watch_sessions_restore(struct watch_sessions *sessions, const char *text);
+
+#endif

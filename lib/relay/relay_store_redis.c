@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "lib/relay/relay_store_redis.h"
+
+#include "lib/base/xalloc.h"
+#include "lib/relay/relay_redis_changes.h"
+#include "lib/relay/relay_redis_pool.h"
+#include "lib/relay/relay_redis_question.h"
+#include "lib/relay/relay_redis_server.h"
+#include "lib/relay/relay_redis_tls.h"
+#include "lib/relay/relay_redis_upkeep.h"
+#include "lib/relay/relay_redis_wait.h"
+#include "lib/relay/relay_store_ops.h"
+#include "lib/relay/relay_trouble.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define LINKS_OF_DAEMON RELAY_REDIS_LINKS_MAX
+#define LINKS_OF_PROGRAM 1u
+#define TEND_MS 2000
+#define RETRY_FIRST_MS 100
+#define RETRY_LAST_MS 5000
+#define STEADY_MS 10000
+
+struct redis {
+    struct relay_store base;
+    struct relay_redis_server *server;
+    struct relay_redis_pool *pool;
+    struct relay_redis_asked asked;
+    struct relay_trouble *trouble;
+    struct relay_settings settings;
+    struct relay_counts counts;
+    atomic_size_t entries; /* when they were counted last */
+
+    bool has_thread; /* else it is for reading only */
+    bool is_daemon;
+    pthread_t thread;
+
+    /* of the thread */
+    struct relay_redis_changes *changes;
+    int64_t opened_at_ms; /* the last time; 0: since then it was lost, and that was noted */
+    int64_t retry_at_ms, retry_ms;
+    int64_t tend_at_ms;
+    struct relay_redis_upkeep *upkeep;
+
+    pthread_mutex_t mutex; /* of all below */
+    pthread_cond_t wake;
+    struct relay_change *first; /* what waits for the thread */
+    struct relay_change **last;
+    bool must_look;
+    bool must_renew;
+    bool must_stop;
+};
+
+static struct redis *redis_of(struct relay_store *store)
+{
+    return (struct redis *)store;
+}
+
+static struct redis *asked_of(const struct relay_store *store)
+{
+    return (struct redis *)(uintptr_t)store;
+}
+
+/* ---- the thread ---- */
+
+static void wake_thread(void *ctx)
+{
+    struct redis *redis = ctx;
+
+    (void)pthread_mutex_lock(&redis->mutex);
+    redis->must_look = true;
+    (void)pthread_cond_signal(&redis->wake);
+    (void)pthread_mutex_unlock(&redis->mutex);
+}
+
+static void wait_longer(struct redis *redis)
+{
+    redis->retry_ms = redis->retry_ms == 0 ? RETRY_FIRST_MS : redis->retry_ms * 2;
+    redis->retry_ms = redis->retry_ms > RETRY_LAST_MS ? RETRY_LAST_MS : redis->retry_ms;
+    redis->retry_at_ms = relay_redis_now() + redis->retry_ms;
+}
+
+/* A server that is lost is tried again at once, but not one that is lost again and again. */
+static void note_loss(struct redis *redis)
+{
+    if (redis->opened_at_ms == 0) {
+        return;
+    }
+    if (relay_redis_now() - redis->opened_at_ms > STEADY_MS) {
+        redis->retry_ms = 0;
+        redis->retry_at_ms = 0;
+    } else {
+        wait_longer(redis);
+    }
+    redis->opened_at_ms = 0;
+}
+
+/* Connects, if it is time for another attempt. */
+static void try_open(struct redis *redis)
+{
+    struct strbuf why;
+
+    note_loss(redis);
+    if (relay_redis_now() < redis->retry_at_ms) {
+        return;
+    }
+    strbuf_init(&why);
+    if (relay_redis_pool_open(redis->pool, true, &why)) {
+        redis->opened_at_ms = relay_redis_now();
+        redis->tend_at_ms = redis->opened_at_ms + TEND_MS;
+    } else {
+        wait_longer(redis);
+    }
+    strbuf_fini(&why);
+}
+
+static void tend(struct redis *redis)
+{
+    int64_t now = relay_redis_now();
+
+    if (now >= redis->tend_at_ms) {
+        relay_redis_pool_tend(redis->pool);
+        redis->tend_at_ms = relay_redis_now() + TEND_MS;
+    }
+    if (redis->is_daemon) {
+        relay_redis_upkeep_step(redis->upkeep);
+    }
+}
+
+/* When the thread has something to do, if nothing comes. */
+static int64_t next_look(struct redis *redis)
+{
+    if (relay_redis_pool_is_away(redis->pool)) {
+        return redis->retry_at_ms;
+    }
+    return relay_redis_upkeep_is_busy(redis->upkeep) ? 0 : redis->tend_at_ms;
+}
+
+/* What has come since the last time; waits until something has, or it is time. False: that was all. */
+static bool next_changes(struct redis *redis, struct relay_change **changes_out)
+{
+    struct timespec until = relay_redis_timespec(next_look(redis));
+
+    (void)pthread_mutex_lock(&redis->mutex);
+    while (redis->first == NULL && !redis->must_look && !redis->must_stop &&
+           pthread_cond_timedwait(&redis->wake, &redis->mutex, &until) == 0) {
+    }
+    *changes_out = redis->first;
+    redis->first = NULL;
+    redis->last = &redis->first;
+    redis->must_look = false;
+    if (redis->must_renew) {
+        redis->must_renew = false;
+        relay_redis_upkeep_renew(redis->upkeep);
+    }
+    bool ends = redis->must_stop && *changes_out == NULL;
+
+    (void)pthread_mutex_unlock(&redis->mutex);
+    return !ends;
+}
+
+static void *run(void *arg)
+{
+    struct redis *redis = arg;
+    struct relay_change *changes;
+
+    while (next_changes(redis, &changes)) {
+        if (relay_redis_pool_is_away(redis->pool)) {
+            try_open(redis);
+        }
+        if (relay_redis_pool_is_away(redis->pool)) {
+            relay_redis_changes_refuse(redis->changes, changes);
+            continue;
+        }
+        relay_redis_changes_take(redis->changes, changes);
+        tend(redis);
+    }
+    return NULL;
+}
+
+static bool start_thread(struct redis *redis)
+{
+    sigset_t all;
+    sigset_t before;
+
+    /* Signals are for the program's own threads. */
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    redis->has_thread = pthread_create(&redis->thread, NULL, run, redis) == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return redis->has_thread;
+}
+
+/* ---- questions ---- */
+
+static enum status redis_find(const struct relay_store *store, const struct netaddr *client,
+                              int64_t now, struct relay_found *found_out)
+{
+    struct redis *redis = asked_of(store);
+    unsigned window = atomic_load_explicit(&redis->settings.window_minutes, memory_order_relaxed);
+
+    (void)atomic_fetch_add_explicit(&redis->counts.asked, 1, memory_order_relaxed);
+    enum status status = relay_redis_question_find(&redis->asked, client, now, window, found_out);
+
+    if (status == STATUS_OK) {
+        (void)atomic_fetch_add_explicit(&redis->counts.found, 1, memory_order_relaxed);
+    }
+    return status;
+}
+
+static enum status redis_charge(struct relay_store *store, const struct netaddr *addr,
+                                unsigned limit, int64_t now)
+{
+    (void)now; /* the server has the hour */
+    return relay_redis_question_charge(&redis_of(store)->asked, addr, limit);
+}
+
+static bool redis_walk(const struct relay_store *store, size_t *cursor, relay_store_visit *visit,
+                       void *ctx)
+{
+    return relay_redis_question_walk(&asked_of(store)->asked, cursor, visit, ctx);
+}
+
+static void redis_stats(const struct relay_store *store, struct relay_store_stats *stats_out)
+{
+    struct redis *redis = asked_of(store);
+    const struct relay_counts *counts = &redis->counts;
+    size_t entries;
+
+    if (relay_redis_question_count(&redis->asked, (int64_t)time(NULL),
+                                   atomic_load(&redis->settings.window_minutes),
+                                   &entries) == STATUS_OK) {
+        atomic_store(&redis->entries, entries);
+    }
+    *stats_out = (struct relay_store_stats){
+        .entries = atomic_load(&redis->entries),
+        .granted = atomic_load(&counts->granted),
+        .refused = atomic_load(&counts->refused),
+        .removed = atomic_load(&counts->removed),
+        .expired = atomic_load(&counts->expired),
+        .found = atomic_load(&counts->found),
+        .asked = atomic_load(&counts->asked),
+        .syncs = atomic_load(&counts->syncs),
+        .usable = !relay_redis_pool_is_away(redis->pool),
+    };
+    relay_redis_pool_text(redis->pool, stats_out->failure, sizeof(stats_out->failure));
+    if (*stats_out->failure == '\0') {
+        relay_trouble_text(redis->trouble, stats_out->failure, sizeof(stats_out->failure));
+    }
+}
+
+/* ---- changes ---- */
+
+static void refuse_reader(struct redis *redis, struct relay_change *changes)
+{
+    while (changes != NULL) {
+        struct relay_change *change = changes;
+
+        changes = change->next;
+        relay_batch_tell(&redis->counts, change, STATUS_TEMPFAIL, "the store is open for reading",
+                         0);
+    }
+}
+
+static void redis_submit(struct relay_store *store, struct relay_change *changes)
+{
+    struct redis *redis = redis_of(store);
+    struct relay_change *last = changes;
+
+    if (!redis->has_thread) {
+        refuse_reader(redis, changes);
+        return;
+    }
+    while (last->next != NULL) {
+        last = last->next;
+    }
+    (void)pthread_mutex_lock(&redis->mutex);
+    *redis->last = changes;
+    redis->last = &last->next;
+    (void)pthread_cond_signal(&redis->wake);
+    (void)pthread_mutex_unlock(&redis->mutex);
+}
+
+static void redis_configure(struct relay_store *store, const struct relay_terms *terms)
+{
+    struct redis *redis = redis_of(store);
+    struct relay_settings *settings = &redis->settings;
+    unsigned before = atomic_exchange(&settings->window_minutes, terms->window_minutes);
+
+    atomic_store(&settings->max_entries, terms->max_entries);
+    atomic_store(&settings->ipv6_prefix_bits, terms->ipv6_prefix_bits);
+    atomic_store(&settings->addresses_per_user, terms->addresses_per_user);
+    atomic_store(&settings->addresses_exceeded, (unsigned)terms->addresses_exceeded);
+    if (before != terms->window_minutes) {
+        (void)pthread_mutex_lock(&redis->mutex);
+        redis->must_renew = true;
+        redis->must_look = true;
+        (void)pthread_cond_signal(&redis->wake);
+        (void)pthread_mutex_unlock(&redis->mutex);
+    }
+}
+
+/* ---- life ---- */
+
+static void redis_close(struct relay_store *store)
+{
+    struct redis *redis = redis_of(store);
+
+    if (redis->has_thread) {
+        (void)pthread_mutex_lock(&redis->mutex);
+        redis->must_stop = true;
+        (void)pthread_cond_signal(&redis->wake);
+        (void)pthread_mutex_unlock(&redis->mutex);
+        (void)pthread_join(redis->thread, NULL);
+    }
+    relay_redis_changes_free(&redis->changes);
+    relay_redis_upkeep_free(&redis->upkeep);
+    relay_redis_pool_free(&redis->pool);
+    relay_redis_server_free(&redis->server);
+    relay_trouble_free(&redis->trouble);
+    (void)pthread_cond_destroy(&redis->wake);
+    (void)pthread_mutex_destroy(&redis->mutex);
+    free(redis);
+}
+
+static const struct relay_store_ops redis_ops = {
+    .close = redis_close,
+    .configure = redis_configure,
+    .find = redis_find,
+    .charge = redis_charge,
+    .waits = true,
+    .walk = redis_walk,
+    .stats = redis_stats,
+    .submit = redis_submit,
+};
+
+static void init_sync(struct redis *redis)
+{
+    pthread_condattr_t monotonic;
+
+    redis->last = &redis->first;
+    (void)pthread_mutex_init(&redis->mutex, NULL);
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&redis->wake, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+}
+
+static struct redis *new_redis(const struct relay_store_options *options, struct strbuf *why)
+{
+    struct relay_redis_server *server = relay_redis_server_new(&options->redis, why);
+
+    if (server == NULL) {
+        return NULL;
+    }
+    struct redis *redis = xcalloc(1, sizeof(*redis));
+
+    redis->base.ops = &redis_ops;
+    redis->server = server;
+    redis->is_daemon = options->wait;
+    init_sync(redis);
+    redis->trouble = relay_trouble_new(options->logger, server->name);
+    /* A program says itself why the store cannot be had. */
+    redis->pool = relay_redis_pool_new(server, options->wait ? LINKS_OF_DAEMON : LINKS_OF_PROGRAM,
+                                       options->wait ? options->logger : NULL, wake_thread, redis);
+    redis->asked = (struct relay_redis_asked){.server = server, .pool = redis->pool};
+    redis->changes = relay_redis_changes_new(&redis->asked, redis->trouble, &redis->counts,
+                                             &redis->settings);
+    redis->upkeep = relay_redis_upkeep_new(&redis->asked, redis->trouble, &redis->counts,
+                                           &redis->settings);
+    redis_configure(&redis->base, &options->terms);
+    return redis;
+}
+
+/* The first connections. */
+static bool open_first(struct redis *redis, bool writes, struct strbuf *why)
+{
+    struct strbuf reason;
+
+    strbuf_init(&reason);
+    bool done = relay_redis_pool_open(redis->pool, writes, &reason);
+
+    if (!done) {
+        strbuf_appendf(why, "%s: %s", redis->server->name, reason.data);
+    }
+    strbuf_fini(&reason);
+    return done;
+}
+
+struct relay_store *relay_store_redis_open(const struct relay_store_options *options,
+                                           struct strbuf *why)
+{
+    struct redis *redis = new_redis(options, why);
+    struct relay_store *store = redis == NULL ? NULL : &redis->base;
+
+    if (redis == NULL) {
+        return NULL;
+    }
+    if (options->wait) {
+        try_open(redis);
+        relay_redis_upkeep_renew(redis->upkeep);
+    } else if (!open_first(redis, true, why)) {
+        relay_store_close(&store);
+        return NULL;
+    }
+    if (!start_thread(redis)) {
+        strbuf_append(why, "there is no thread to be had for the store");
+        relay_store_close(&store);
+        return NULL;
+    }
+    return store;
+}
+
+struct relay_store *relay_store_redis_read(const struct relay_store_options *options,
+                                           struct strbuf *why)
+{
+    struct redis *redis = new_redis(options, why);
+    struct relay_store *store = redis == NULL ? NULL : &redis->base;
+
+    if (redis != NULL && !open_first(redis, false, why)) {
+        relay_store_close(&store);
+        return NULL;
+    }
+    return store;
+}
+
+const char *relay_store_redis_lacks(const struct relay_redis_url *url)
+{
+    return url != NULL && url->kind == RELAY_REDIS_TLS && !relay_redis_tls_is_built()
+               ? "this postern was built without TLS: build it with OpenSSL, or use redis:// in a "
+                 "network that you trust"
+               : NULL;
+}

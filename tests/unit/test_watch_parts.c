@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Parts of posternctl relay watch: names of rotated logs and their order, the table of open sessions, requests.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "ctl/log_rotated.h"
+#include "ctl/watch_request.h"
+#include "ctl/watch_sessions.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct netaddr address(const char *text)
+{
+    struct netaddr addr;
+    const char *why;
+
+    assert_true(relay_entry_parse_address(text, &addr, &why));
+    return addr;
+}
+
+/* ---- names ---- */
+
+static void test_rotated_names(void **state)
+{
+    static const char *const good[] = {
+        "mail.log.1",          "mail.log.0",
+        "mail.log.12",         "mail.log-20261122",
+        "mail.log-2026112210", "mail.log-20261122-10",
+        "mail.log.2026-11-22", "mail.log-2026-11-22T10:00",
+        "mail-20261122.log",   "mail.1.log",
+    };
+    static const char *const bad[] = {
+        "mail.log",      "mail.log.1.gz", "mail.log-20261122.xz", "mail.log.",   "mail.log.bak",
+        "mail.log.1~",   "mail.log1",     "mail.log.new",         "mail.err",    "mail.err.1",
+        "other.log.1",   "mail.log-",     "mail.log.1a",          "mail.1.logs", "",
+        "mail-1.log.gz", "mail.log.-1",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        if (!log_rotated_is_name("mail.log", good[i])) {
+            fail_msg("%s is none", good[i]);
+        }
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        if (log_rotated_is_name("mail.log", bad[i])) {
+            fail_msg("%s is one", bad[i]);
+        }
+    }
+    assert_true(log_rotated_is_name("maillog", "maillog.0"));
+    assert_true(log_rotated_is_name("maillog", "maillog-20261122"));
+    assert_false(log_rotated_is_name("maillog", "maillog"));
+    assert_true(log_rotated_is_name(".log", ".log.1"));
+    assert_false(log_rotated_is_name(".log", "-1.log"));
+}
+
+static void write_file(const char *folder, const char *name)
+{
+    char path[256];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    (void)close(fd);
+}
+
+static void test_rotated_files_oldest_first(void **state)
+{
+    static const char *const names[] = {"log.3", "log.2", "log.1"};
+    char folder[] = "/tmp/test_watch_parts.XXXXXX";
+    char path[256];
+    struct log_rotated *found;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    write_file(folder, "log");
+    for (size_t i = 0; i < 3; i++) {
+        write_file(folder, names[i]);
+        (void)usleep(20000); /* the clock of the file system is coarse */
+    }
+    (void)snprintf(path, sizeof(path), "%s/log.4", folder);
+    assert_int_equal(symlink("log.1", path), 0);
+    size_t count = log_rotated_find(folder, "log", INT64_MIN, &found);
+
+    assert_int_equal(count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(found[i].name, names[i]);
+        assert_true(found[i].fd >= 0);
+    }
+    int64_t last = found[2].born_ns;
+
+    log_rotated_free(found, count);
+    count = log_rotated_find(folder, "log", last, &found);
+    assert_int_equal(count, 1);
+    log_rotated_free(found, count);
+    assert_int_equal(log_rotated_find("/nonexistent", "log", 0, &found), 0);
+    log_rotated_free(found, 0);
+    (void)unlink(path);
+    for (size_t i = 0; i < 3; i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+        (void)unlink(path);
+    }
+    (void)snprintf(path, sizeof(path), "%s/log", folder);
+    (void)unlink(path);
+    (void)rmdir(folder);
+}
+
+/* ---- sessions ---- */
+
+static void check_taken(struct watch_sessions *sessions, const char *session, const char *expected)
+{
+    char key[RELAY_KEY_SIZE];
+    struct netaddr addr;
+
+    if (expected == NULL) {
+        assert_false(watch_sessions_take(sessions, session, &addr));
+    } else {
+        assert_true(watch_sessions_take(sessions, session, &addr));
+        assert_string_equal(relay_entry_key(&addr, key), expected);
+    }
+}
+
+static void test_sessions_make_room(void **state)
+{
+    struct watch_sessions *sessions = watch_sessions_new(3);
+    const struct netaddr one = address("192.0.2.1");
+    const struct netaddr two = address("2001:db8::2");
+
+    (void)state;
+    watch_sessions_add(sessions, "a", &one);
+    watch_sessions_add(sessions, "b", &one);
+    watch_sessions_add(sessions, "c", &one);
+    watch_sessions_add(sessions, "a", &two); /* the youngest now */
+    assert_int_equal(watch_sessions_count(sessions), 3);
+    watch_sessions_add(sessions, "d", &two);
+    assert_int_equal(watch_sessions_count(sessions), 3);
+    check_taken(sessions, "b", NULL);
+    check_taken(sessions, "a", "2001:db8::2");
+    check_taken(sessions, "a", NULL);
+    check_taken(sessions, "c", "192.0.2.1");
+    check_taken(sessions, "d", "2001:db8::2");
+    assert_int_equal(watch_sessions_count(sessions), 0);
+    watch_sessions_free(&sessions);
+    watch_sessions_free(&sessions);
+}
+
+static void test_sessions_many(void **state)
+{
+    struct watch_sessions *sessions = watch_sessions_new(1000);
+    const struct netaddr addr = address("192.0.2.1");
+    struct netaddr found;
+    char name[16];
+
+    (void)state;
+    for (unsigned i = 0; i < 5000; i++) {
+        (void)snprintf(name, sizeof(name), "s%u", i);
+        watch_sessions_add(sessions, name, &addr);
+    }
+    assert_int_equal(watch_sessions_count(sessions), 1000);
+    for (unsigned i = 0; i < 5000; i++) {
+        (void)snprintf(name, sizeof(name), "s%u", i);
+        assert_int_equal(watch_sessions_take(sessions, name, &found), i >= 4000);
+    }
+    watch_sessions_free(&sessions);
+}
+
+static void test_sessions_as_text(void **state)
+{
+    struct watch_sessions *sessions = watch_sessions_new(2);
+    struct strbuf text;
+
+    (void)state;
+    strbuf_init(&text);
+    watch_sessions_restore(sessions, "old 192.0.2.9\n"
+                                     "nonsense\n"
+                                     " 192.0.2.1\n"
+                                     "x host.example\n"
+                                     "x \n"
+                                     "hV2/+= 192.0.2.1\n"
+                                     "b 2001:db8::2\n"
+                                     "cut 192.0.2");
+    watch_sessions_save(sessions, &text);
+    assert_string_equal(text.data, "hV2/+= 192.0.2.1\nb 2001:db8::2\n");
+    strbuf_fini(&text);
+    watch_sessions_free(&sessions);
+}
+
+/* ---- requests ---- */
+
+static void test_requests(void **state)
+{
+    struct login_found found = {.addr = address("::ffff:192.0.2.1")};
+    struct strbuf text;
+
+    (void)state;
+    strbuf_init(&text);
+    watch_request_format(&found, &text);
+    assert_string_equal(text.data, "login 192.0.2.1\n");
+    strbuf_reset(&text);
+    (void)snprintf(found.user, sizeof(found.user), "%s", "a b%\xc3\xa9");
+    (void)snprintf(found.service, sizeof(found.service), "%s", "imap");
+    (void)snprintf(found.session, sizeof(found.session), "%s", "x=%41");
+    found.is_logout = true;
+    watch_request_format(&found, &text);
+    assert_string_equal(text.data,
+                        "logout 192.0.2.1 user=a%20b%25%C3%A9 service=imap session=x=%41\n");
+    strbuf_fini(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rotated_names),
+        cmocka_unit_test(test_rotated_files_oldest_first),
+        cmocka_unit_test(test_sessions_make_room),
+        cmocka_unit_test(test_sessions_many),
+        cmocka_unit_test(test_sessions_as_text),
+        cmocka_unit_test(test_requests),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
