@@ -9,6 +9,8 @@
 #include "milter/daemon.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +75,19 @@ static char *absolute_path(const char *path)
     return joined;
 }
 
+/*
+ * glibc gives threads up to eight arenas a processor, between which what one thread frees and another could use is scattered. What is
+ * allocated for a message lives in an arena of its session or in a pool, so threads can share a few.
+ */
+static void limit_arenas(void)
+{
+#ifdef M_ARENA_MAX
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+    (void)mallopt(M_ARENA_MAX, processors > 0 && processors < INT_MAX ? (int)processors : 1);
+#endif
+}
+
 int main(int argc, char **argv)
 {
     struct daemon_options options = {.config_path = config_default_path()};
@@ -106,6 +121,7 @@ int main(int argc, char **argv)
         return usage(stderr);
     }
     (void)umask(077);
+    limit_arenas();
     char *path = absolute_path(options.config_path);
 
     options.config_path = path;

@@ -346,6 +346,17 @@ static bool lists_ask_for_helo(const struct config_dns *dns)
     return asks;
 }
 
+/* Who may relay may do so by a certificate. */
+static bool lists_spare_relaying(const struct config_dns *dns)
+{
+    bool spare = false;
+
+    for (size_t i = 0; i < dns->list_count; i++) {
+        spare |= (dns->lists[i].exempt & DNS_EXEMPT_RELAY) != 0;
+    }
+    return spare;
+}
+
 struct ruleset_needs ruleset_needs(const struct ruleset *ruleset)
 {
     const struct config *config = ruleset_config(ruleset);
@@ -367,7 +378,8 @@ struct ruleset_needs ruleset_needs(const struct ruleset *ruleset)
                  (delayed && config->trust_auth_mech.count > 0) || regex->client != 0 ||
                  config->dns.list_count > 0 || config->dns.helo_refuse_own ||
                  config->dns.helo_must_resolve,
-        .certificate = relaying || delayed || (regex->client & CLIENT_RELAY) != 0,
+        .certificate = relaying || delayed || (regex->client & CLIENT_RELAY) != 0 ||
+                       lists_spare_relaying(&config->dns),
         .mailer = relaying && config->local_mailers.count > 0,
         .quarantine = regex->quarantines || lists_quarantine(&config->dns) ||
                       *config->access != '\0' || *config->spammers != '\0',

@@ -327,6 +327,27 @@ static void test_needs_follow_the_features(void **state)
     }
 }
 
+/* A client that may relay by its certificate is spared the lists, if they spare such clients. */
+static void test_lists_need_the_certificate(void **state)
+{
+    static const struct {
+        const char *conf;
+        bool certificate;
+    } cases[] = {
+        {"", false},
+        {"dnsbl \"a\" { zone = \"a.test\" }\n", true},
+        {"dnsbl \"a\" { zone = \"a.test\" exempt = { authenticated } }\n", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct ruleset *ruleset = site_ruleset(&site, cases[i].conf, "");
+
+        assert_int_equal(ruleset_needs(ruleset).certificate, cases[i].certificate);
+        ruleset_unref(&ruleset);
+    }
+}
+
 /* ---- many threads ---- */
 
 #define THREADS 4
@@ -433,6 +454,7 @@ int main(void)
         cmocka_unit_test(test_unref_of_null_is_legal),
         CASE(test_ref_keeps_it_until_the_last_one_goes),
         CASE(test_needs_follow_the_features),
+        CASE(test_lists_need_the_certificate),
         CASE(test_refresh_while_threads_ask),
     };
 
