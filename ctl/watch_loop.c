@@ -447,8 +447,8 @@ bool watch_loop_run(const struct watch_options *options, struct logger *logger)
     watch.follow = log_follow_new(options->log, logger);
     watch.sessions = watch_sessions_new(MAX_SESSIONS);
     watch.link = popauth_link_new(options->socket, MAX_WAITING, request_ended, &watch, logger);
-    tell(&watch, "started");
     find_begin(&watch);
+    tell(&watch, "started");
     follow_log(&watch, &signals);
     save_if_due(&watch, true);
     tell(&watch, "stopped");

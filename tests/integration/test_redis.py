@@ -329,6 +329,49 @@ def test_killed_and_restarted_under_load(hosts, redis, prefix, kind):
         assert 8 <= len(host.postern.entries(event="relay_store")) <= 40, host.postern.log()
 
 
+def test_killed_while_all_are_replaced(hosts, redis, prefix, home):
+    """Whoever asks sees all of the old ones or all of the new ones, whenever the server ends."""
+    first = hosts(redis, redis_key_prefix=prefix)
+    second = hosts(redis, redis_key_prefix=prefix)
+    now = int(time.time())
+    sets = [{home: now, **{f"10.{kind}.{i // 250}.{i % 250}": now for i in range(3000)}} for kind in range(2)]
+    texts = ["".join(f"{address} {date}\n" for address, date in entries.items()) for entries in sets]
+    first.control("load", input=texts[0])
+    done, away = threading.Event(), threading.Event()
+    wrong = []
+
+    def ask():
+        with second.map() as asked:
+            while not done.is_set():
+                was_away = away.is_set()
+                if not asked.relays(home) and not was_away and not away.is_set():
+                    wrong.append("it is in all of them")
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        for number in range(1, 9):
+            loader = threading.Thread(target=first.control, args=("load",), kwargs={"input": texts[number % 2], "check": False})
+            if number % 2:
+                away.set()
+            loader.start()
+            if number % 2:
+                time.sleep(random.uniform(0.005, 0.15))
+                redis.kill()
+                loader.join()
+                redis.start()
+                wait_until(first, home)
+                wait_until(second, home)
+                away.clear()
+            loader.join()
+            there = {line.split()[0] for line in second.control("dump").stdout.splitlines() if not line.startswith("#")}
+            assert there in [set(entries) for entries in sets]
+    finally:
+        done.set()
+        thread.join(30)
+    assert wrong == []
+
+
 def test_redis_is_replaced_by_an_empty_one(hosts, workspace, home):
     """A server that has lost all grants nothing, and takes the logins that come."""
     server = Redis(workspace / unique("empty-redis"))

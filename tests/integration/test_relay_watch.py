@@ -40,7 +40,6 @@ class Watcher:
                 [self.ctl, "-c", self.postern.config, "relay", "watch", "--patterns", self.patterns, *arguments, self.log],
                 stderr=said, stdin=subprocess.DEVNULL, user="nobody", group=POPAUTH_GROUP, extra_groups=[], umask=0o027)
         tools.wait_for(lambda: self._started() > before, f"the watcher to start\n{self.text()}", timeout=20)
-        time.sleep(0.3)  # it opens the log
         return self
 
     def _started(self):

@@ -98,12 +98,12 @@ class Watch(unittest.TestCase):
     # ---- the watcher
 
     def start(self, *args, log=None, ready=True, **options):
+        before = self.said.read_text().count("state=started") if self.said.exists() else 0
         with self.said.open("a") as said:
             self.process = subprocess.Popen([self.ctl, "relay", "watch", "--patterns", self.patterns, "--socket",
                                              self.listener.path, *args, log or self.log], stderr=said, **options)
         if ready:
-            self.wait_until(lambda: self.said.read_text().count("state=started") > 0)
-            time.sleep(0.2)  # it has opened the log
+            self.wait_until(lambda: self.said.read_text().count("state=started") > before)  # it has opened the log
         return self.process
 
     def stop(self, number=signal.SIGTERM):

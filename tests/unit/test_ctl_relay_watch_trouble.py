@@ -96,11 +96,11 @@ class Trouble(Watch):
         edited = self.folder / "edited"
         shutil.copyfile(self.log, edited)
         edited.rename(self.log)
-        time.sleep(1.5)
+        self.wait_until(lambda: self.said.read_text().count("state=skipped") == 2)
         self.append(login(11))
         self.expect_once([10, 11])
         old.rename(self.log)
-        time.sleep(1.5)
+        self.wait_until(lambda: self.said.read_text().count("state=skipped") == 3)
         self.append(login(12))
         self.expect_once([10, 11, 12])
 
