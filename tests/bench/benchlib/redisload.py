@@ -11,7 +11,7 @@ from .filters import BenchError
 
 TARGET_RATE = 0.7
 CLIENTS = 5000
-SESSION_MESSAGES = 3  # what milterload sends in one
+SESSION_MESSAGES = (3, 1)  # in one session, which asks once a second; with one each message is a question
 REDIS_KEYS = 'backend = "redis"\n    redis_url = "{url}"\n'
 
 
@@ -43,11 +43,11 @@ def write_keys(path, keys):
     return path
 
 
-def check_questions(bench, config, name):
+def check_questions(bench, config, name, session_messages):
     """Has each session been a question at least?"""
     done = subprocess.run([bench.program("posternctl"), "-c", config, "--json", "status"], capture_output=True, text=True, check=False)
     store = json.loads(done.stdout)["relay_store"] if done.returncode == 0 else {}
-    if store.get("found", 0) < bench.args.messages * bench.args.pairs // SESSION_MESSAGES or store["found"] != store["asked"]:
+    if store.get("found", 0) < bench.args.messages * bench.args.pairs // session_messages or store["found"] != store["asked"]:
         raise BenchError(f"postern-logins-{name} was asked {store.get('asked')} times, and found {store.get('found')} logins")
 
 
@@ -72,7 +72,7 @@ def start(bench, urls):
     return started
 
 
-def compare_backends(bench, server, connections):
+def compare_backends(bench, server, connections, session_messages):
     urls = {"gdbm": "", "redis": server.url(), "redis-unix": server.url("unix", database=1)}
     # Each may send to the outside, which needs the login: any other answer is an error of the run.
     clients = write_keys(bench.work / "logins", map(client, range(CLIENTS)))
@@ -81,18 +81,18 @@ def compare_backends(bench, server, connections):
 
     def measure(name, number):
         options = ["--mta", bench.args.mta, "--connections", connections, "--messages", bench.args.messages, "--warmup",
-                   min(2000, bench.args.messages), "--seed", number + 1, "--hit-share", 1, "--client-keys", clients, "--rcpt-keys", outside]
+                   min(2000, bench.args.messages), "--seed", number + 1, "--session-messages", session_messages, "--hit-share", 1, "--client-keys", clients, "--rcpt-keys", outside]
         return filters.run_load(bench.program("tests/bench/milterload"), started[name], options)
 
     runs = compare.alternate(list(urls), measure, bench.args.pairs)
     for name in urls:
-        check_questions(bench, bench.work / f"logins-{name}" / "postern.conf", name)
+        check_questions(bench, bench.work / f"logins-{name}" / "postern.conf", name, session_messages)
     bench.stop_filters()
-    bench.raw[f"redis-{connections}"] = runs
-    judge(bench, connections, runs)
+    bench.raw[f"redis-{connections}-{session_messages}"] = runs
+    judge(bench, connections, session_messages, runs)
 
 
-def judge(bench, connections, runs):
+def judge(bench, connections, session_messages, runs):
     def rate(run):
         return run["messages_per_s"]
 
@@ -103,7 +103,7 @@ def judge(bench, connections, runs):
         return run["latency"]["message"]["p99_us"] / 1000
 
     add = bench.verdicts.add
-    at = f"clients that logged in, {connections} connections: "
+    at = f"clients that logged in, {connections} connections, {session_messages} a session: "
     add(at + "messages/s with Redis, of those with gdbm", compare.ratio(runs["redis"], runs["gdbm"], rate), TARGET_RATE,
         at_least=True)
     add(at + "the same by its unix socket", compare.ratio(runs["redis-unix"], runs["gdbm"], rate), None)
@@ -119,8 +119,9 @@ def run(bench):
     server = redis.Redis(bench.work / "redis")
     try:
         for connections in bench.args.connections:
-            server.ask("FLUSHALL")
-            compare_backends(bench, server, connections)
+            for session_messages in SESSION_MESSAGES:
+                server.ask("FLUSHALL")
+                compare_backends(bench, server, connections, session_messages)
     finally:
         bench.stop_filters()
         server.close()
