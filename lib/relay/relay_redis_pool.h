@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RELAY_REDIS_LINKS_MAX 8u
+#define RELAY_REDIS_LINKS_MAX 24u /* about as many as threads of sessions ask at once */
 
 struct relay_redis_pool;
 
