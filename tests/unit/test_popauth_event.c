@@ -107,8 +107,8 @@ static void test_events_of_no_login(void **state)
         "{\"event\":\"auth_master_client_login_finished\",\"categories\":[],\"fields\":{" CLIENT
         "}}",
         /* A session of the host itself, which was started without a network. */
-        "{\"event\":\"mail_user_session_finished\",\"categories\":[\"service:imap\"],\"fields\":{"
-        "\"user\":\"ann\"}}",
+        ("{\"event\":\"mail_user_session_finished\",\"categories\":[\"service:imap\"],\"fields\":{"
+         "\"user\":\"ann\"}}"),
         "{\"event\":\"\",\"categories\":[],\"fields\":{}}",
     };
 
