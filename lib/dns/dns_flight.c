@@ -134,7 +134,7 @@ static enum dns_transport_way choose_way(const struct dns_flight *flight,
                                          const struct question *question, size_t server)
 {
     /* A question that got no answer may have been lost because of EDNS. */
-    bool first = question == NULL || question->messages < flight->options.server_count;
+    bool first = question == NULL || question->messages <= flight->options.server_count;
 
     return question != NULL && question->tcp           ? DNS_TRANSPORT_TCP
            : first && !flight->servers[server].no_edns ? DNS_TRANSPORT_UDP_EDNS
@@ -217,7 +217,7 @@ static unsigned lifetime_ms(const struct dns_flight_options *options)
     return options->timeout_ms + options->timeout_ms / 2;
 }
 
-/* If there is room for it. */
+/* If there is room for it. It may be answered, and gone, afterwards. */
 static void send_question(struct dns_flight *flight, struct question *question, size_t server,
                           int64_t now)
 {
@@ -227,11 +227,11 @@ static void send_question(struct dns_flight *flight, struct question *question, 
         return;
     }
     question->next_at = now + interval(flight);
+    question->messages++;
     question->under_way++;
     dns_health_sent(&flight->servers[server].health, now);
     send_message(flight, question, server, dns_answer_name(question->answer),
                  (unsigned)dns_answer_type(question->answer));
-    question->messages++;
 }
 
 /* Sends what is due, or ends the question. It may be gone afterwards. */

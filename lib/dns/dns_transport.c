@@ -126,7 +126,7 @@ static int flags_of(enum dns_transport_way way)
     return flags[way] | ARES_FLAG_NOCHECKRESP | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
 }
 
-/* No search domains, no file of hosts, one try at one server; errors of the server are answers like others. */
+/* No search domains, no file of hosts, no memory, one try at one server; errors of the server are answers like others. */
 static bool open_channel(struct dns_transport_line *line, const struct dns_server *server,
                          enum dns_transport_way way, unsigned lifetime_ms)
 {
@@ -146,6 +146,9 @@ static bool open_channel(struct dns_transport_line *line, const struct dns_serve
                ARES_OPT_SOCK_RCVBUF | ARES_OPT_EDNSPSZ | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS |
                ARES_OPT_SOCK_STATE_CB | ARES_OPT_NOROTATE;
 
+#ifdef ARES_OPT_QUERY_CACHE /* since 1.31: it would answer for a server that is silent */
+    mask |= ARES_OPT_QUERY_CACHE;
+#endif
     if (ares_init_options(&line->channel, &options, mask) != ARES_SUCCESS) {
         line->channel = NULL;
         return false;

@@ -21,12 +21,18 @@ enum dnsbl_exempt_answer {
 /* What is known of one session's client, for one look at the lists. All zero: nothing yet. */
 struct dnsbl_exempt {
     bool known;
+    bool login_known;   /* whether it logged in to POP or IMAP was asked for this look */
     unsigned reasons;   /* enum config_dns_exempt: that hold */
     bool relay_unknown; /* a map cannot be read */
 };
 
-/* Does this list spare the client? */
+/* Does this list spare the client, as far as the session knows? For who would ask the list. */
 enum dnsbl_exempt_answer dnsbl_exempt_ask(struct dnsbl_exempt *exempt, struct session *session,
                                           const struct dns_list *list);
+
+/* Does it now? For who would go by what the list says: a login to POP or IMAP may have come in the meantime. */
+enum dnsbl_exempt_answer dnsbl_exempt_ask_again(struct dnsbl_exempt *exempt,
+                                                struct session *session,
+                                                const struct dns_list *list);
 
 #endif

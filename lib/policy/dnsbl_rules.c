@@ -198,7 +198,8 @@ static enum look weigh(struct walk *walk, struct dns_list *list, enum config_dns
 
     *sense_out = sense;
     if (sense != DNSBL_CLEAN || record != NULL) {
-        enum dnsbl_exempt_answer spared = spares(walk, list);
+        enum dnsbl_exempt_answer spared = dnsbl_exempt_ask_again(&walk->exempt, walk->session,
+                                                                 list);
 
         if (spared == DNSBL_EXEMPT_YES) {
             *sense_out = DNSBL_CLEAN;

@@ -73,7 +73,7 @@ struct session {
     struct resolver
         *resolver; /* whom to ask DNS; NULL: nobody. Set by the caller, outlives the session */
     struct dns_questions *dns; /* NULL: nothing was asked yet */
-    bool relay_known;          /* whether it may relay without a login was found out: */
+    bool relay_known;          /* whether it may relay by address or name was found out: */
     bool relays;
     bool unlisted; /* all lists have answered about the client, and none decides */
 

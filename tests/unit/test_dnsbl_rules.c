@@ -19,6 +19,18 @@
 #define TEMPFAIL "tempfail 451 4.3.0 Temporary system failure. Please try again later."
 #define REFUSED "reject 550 5.7.1 Rejected: 10.1.2.3 listed at bl.test"
 
+/* What becomes of a client by its address. Returns `text`. */
+static const char *check(struct scene *scene, char text[VERDICT_TEXT_SIZE])
+{
+    struct verdict verdict = dnsbl_rules_check(&scene->session, DNS_LOOKUP_ADDRESS, 0).verdict;
+
+    while (verdict.kind == VERDICT_WAIT) {
+        dns_questions_wait(&scene->session);
+        verdict = dnsbl_rules_check(&scene->session, DNS_LOOKUP_ADDRESS, 0).verdict;
+    }
+    return verdict_text(&verdict, text);
+}
+
 /* What lists say of 10.1.2.3 while the access map is no map. */
 static void expect(const char *conf, const char *zone, bool traced, const char *wanted)
 {
@@ -36,13 +48,7 @@ static void expect(const char *conf, const char *zone, bool traced, const char *
     scene_connect(&scene, "a.b.test [10.1.2.3] OK");
     scene.session.trace = traced ? &scene.log.trace : NULL;
 
-    struct verdict verdict = dnsbl_rules_check(&scene.session, DNS_LOOKUP_ADDRESS, 0).verdict;
-
-    while (verdict.kind == VERDICT_WAIT) {
-        dns_questions_wait(&scene.session);
-        verdict = dnsbl_rules_check(&scene.session, DNS_LOOKUP_ADDRESS, 0).verdict;
-    }
-    if (strcmp(verdict_text(&verdict, text), wanted) != 0) {
+    if (strcmp(check(&scene, text), wanted) != 0) {
         fail_msg("{%s} {%s}: %s", conf, zone, text);
     }
     scene_fini(&scene);
@@ -74,12 +80,33 @@ static void test_map_that_cannot_be_read_and_a_list_that_allows(void **state)
     expect("dnsbl \"bl.test\" { action = allow }\n", PROBED LISTED, false, TEMPFAIL);
 }
 
+/* A login to POP or IMAP counts from the moment that it is known, and no longer than that, whatever the session saw before. */
+static void test_login_in_the_middle_of_a_session_spares_the_client(void **state)
+{
+    char text[VERDICT_TEXT_SIZE];
+    struct scene scene;
+
+    (void)state;
+    scene_init(&scene, "dnsbl \"bl.test\" { }\n", "");
+    scene_relayers(&scene, "10.1.2.3 1695420927\n", true); /* nobody can be asked */
+    scene_dns(&scene, PROBED LISTED, NULL);
+    scene_connect(&scene, "a.b.test [10.1.2.3] OK");
+    dnsbl_rules_expect(&scene.session, DNS_LOOKUP_ADDRESS);
+    assert_string_equal(check(&scene, text), REFUSED);
+    scene.relayers_fail = false;
+    assert_string_equal(check(&scene, text), "continue");
+    scene.relayers_fail = true;
+    assert_string_equal(check(&scene, text), REFUSED);
+    scene_fini(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_map_that_cannot_be_read_matters_only_for_who_is_listed),
         cmocka_unit_test(test_map_that_cannot_be_read_does_not_matter_where_nobody_asks_it),
         cmocka_unit_test(test_map_that_cannot_be_read_and_a_list_that_allows),
+        cmocka_unit_test(test_login_in_the_middle_of_a_session_spares_the_client),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
