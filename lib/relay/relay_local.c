@@ -217,13 +217,7 @@ static void local_submit(struct relay_store *store, struct relay_change *changes
 
 static void local_configure(struct relay_store *store, const struct relay_terms *terms)
 {
-    struct relay_settings *settings = &local_of(store)->settings;
-
-    atomic_store(&settings->window_minutes, terms->window_minutes);
-    atomic_store(&settings->max_entries, terms->max_entries);
-    atomic_store(&settings->ipv6_prefix_bits, terms->ipv6_prefix_bits);
-    atomic_store(&settings->addresses_per_user, terms->addresses_per_user);
-    atomic_store(&settings->addresses_exceeded, (unsigned)terms->addresses_exceeded);
+    relay_settings_set(&local_of(store)->settings, terms);
 }
 
 /* ---- life ---- */

@@ -328,27 +328,6 @@ static void collect(struct relay_redis_changes *changes, struct relay_change *ch
 
 /* ---- many entries at once ---- */
 
-static bool is_replacement_sound(struct relay_redis_changes *changes,
-                                 const struct relay_change *change, struct strbuf *why)
-{
-    char key[RELAY_KEY_SIZE];
-    const char *reason;
-
-    if (change->entry_count > atomic_load(&changes->settings->max_entries)) {
-        strbuf_appendf(why,
-                       "%zu entries are more than the store may have (relay_store: max_entries)",
-                       change->entry_count);
-        return false;
-    }
-    for (size_t i = 0; i < change->entry_count; i++) {
-        if (!relay_entry_is_sound(&change->entries[i], &reason)) {
-            strbuf_appendf(why, "%s: %s", relay_entry_key(&change->entries[i].addr, key), reason);
-            return false;
-        }
-    }
-    return true;
-}
-
 static void make_bulk_change(struct relay_redis_changes *changes, struct relay_change *change)
 {
     struct relay_redis_bulk bulk = {
@@ -366,7 +345,7 @@ static void make_bulk_change(struct relay_redis_changes *changes, struct relay_c
                              : relay_redis_bulk_expire(
                                    &bulk, bulk.now - (int64_t)change->minutes * SECONDS_OF_MINUTE,
                                    &count, &why);
-    } else if (is_replacement_sound(changes, change, &why)) {
+    } else if (relay_settings_admit_all(changes->settings, change, &why)) {
         status = relay_redis_bulk_replace(&bulk, change->entries, change->entry_count, &why);
         count = status == STATUS_OK ? change->entry_count : 0;
     }

@@ -289,12 +289,9 @@ static void redis_configure(struct relay_store *store, const struct relay_terms 
 {
     struct redis *redis = redis_of(store);
     struct relay_settings *settings = &redis->settings;
-    unsigned before = atomic_exchange(&settings->window_minutes, terms->window_minutes);
+    unsigned before = atomic_load(&settings->window_minutes);
 
-    atomic_store(&settings->max_entries, terms->max_entries);
-    atomic_store(&settings->ipv6_prefix_bits, terms->ipv6_prefix_bits);
-    atomic_store(&settings->addresses_per_user, terms->addresses_per_user);
-    atomic_store(&settings->addresses_exceeded, (unsigned)terms->addresses_exceeded);
+    relay_settings_set(settings, terms);
     if (before != terms->window_minutes) {
         (void)pthread_mutex_lock(&redis->mutex);
         redis->must_renew = true;

@@ -217,27 +217,6 @@ static void take(struct relay_writer *writer, struct relay_change *change)
 
 /* ---- replacing all ---- */
 
-static bool is_replacement_sound(struct relay_writer *writer, const struct relay_change *change,
-                                 struct strbuf *why)
-{
-    char key[RELAY_KEY_SIZE];
-    const char *reason;
-
-    if (change->entry_count > atomic_load(&writer->settings->max_entries)) {
-        strbuf_appendf(why,
-                       "%zu entries are more than the store may have (relay_store: max_entries)",
-                       change->entry_count);
-        return false;
-    }
-    for (size_t i = 0; i < change->entry_count; i++) {
-        if (!relay_entry_is_sound(&change->entries[i], &reason)) {
-            strbuf_appendf(why, "%s: %s", relay_entry_key(&change->entries[i].addr, key), reason);
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Writes one line, or with others in one go. */
 static bool write_line(struct relay_writer *writer, const struct relay_journal_line *line,
                        bool is_last, struct strbuf *lines, struct strbuf *why)
@@ -293,7 +272,7 @@ static void replace(struct relay_writer *writer, struct relay_change *change)
     enum status status = STATUS_OK;
 
     strbuf_init(&why);
-    if (!is_replacement_sound(writer, change, &why)) {
+    if (!relay_settings_admit_all(writer->settings, change, &why)) {
         status = STATUS_INVALID;
     } else if (!write_replacement(writer, change, &why)) {
         status = STATUS_TEMPFAIL;

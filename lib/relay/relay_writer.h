@@ -10,20 +10,12 @@
 #include "lib/relay/relay_batch.h"
 #include "lib/relay/relay_disk.h"
 #include "lib/relay/relay_index.h"
+#include "lib/relay/relay_settings.h"
 #include "lib/relay/relay_store.h"
 #include "lib/relay/relay_trouble.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
-
-/* What a reload may change; read by other threads too. */
-struct relay_settings {
-    atomic_uint window_minutes;
-    atomic_size_t max_entries;
-    atomic_uint ipv6_prefix_bits;
-    atomic_uint addresses_per_user;
-    atomic_uint addresses_exceeded; /* enum relay_excess */
-};
 
 struct relay_writer;
 
