@@ -41,7 +41,11 @@ TEXT
 
 # --- the steps: each runs in a shell of its own; its output is the log -----------------------------------------------
 
-step_deps() { "$SOURCE/scripts/deps.sh" --test; }
+# The unit tests take the Redis server that is unpacked, and would be left out without it.
+step_deps() {
+  "$SOURCE/scripts/deps.sh" --test &&
+    as_root "$SOURCE/scripts/mta-unpack.sh" "${POSTERN_TEST_CACHE:-/var/cache/postern-test}" redis
+}
 
 plain_build() {
   bootstrap && configure_in "$BUILD/plain" --enable-werror --prefix=/usr --sysconfdir=/etc --localstatedir=/var \
