@@ -187,6 +187,12 @@ class StandardInput(Site):
         self.assertEqual(self.query("a.example"), 1)
 
 
+def obey_signals():
+    """What a shell starts in the background ignores some, and makemap leaves that as it is."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class LongWork(Site):
     def setUp(self):
         super().setUp()
@@ -194,7 +200,8 @@ class LongWork(Site):
         self.access.write_text("".join(f"From:user{i}@example.com REJECT\n" for i in range(MANY)))
 
     def start(self, **options):
-        return subprocess.Popen([POSTERNCTL, "-c", self.conf, "makemap", "access"], stdin=subprocess.DEVNULL, **options)
+        return subprocess.Popen([POSTERNCTL, "-c", self.conf, "makemap", "access"], stdin=subprocess.DEVNULL,
+                                preexec_fn=obey_signals, **options)
 
     def test_signals_leave_nothing(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
