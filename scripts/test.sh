@@ -79,14 +79,17 @@ step_checks() {
   return $failed
 }
 
-step_unit() { make -C "$BUILD/plain" -j "$JOBS" check; }
+step_unit() { make -C "$BUILD/plain" -j "$JOBS" check VERBOSE=1; }
 
 # As root the plain tests run as root; these run as an ordinary user then, for tests must pass as either.
 as_nobody() {
   local drop=(setpriv --reuid=65534 --regid=65534 --clear-groups)
-  if [ "$(id -u)" -eq 0 ] && "${drop[@]}" test -r "$SOURCE/Makefile.am" -a -x "$BUILD"; then
+  if [ "$(id -u)" -ne 0 ]; then
+    "$@"
+  elif "${drop[@]}" test -r "$SOURCE/Makefile.am" -a -x "$BUILD"; then
     chown -R 65534:65534 "$BUILD/asan" && HOME=/nonexistent "${drop[@]}" "$@"
   else
+    echo "an ordinary user may not read $SOURCE: run as root, and the tests are not tried as anybody else"
     "$@"
   fi
 }
@@ -95,7 +98,7 @@ step_asan() {
   configure_in "$BUILD/asan" --enable-werror --enable-sanitizers=address,undefined &&
     make -C "$BUILD/asan" -j "$JOBS" all &&
     make -C "$BUILD/asan" -j "$JOBS" check-programs &&
-    ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 as_nobody make -C "$BUILD/asan" -j "$JOBS" check
+    ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 as_nobody make -C "$BUILD/asan" -j "$JOBS" check VERBOSE=1
 }
 
 # Mail servers are started by root.
@@ -119,7 +122,7 @@ fixed_addresses() {
 step_tsan() {
   configure_in "$BUILD/tsan" --enable-werror --enable-sanitizers=thread &&
     make -C "$BUILD/tsan" -j "$JOBS" all &&
-    fixed_addresses make -C "$BUILD/tsan" -j "$JOBS" check &&
+    fixed_addresses make -C "$BUILD/tsan" -j "$JOBS" check VERBOSE=1 &&
     as_root "$0" --fixed-addresses make -C "$BUILD/tsan" check-integration PYTEST_ARGS='-q -k reload'
 }
 
@@ -197,6 +200,11 @@ cmocka_lines() {
   find "$1/tests" -name '*.log' ! -name test-suite.log -exec grep -hE '^\[  (PASSED|FAILED) *\] [0-9]+ test' {} +
 }
 
+# What a log says of its failures, the names of the tests above all: they may stand far from its end.
+failures_in() {
+  grep -hE '^(FAIL|ERROR|XPASS): |^(FAILED|ERROR) |^\[  FAILED  \]|(^|[ :])(error|ERROR): |^not passed|: not formatted' "$1" | head -n 12
+}
+
 run_step() {
   local name=$1 log=$BUILD/logs/$1.log start=$SECONDS status child
   # timeout(1) puts the step into a process group of its own and ends all of it.
@@ -210,8 +218,9 @@ run_step() {
   if [ $status -eq 0 ]; then
     printf '%sok%s    %-13s %4d s\n' "$GREEN" "$PLAIN" "$name" $((SECONDS - start))
   else
-    printf '%sFAIL%s  %-13s %4d s  exit %d; the end of %s:\n' "$RED" "$PLAIN" "$name" $((SECONDS - start)) $status "$log"
-    tail -n 60 "$log" | sed 's/^/      | /'
+    printf '%sFAIL%s  %-13s %4d s  exit %d; %s:\n' "$RED" "$PLAIN" "$name" $((SECONDS - start)) $status "$log"
+    failures_in "$log" | sed 's/^/      > /'
+    tail -n 40 "$log" | sed 's/^/      | /'
   fi
   return $status
 }
