@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * relay_redis_question - what a store is asked, asked of a Redis server: one round trip each.
+ * relay_redis_question - what a store is asked, asked of a Redis server: one round trip each. Whether a client may relay is asked in
+ * relay_redis_rounds.
  *
  * Safe for threads. STATUS_TEMPFAIL: the server is away, does not answer in time, or its answer makes no sense.
  */
@@ -19,11 +20,6 @@ struct relay_redis_asked {
     const struct relay_redis_server *server;
     struct relay_redis_pool *pool;
 };
-
-/* As relay_store_find(). The server's own expiry is not relied on. */
-enum status relay_redis_question_find(const struct relay_redis_asked *asked,
-                                      const struct netaddr *client, int64_t now,
-                                      unsigned window_minutes, struct relay_found *found_out);
 
 /* As relay_store_charge(). */
 enum status relay_redis_question_charge(const struct relay_redis_asked *asked,

@@ -5,6 +5,7 @@
 #include "lib/relay/relay_redis_changes.h"
 #include "lib/relay/relay_redis_pool.h"
 #include "lib/relay/relay_redis_question.h"
+#include "lib/relay/relay_redis_rounds.h"
 #include "lib/relay/relay_redis_server.h"
 #include "lib/relay/relay_redis_tls.h"
 #include "lib/relay/relay_redis_upkeep.h"
@@ -30,6 +31,7 @@ struct redis {
     struct relay_redis_server *server;
     struct relay_redis_pool *pool;
     struct relay_redis_asked asked;
+    struct relay_redis_rounds *rounds;
     struct relay_trouble *trouble;
     struct relay_settings settings;
     struct relay_counts counts;
@@ -204,7 +206,7 @@ static enum status redis_find(const struct relay_store *store, const struct neta
     unsigned window = atomic_load_explicit(&redis->settings.window_minutes, memory_order_relaxed);
 
     (void)atomic_fetch_add_explicit(&redis->counts.asked, 1, memory_order_relaxed);
-    enum status status = relay_redis_question_find(&redis->asked, client, now, window, found_out);
+    enum status status = relay_redis_rounds_find(redis->rounds, client, now, window, found_out);
 
     if (status == STATUS_OK) {
         (void)atomic_fetch_add_explicit(&redis->counts.found, 1, memory_order_relaxed);
@@ -316,6 +318,7 @@ static void redis_close(struct relay_store *store)
     }
     relay_redis_changes_free(&redis->changes);
     relay_redis_upkeep_free(&redis->upkeep);
+    relay_redis_rounds_free(&redis->rounds);
     relay_redis_pool_free(&redis->pool);
     relay_redis_server_free(&redis->server);
     relay_trouble_free(&redis->trouble);
@@ -365,6 +368,7 @@ static struct redis *new_redis(const struct relay_store_options *options, struct
     redis->pool = relay_redis_pool_new(server, options->wait ? LINKS_OF_DAEMON : LINKS_OF_PROGRAM,
                                        options->wait ? options->logger : NULL, wake_thread, redis);
     redis->asked = (struct relay_redis_asked){.server = server, .pool = redis->pool};
+    redis->rounds = relay_redis_rounds_new(&redis->asked);
     redis->changes = relay_redis_changes_new(&redis->asked, redis->trouble, &redis->counts,
                                              &redis->settings);
     redis->upkeep = relay_redis_upkeep_new(&redis->asked, redis->trouble, &redis->counts,

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The store with a server that does what no server should. */
-#include "lib/relay/relay_redis_pool.h"
 #include "tests/unit/redis_kit.h"
 
 #include <poll.h>
@@ -322,7 +321,7 @@ static void *ask_once(void *arg)
     return NULL;
 }
 
-/* Of many who ask at once, each has its no in the time of one answer; the server is not asked by all. */
+/* Of many who ask at once, each has its no in the time of one answer; the server is asked once. */
 static void test_silent_server_costs_the_time_of_one_answer(void **state)
 {
     struct play play = {.act = WELL};
@@ -342,7 +341,7 @@ static void test_silent_server_costs_the_time_of_one_answer(void **state)
         assert_int_equal(askers[i].status, STATUS_TEMPFAIL);
         assert_true(askers[i].took_ms < TIMEOUT_MS + 250);
     }
-    assert_in_range(atomic_load(&play.asked), 1, RELAY_REDIS_LINKS_MAX);
+    assert_int_equal(atomic_load(&play.asked), 1);
     relay_store_close(&store);
     redis_actor_stop(&actor);
 }
