@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/base/logqueue.h"
+#include "lib/base/thread.h"
 #include "lib/base/xalloc.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -105,26 +105,16 @@ static void free_queue(struct logqueue *queue)
 struct logqueue *logqueue_start(logqueue_write *write, void *ctx)
 {
     struct logqueue *queue = xcalloc(1, sizeof(*queue));
-    pthread_condattr_t monotonic;
-    sigset_t all;
-    sigset_t before;
 
     queue->write = write;
     queue->ctx = ctx;
     queue->filling = xmalloc(LOGQUEUE_SIZE);
     queue->writing = xmalloc(LOGQUEUE_SIZE);
     (void)pthread_mutex_init(&queue->mutex, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&queue->wake, &monotonic);
-    (void)pthread_cond_init(&queue->done, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&queue->wake);
+    thread_cond_init(&queue->done);
+    int failed = thread_start(&queue->thread, write_lines, queue);
 
-    /* Signals are for the program's own threads. */
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&queue->thread, NULL, write_lines, queue);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed != 0) {
         free_queue(queue);
         return NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/dns/dns_answer.h"
 #include "lib/base/pool.h"
+#include "lib/base/thread.h"
 #include "lib/base/xalloc.h"
 
 #include <pthread.h>
@@ -156,13 +157,8 @@ uint64_t dns_answer_latency_us(const struct dns_answer *answer)
 
 static void waiter_init(struct waiter *waiter)
 {
-    pthread_condattr_t monotonic;
-
     (void)pthread_mutex_init(&waiter->mutex, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&waiter->done, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&waiter->done);
     waiter->missing = 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/dns/resolver.h"
 #include "lib/base/pool.h"
+#include "lib/base/thread.h"
 #include "lib/base/xalloc.h"
 #include "lib/dns/dns_cache.h"
 #include "lib/dns/dns_flight.h"
@@ -9,7 +10,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -237,18 +237,13 @@ static struct resolver *resolver_alloc(struct logger *logger)
 static bool start_thread(struct resolver *resolver, struct strbuf *why)
 {
     const struct dns_flight_events events = {resolver, on_answered, on_silence};
-    sigset_t all;
-    sigset_t before;
 
     resolver->flight = dns_flight_new(resolver->wake, &events, resolver->logger, why);
     if (resolver->flight == NULL) {
         return false;
     }
-    /* Signals are for the program's own threads. */
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&resolver->thread, NULL, run, resolver);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int failed = thread_start(&resolver->thread, run, resolver);
+
     if (failed != 0) {
         strbuf_appendf(why, "cannot start the thread for DNS: %s", strerror(failed));
         dns_flight_free(&resolver->flight);

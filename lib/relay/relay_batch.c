@@ -330,6 +330,30 @@ void relay_batch_tell(struct relay_counts *counts, struct relay_change *change, 
     change->done(change, status, why, count);
 }
 
+void relay_batch_tell_all(struct relay_counts *counts, struct relay_change *changes,
+                          const char *why)
+{
+    while (changes != NULL) {
+        struct relay_change *change = changes;
+
+        changes = change->next; /* who is told may free it */
+        relay_batch_tell(counts, change, STATUS_TEMPFAIL, why, 0);
+    }
+}
+
+void relay_batch_stats(const struct relay_counts *counts, struct relay_store_stats *stats_out)
+{
+    *stats_out = (struct relay_store_stats){
+        .granted = atomic_load(&counts->granted),
+        .refused = atomic_load(&counts->refused),
+        .removed = atomic_load(&counts->removed),
+        .expired = atomic_load(&counts->expired),
+        .found = atomic_load(&counts->found),
+        .asked = atomic_load(&counts->asked),
+        .syncs = atomic_load(&counts->syncs),
+    };
+}
+
 /* Returns how many entries it has removed, or merged. */
 static size_t apply_line(struct relay_batch *batch, const struct item *item)
 {

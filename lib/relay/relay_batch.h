@@ -64,4 +64,11 @@ void relay_batch_finish(struct relay_batch *batch, const char *failure);
 void relay_batch_tell(struct relay_counts *counts, struct relay_change *change, enum status status,
                       const char *why, size_t count);
 
+/* Tells all changes of a list that they cannot be made now. */
+void relay_batch_tell_all(struct relay_counts *counts, struct relay_change *changes,
+                          const char *why);
+
+/* The counts of the statistics; the rest of *stats_out is empty. */
+void relay_batch_stats(const struct relay_counts *counts, struct relay_store_stats *stats_out);
+
 #endif

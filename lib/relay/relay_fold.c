@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/relay/relay_fold.h"
 
+#include "lib/base/thread.h"
 #include "lib/base/xalloc.h"
 #include "lib/relay/relay_store_gdbm.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,19 +74,12 @@ struct relay_fold *relay_fold_new(const struct relay_files *files, const struct 
 
 bool relay_fold_start(struct relay_fold *fold, const char *aside)
 {
-    sigset_t all;
-    sigset_t before;
-
     free(fold->aside);
     fold->aside = aside == NULL ? NULL : xstrdup(aside);
     strbuf_reset(&fold->why);
     atomic_store(&fold->stop, false);
     atomic_store(&fold->ended, false);
-    /* Signals are for the program's own threads. */
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    fold->running = pthread_create(&fold->thread, NULL, run, fold) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    fold->running = thread_start(&fold->thread, run, fold) == 0;
     return fold->running;
 }
 

@@ -2,13 +2,12 @@
 #include "lib/relay/relay_local.h"
 
 #include "lib/base/xalloc.h"
+#include "lib/relay/relay_inbox.h"
 #include "lib/relay/relay_loader.h"
 #include "lib/relay/relay_store_ops.h"
 #include "lib/relay/relay_trouble.h"
 #include "lib/relay/relay_writer.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -23,17 +22,9 @@ struct local {
     struct relay_counts counts;
     atomic_bool is_usable; /* the index is filled */
 
-    bool has_thread; /* else it is for reading only */
-    pthread_t thread;
+    struct relay_inbox inbox;
     struct relay_disk *disk; /* of the thread, once it runs */
     struct relay_writer *writer;
-
-    pthread_mutex_t mutex; /* of all below */
-    pthread_cond_t wake;
-    struct relay_change *first; /* what waits for the thread */
-    struct relay_change **last;
-    bool must_tend;
-    bool must_stop;
 };
 
 static struct local *local_of(struct relay_store *store)
@@ -68,33 +59,16 @@ static void refuse_all(struct local *local, struct relay_change *changes)
     char why[sizeof(((struct relay_store_stats *)0)->failure)];
 
     relay_trouble_text(local->trouble, why, sizeof(why));
-    while (changes != NULL) {
-        struct relay_change *change = changes;
-
-        changes = change->next;
-        relay_batch_tell(&local->counts, change, STATUS_TEMPFAIL, why, 0);
-    }
+    relay_batch_tell_all(&local->counts, changes, why);
 }
 
-/* What has come since the last time; waits until something has, or it is time. False: that was all. */
-static bool next_changes(struct local *local, time_t wait_s, struct relay_change **changes_out)
+static bool next_changes(struct local *local, struct relay_change **changes_out)
 {
     struct timespec until;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += wait_s;
-    (void)pthread_mutex_lock(&local->mutex);
-    while (local->first == NULL && !local->must_tend && !local->must_stop &&
-           pthread_cond_timedwait(&local->wake, &local->mutex, &until) == 0) {
-    }
-    *changes_out = local->first;
-    local->first = NULL;
-    local->last = &local->first;
-    local->must_tend = false;
-    bool ends = local->must_stop && *changes_out == NULL;
-
-    (void)pthread_mutex_unlock(&local->mutex);
-    return !ends;
+    until.tv_sec += TEND_S;
+    return relay_inbox_take(&local->inbox, &until, changes_out);
 }
 
 static void *run(void *arg)
@@ -103,7 +77,7 @@ static void *run(void *arg)
     struct relay_change *changes;
     time_t tried_at = time(NULL);
 
-    while (next_changes(local, TEND_S, &changes)) {
+    while (next_changes(local, &changes)) {
         if (!atomic_load(&local->is_usable)) {
             refuse_all(local, changes);
             if (time(NULL) - tried_at >= RETRY_S || time(NULL) < tried_at) {
@@ -123,23 +97,7 @@ static void wake_thread(void *ctx)
 {
     struct local *local = ctx;
 
-    (void)pthread_mutex_lock(&local->mutex);
-    local->must_tend = true;
-    (void)pthread_cond_signal(&local->wake);
-    (void)pthread_mutex_unlock(&local->mutex);
-}
-
-static bool start_thread(struct local *local)
-{
-    sigset_t all;
-    sigset_t before;
-
-    /* Signals are for the program's own threads. */
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    local->has_thread = pthread_create(&local->thread, NULL, run, local) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return local->has_thread;
+    relay_inbox_wake(&local->inbox);
 }
 
 /* ---- questions ---- */
@@ -177,18 +135,9 @@ static bool local_walk(const struct relay_store *store, size_t *cursor, relay_st
 static void local_stats(const struct relay_store *store, struct relay_store_stats *stats_out)
 {
     const struct local *local = const_local_of(store);
-    const struct relay_counts *counts = &local->counts;
 
-    *stats_out = (struct relay_store_stats){
-        .granted = atomic_load(&counts->granted),
-        .refused = atomic_load(&counts->refused),
-        .removed = atomic_load(&counts->removed),
-        .expired = atomic_load(&counts->expired),
-        .found = atomic_load(&counts->found),
-        .asked = atomic_load(&counts->asked),
-        .syncs = atomic_load(&counts->syncs),
-        .usable = atomic_load(&local->is_usable),
-    };
+    relay_batch_stats(&local->counts, stats_out);
+    stats_out->usable = atomic_load(&local->is_usable);
     stats_out->entries = stats_out->usable ? relay_index_count(local->index) : 0;
     relay_trouble_text(local->trouble, stats_out->failure, sizeof(stats_out->failure));
 }
@@ -198,21 +147,13 @@ static void local_stats(const struct relay_store *store, struct relay_store_stat
 static void local_submit(struct relay_store *store, struct relay_change *changes)
 {
     struct local *local = local_of(store);
-    struct relay_change *last = changes;
 
-    if (!local->has_thread) {
+    if (!local->inbox.has_thread) {
         relay_trouble_set(local->trouble, RELAY_TROUBLE_CHANGES, "the store is open for reading");
         refuse_all(local, changes);
         return;
     }
-    while (last->next != NULL) {
-        last = last->next;
-    }
-    (void)pthread_mutex_lock(&local->mutex);
-    *local->last = changes;
-    local->last = &last->next;
-    (void)pthread_cond_signal(&local->wake);
-    (void)pthread_mutex_unlock(&local->mutex);
+    relay_inbox_put(&local->inbox, changes);
 }
 
 static void local_configure(struct relay_store *store, const struct relay_terms *terms)
@@ -226,19 +167,12 @@ static void local_close(struct relay_store *store)
 {
     struct local *local = local_of(store);
 
-    if (local->has_thread) {
-        (void)pthread_mutex_lock(&local->mutex);
-        local->must_stop = true;
-        (void)pthread_cond_signal(&local->wake);
-        (void)pthread_mutex_unlock(&local->mutex);
-        (void)pthread_join(local->thread, NULL);
-    }
+    relay_inbox_stop(&local->inbox);
     relay_writer_free(&local->writer);
     relay_disk_close(&local->disk);
     relay_index_free(&local->index);
     relay_trouble_free(&local->trouble);
-    (void)pthread_cond_destroy(&local->wake);
-    (void)pthread_mutex_destroy(&local->mutex);
+    relay_inbox_fini(&local->inbox);
     free(local);
 }
 
@@ -254,17 +188,11 @@ static const struct relay_store_ops local_ops = {
 static struct local *new_local(const struct relay_store_options *options)
 {
     struct local *local = xcalloc(1, sizeof(*local));
-    pthread_condattr_t monotonic;
 
     local->base.ops = &local_ops;
     local->index = relay_index_new();
     local->trouble = relay_trouble_new(options->logger, options->file);
-    local->last = &local->first;
-    (void)pthread_mutex_init(&local->mutex, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&local->wake, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    relay_inbox_init(&local->inbox);
     local_configure(&local->base, &options->terms);
     return local;
 }
@@ -286,7 +214,7 @@ struct relay_store *relay_local_open(const struct relay_store_options *options, 
     } else {
         atomic_store(&local->is_usable, true);
     }
-    if (!start_thread(local)) {
+    if (!relay_inbox_start(&local->inbox, run, local)) {
         strbuf_append(why, "there is no thread to be had for the store");
         relay_store_close(&store);
         return NULL;

@@ -381,10 +381,5 @@ void relay_redis_changes_refuse(struct relay_redis_changes *changes, struct rela
     char why[TEXT_SIZE];
 
     relay_redis_pool_text(changes->asked->pool, why, sizeof(why));
-    while (list != NULL) {
-        struct relay_change *change = list;
-
-        list = change->next;
-        tell(changes, change, STATUS_TEMPFAIL, why, 0);
-    }
+    relay_batch_tell_all(changes->counts, list, why);
 }

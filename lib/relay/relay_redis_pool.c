@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/relay/relay_redis_pool.h"
 
+#include "lib/base/thread.h"
 #include "lib/base/xalloc.h"
 #include "lib/relay/relay_redis_command.h"
 #include "lib/relay/relay_redis_scripts.h"
@@ -45,7 +46,6 @@ struct relay_redis_pool *relay_redis_pool_new(const struct relay_redis_server *s
                                               void *ctx)
 {
     struct relay_redis_pool *pool = xcalloc(1, sizeof(*pool));
-    pthread_condattr_t monotonic;
 
     pool->server = server;
     pool->logger = logger;
@@ -56,10 +56,7 @@ struct relay_redis_pool *relay_redis_pool_new(const struct relay_redis_server *s
     pool->away_since_ms = relay_redis_now();
     relay_redis_state_init(&pool->state);
     (void)pthread_mutex_init(&pool->mutex, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&pool->change, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&pool->change);
     return pool;
 }
 

@@ -2,6 +2,7 @@
 #include "lib/relay/relay_store_redis.h"
 
 #include "lib/base/xalloc.h"
+#include "lib/relay/relay_inbox.h"
 #include "lib/relay/relay_redis_changes.h"
 #include "lib/relay/relay_redis_pool.h"
 #include "lib/relay/relay_redis_question.h"
@@ -13,8 +14,7 @@
 #include "lib/relay/relay_store_ops.h"
 #include "lib/relay/relay_trouble.h"
 
-#include <pthread.h>
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -37,9 +37,9 @@ struct redis {
     struct relay_counts counts;
     atomic_size_t entries; /* when they were counted last */
 
-    bool has_thread; /* else it is for reading only */
     bool is_daemon;
-    pthread_t thread;
+    atomic_bool must_renew;
+    struct relay_inbox inbox;
 
     /* of the thread */
     struct relay_redis_changes *changes;
@@ -47,14 +47,6 @@ struct redis {
     int64_t retry_at_ms, retry_ms;
     int64_t tend_at_ms;
     struct relay_redis_upkeep *upkeep;
-
-    pthread_mutex_t mutex; /* of all below */
-    pthread_cond_t wake;
-    struct relay_change *first; /* what waits for the thread */
-    struct relay_change **last;
-    bool must_look;
-    bool must_renew;
-    bool must_stop;
 };
 
 static struct redis *redis_of(struct relay_store *store)
@@ -73,10 +65,7 @@ static void wake_thread(void *ctx)
 {
     struct redis *redis = ctx;
 
-    (void)pthread_mutex_lock(&redis->mutex);
-    redis->must_look = true;
-    (void)pthread_cond_signal(&redis->wake);
-    (void)pthread_mutex_unlock(&redis->mutex);
+    relay_inbox_wake(&redis->inbox);
 }
 
 static void wait_longer(struct redis *redis)
@@ -142,27 +131,15 @@ static int64_t next_look(struct redis *redis)
     return relay_redis_upkeep_is_busy(redis->upkeep) ? 0 : redis->tend_at_ms;
 }
 
-/* What has come since the last time; waits until something has, or it is time. False: that was all. */
 static bool next_changes(struct redis *redis, struct relay_change **changes_out)
 {
     struct timespec until = relay_redis_timespec(next_look(redis));
+    bool goes_on = relay_inbox_take(&redis->inbox, &until, changes_out);
 
-    (void)pthread_mutex_lock(&redis->mutex);
-    while (redis->first == NULL && !redis->must_look && !redis->must_stop &&
-           pthread_cond_timedwait(&redis->wake, &redis->mutex, &until) == 0) {
-    }
-    *changes_out = redis->first;
-    redis->first = NULL;
-    redis->last = &redis->first;
-    redis->must_look = false;
-    if (redis->must_renew) {
-        redis->must_renew = false;
+    if (atomic_exchange(&redis->must_renew, false)) {
         relay_redis_upkeep_renew(redis->upkeep);
     }
-    bool ends = redis->must_stop && *changes_out == NULL;
-
-    (void)pthread_mutex_unlock(&redis->mutex);
-    return !ends;
+    return goes_on;
 }
 
 static void *run(void *arg)
@@ -182,19 +159,6 @@ static void *run(void *arg)
         tend(redis);
     }
     return NULL;
-}
-
-static bool start_thread(struct redis *redis)
-{
-    sigset_t all;
-    sigset_t before;
-
-    /* Signals are for the program's own threads. */
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    redis->has_thread = pthread_create(&redis->thread, NULL, run, redis) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return redis->has_thread;
 }
 
 /* ---- questions ---- */
@@ -230,7 +194,6 @@ static bool redis_walk(const struct relay_store *store, size_t *cursor, relay_st
 static void redis_stats(const struct relay_store *store, struct relay_store_stats *stats_out)
 {
     struct redis *redis = asked_of(store);
-    const struct relay_counts *counts = &redis->counts;
     size_t entries;
 
     if (relay_redis_question_count(&redis->asked, (int64_t)time(NULL),
@@ -238,17 +201,9 @@ static void redis_stats(const struct relay_store *store, struct relay_store_stat
                                    &entries) == STATUS_OK) {
         atomic_store(&redis->entries, entries);
     }
-    *stats_out = (struct relay_store_stats){
-        .entries = atomic_load(&redis->entries),
-        .granted = atomic_load(&counts->granted),
-        .refused = atomic_load(&counts->refused),
-        .removed = atomic_load(&counts->removed),
-        .expired = atomic_load(&counts->expired),
-        .found = atomic_load(&counts->found),
-        .asked = atomic_load(&counts->asked),
-        .syncs = atomic_load(&counts->syncs),
-        .usable = !relay_redis_pool_is_away(redis->pool),
-    };
+    relay_batch_stats(&redis->counts, stats_out);
+    stats_out->entries = atomic_load(&redis->entries);
+    stats_out->usable = !relay_redis_pool_is_away(redis->pool);
     relay_redis_pool_text(redis->pool, stats_out->failure, sizeof(stats_out->failure));
     if (*stats_out->failure == '\0') {
         relay_trouble_text(redis->trouble, stats_out->failure, sizeof(stats_out->failure));
@@ -257,34 +212,15 @@ static void redis_stats(const struct relay_store *store, struct relay_store_stat
 
 /* ---- changes ---- */
 
-static void refuse_reader(struct redis *redis, struct relay_change *changes)
-{
-    while (changes != NULL) {
-        struct relay_change *change = changes;
-
-        changes = change->next;
-        relay_batch_tell(&redis->counts, change, STATUS_TEMPFAIL, "the store is open for reading",
-                         0);
-    }
-}
-
 static void redis_submit(struct relay_store *store, struct relay_change *changes)
 {
     struct redis *redis = redis_of(store);
-    struct relay_change *last = changes;
 
-    if (!redis->has_thread) {
-        refuse_reader(redis, changes);
-        return;
+    if (redis->inbox.has_thread) {
+        relay_inbox_put(&redis->inbox, changes);
+    } else {
+        relay_batch_tell_all(&redis->counts, changes, "the store is open for reading");
     }
-    while (last->next != NULL) {
-        last = last->next;
-    }
-    (void)pthread_mutex_lock(&redis->mutex);
-    *redis->last = changes;
-    redis->last = &last->next;
-    (void)pthread_cond_signal(&redis->wake);
-    (void)pthread_mutex_unlock(&redis->mutex);
 }
 
 static void redis_configure(struct relay_store *store, const struct relay_terms *terms)
@@ -295,11 +231,8 @@ static void redis_configure(struct relay_store *store, const struct relay_terms 
 
     relay_settings_set(settings, terms);
     if (before != terms->window_minutes) {
-        (void)pthread_mutex_lock(&redis->mutex);
-        redis->must_renew = true;
-        redis->must_look = true;
-        (void)pthread_cond_signal(&redis->wake);
-        (void)pthread_mutex_unlock(&redis->mutex);
+        atomic_store(&redis->must_renew, true);
+        relay_inbox_wake(&redis->inbox);
     }
 }
 
@@ -309,21 +242,14 @@ static void redis_close(struct relay_store *store)
 {
     struct redis *redis = redis_of(store);
 
-    if (redis->has_thread) {
-        (void)pthread_mutex_lock(&redis->mutex);
-        redis->must_stop = true;
-        (void)pthread_cond_signal(&redis->wake);
-        (void)pthread_mutex_unlock(&redis->mutex);
-        (void)pthread_join(redis->thread, NULL);
-    }
+    relay_inbox_stop(&redis->inbox);
     relay_redis_changes_free(&redis->changes);
     relay_redis_upkeep_free(&redis->upkeep);
     relay_redis_rounds_free(&redis->rounds);
     relay_redis_pool_free(&redis->pool);
     relay_redis_server_free(&redis->server);
     relay_trouble_free(&redis->trouble);
-    (void)pthread_cond_destroy(&redis->wake);
-    (void)pthread_mutex_destroy(&redis->mutex);
+    relay_inbox_fini(&redis->inbox);
     free(redis);
 }
 
@@ -338,18 +264,6 @@ static const struct relay_store_ops redis_ops = {
     .submit = redis_submit,
 };
 
-static void init_sync(struct redis *redis)
-{
-    pthread_condattr_t monotonic;
-
-    redis->last = &redis->first;
-    (void)pthread_mutex_init(&redis->mutex, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&redis->wake, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
-}
-
 static struct redis *new_redis(const struct relay_store_options *options, struct strbuf *why)
 {
     struct relay_redis_server *server = relay_redis_server_new(&options->redis, why);
@@ -362,7 +276,7 @@ static struct redis *new_redis(const struct relay_store_options *options, struct
     redis->base.ops = &redis_ops;
     redis->server = server;
     redis->is_daemon = options->wait;
-    init_sync(redis);
+    relay_inbox_init(&redis->inbox);
     redis->trouble = relay_trouble_new(options->logger, server->name);
     /* A program says itself why the store cannot be had. */
     redis->pool = relay_redis_pool_new(server, options->wait ? LINKS_OF_DAEMON : LINKS_OF_PROGRAM,
@@ -408,7 +322,7 @@ struct relay_store *relay_store_redis_open(const struct relay_store_options *opt
         relay_store_close(&store);
         return NULL;
     }
-    if (!start_thread(redis)) {
+    if (!relay_inbox_start(&redis->inbox, run, redis)) {
         strbuf_append(why, "there is no thread to be had for the store");
         relay_store_close(&store);
         return NULL;

@@ -2,6 +2,7 @@
 #include "lib/table/prefilter.h"
 
 #include "lib/base/arena.h"
+#include "lib/base/thread.h"
 #include "lib/base/xalloc.h"
 #include "lib/table/literal_groups.h"
 #include "lib/table/prefilter_database.h"
@@ -10,7 +11,6 @@
 #include "lib/table/regex_widen.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,17 +238,11 @@ static void *compile_thread(void *arg)
 
 void prefilter_start(struct prefilter *prefilter)
 {
-    sigset_t all, before;
-
     if (prefilter->expression_count < LEAST_BY_DATABASE) {
         return;
     }
-    /* Signals are for the threads that wait for them. */
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     atomic_store(&prefilter->compiling, true);
-    prefilter->started = pthread_create(&prefilter->thread, NULL, compile_thread, prefilter) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    prefilter->started = thread_start(&prefilter->thread, compile_thread, prefilter) == 0;
     if (!prefilter->started) {
         strbuf_append(&prefilter->why, "no thread could be started");
         atomic_store(&prefilter->compiling, false);

@@ -3,6 +3,7 @@
 
 #include "lib/table/table_gdbm.h"
 
+#include "lib/base/thread.h"
 #include "lib/base/xalloc.h"
 #include "lib/table/filecheck.h"
 #include "lib/table/hash64.h"
@@ -61,14 +62,9 @@ struct gdbm_table {
 
 static void pool_init(struct pool *pool)
 {
-    pthread_condattr_t attributes;
-
     *pool = (struct pool){.idle_count = 0};
     pthread_mutex_init(&pool->mutex, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&pool->given_back, &attributes);
-    pthread_condattr_destroy(&attributes);
+    thread_cond_init(&pool->given_back);
 }
 
 static void pool_free(struct pool *pool)
