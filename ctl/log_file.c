@@ -97,6 +97,13 @@ static enum log_file_result read_pipe(struct log_file *file)
     return LOG_FILE_LINE;
 }
 
+/* Takes the bytes at the head from those that were read: the file may have been cut off since. */
+static void learn_head(struct log_file *file, size_t got)
+{
+    file->head_len = got < LOG_FILE_HEAD ? got : LOG_FILE_HEAD;
+    (void)memcpy(file->head, file->buffer, file->head_len);
+}
+
 /* Reads on. LOG_FILE_LINE: there is more in the buffer. */
 static enum log_file_result read_more(struct log_file *file)
 {
@@ -117,7 +124,9 @@ static enum log_file_result read_more(struct log_file *file)
         return LOG_FILE_FAILED;
     }
     /* After the bytes were read: what is cut off in between is not taken for the old text. */
-    if (st.st_size < file->offset || !is_same_head(file)) {
+    if (file->offset == 0) {
+        learn_head(file, (size_t)got);
+    } else if (st.st_size < file->offset || !is_same_head(file)) {
         return LOG_FILE_TRUNCATED;
     }
     file->end += (size_t)got;
@@ -166,6 +175,11 @@ static bool take_line(struct log_file *file, char *newline, struct log_line *lin
     line_out->text = text;
     line_out->len = (size_t)(newline - text);
     return !is_rest;
+}
+
+bool log_file_begin(struct log_file *file)
+{
+    return (file->offset > 0 || read_more(file) == LOG_FILE_LINE) && file->head_len >= HEAD_ENOUGH;
 }
 
 enum log_file_result log_file_next(struct log_file *file, struct log_line *line_out)

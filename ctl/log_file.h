@@ -48,6 +48,15 @@ struct log_file {
     char head[LOG_FILE_HEAD];
     size_t head_len;
 
+    /*
+     * Nothing was read of it since it was empty: it may be copied and cut off again, and nobody sees it. What it was copied to meanwhile is younger
+     * than the last copy that is known, which may be gone; 0: there is none, and `copied_ns` is when it was empty.
+     */
+    bool is_fresh;
+    int64_t copied_ns;
+    dev_t copy_dev;
+    ino_t copy_ino;
+
     size_t pending;  /* lines that are still worked on */
     int64_t settled; /* what is before this offset needs not be read again, if there are any */
 };
@@ -65,6 +74,9 @@ struct log_file *log_file_new(int fd, int64_t offset);
 
 /* Closes and frees it; NULL is legal. */
 void log_file_free(struct log_file **file);
+
+/* Reads the first bytes, if nothing was read of it yet. True: there are enough of them to know the file by. */
+bool log_file_begin(struct log_file *file);
 
 enum log_file_result log_file_next(struct log_file *file, struct log_line *line_out);
 

@@ -18,6 +18,14 @@ int64_t log_files_now(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+int64_t log_files_birth(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME_COARSE, &now); /* which file systems go by */
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 void log_files_init(struct log_files *files, int inotify)
 {
     *files = (struct log_files){.inotify = inotify};
@@ -104,6 +112,77 @@ size_t log_files_add_rotated(struct log_files *files, struct log_rotated *found,
         log_files_add(files, found[i].fd, 0)->born_ns = found[i].born_ns;
         found[i].fd = -1;
         added++;
+    }
+    return added;
+}
+
+void log_files_set_fresh(struct log_file *file, int64_t since_ns)
+{
+    file->is_fresh = true;
+    file->copied_ns = since_ns;
+    file->copy_ino = 0;
+}
+
+struct log_file *log_files_add_cut_off(struct log_files *files, int fd, struct log_rotated *found,
+                                       size_t count, int64_t since_ns)
+{
+    size_t known = count;
+
+    (void)log_files_add_rotated(files, found, count, fd);
+    while (known > 0 && !log_files_has(files, found[known - 1].dev, found[known - 1].ino)) {
+        known--;
+    }
+    struct log_file *file = log_files_add(files, fd, 0);
+
+    log_files_set_fresh(file, since_ns);
+    if (known > 0) {
+        file->copied_ns = found[known - 1].born_ns;
+        file->copy_dev = found[known - 1].dev;
+        file->copy_ino = found[known - 1].ino;
+    }
+    return file;
+}
+
+static void insert_before(struct log_files *files, struct log_file *file, struct log_rotated *other)
+{
+    struct log_file **link = &files->first;
+    struct log_file *copy = log_file_new(other->fd, 0);
+
+    copy->born_ns = other->born_ns;
+    copy->seen_at = file->seen_at;
+    copy->grown_at = log_files_now();
+    watch_file(files, copy);
+    while (*link != file) {
+        link = &(*link)->next;
+    }
+    copy->next = file;
+    *link = copy;
+    files->count++;
+    other->fd = -1;
+}
+
+size_t log_files_add_copies(struct log_files *files, struct log_file *file,
+                            struct log_rotated *found, size_t count)
+{
+    size_t begin = 0;
+    size_t added = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (file->copy_ino != 0 && found[i].ino == file->copy_ino &&
+            found[i].dev == file->copy_dev) {
+            begin = i + 1;
+        }
+    }
+    for (size_t i = begin; i < count && files->count < LOG_FILES_MAX; i++) {
+        /* Behind the copy of what the file holds now, which may not be complete, there are only later ones. */
+        if (log_file_has_head(file, found[i].fd) || log_file_is_begin(found[i].fd, file->fd)) {
+            break;
+        }
+        if (!log_files_has(files, found[i].dev, found[i].ino) &&
+            !log_files_has_copy(files, found[i].fd)) {
+            insert_before(files, file, &found[i]);
+            added++;
+        }
     }
     return added;
 }

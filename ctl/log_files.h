@@ -27,10 +27,16 @@ struct log_files {
 /* Milliseconds since boot. */
 int64_t log_files_now(void);
 
+/* The time that a file would get that is made now: log_rotated.h. */
+int64_t log_files_birth(void);
+
 void log_files_init(struct log_files *files, int inotify);
 
 /* Frees all of them, whatever is still worked on. */
 void log_files_fini(struct log_files *files);
+
+/* It is empty since then: log_file.h. */
+void log_files_set_fresh(struct log_file *file, int64_t since_ns);
 
 /* Adds a file at the end, to be read from `offset` on; takes the descriptor. */
 struct log_file *log_files_add(struct log_files *files, int fd, int64_t offset);
@@ -45,6 +51,17 @@ void log_files_replace(struct log_files *files, struct log_file *file, struct lo
  */
 size_t log_files_add_rotated(struct log_files *files, struct log_rotated *found, size_t count,
                              int log_fd);
+
+/*
+ * Adds the log itself, which was cut off, and before it what it was copied to since: `found` are its copies that are younger, the one where the
+ * text of before goes on first; none if that is not known. `since_ns` is when it was seen that it was cut off.
+ */
+struct log_file *log_files_add_cut_off(struct log_files *files, int fd, struct log_rotated *found,
+                                       size_t count, int64_t since_ns);
+
+/* Of a fresh file that is not empty any more: adds before it what it was copied to meanwhile. Returns how many. */
+size_t log_files_add_copies(struct log_files *files, struct log_file *file,
+                            struct log_rotated *found, size_t count);
 
 /* Closes it and takes it out. It lives on as a ghost while lines of it are worked on. */
 void log_files_drop(struct log_files *files, struct log_file *file);

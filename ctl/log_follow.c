@@ -226,6 +226,7 @@ static void cut_off(struct log_follow *follow, struct log_file *file)
 {
     int64_t unread = file->offset - (int64_t)(file->end - file->begin);
     int fd = file->next == NULL ? fcntl(file->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) : -1;
+    int64_t since_ns = log_files_birth();
     struct log_rotated *found;
     size_t count = log_rotated_find(follow->folder, follow->name,
                                     file->seen_at * SECOND_NS - SLACK_NS, &found);
@@ -240,16 +241,40 @@ static void cut_off(struct log_follow *follow, struct log_file *file)
     tell(follow, LOG_LEVEL_DEBUG, copy < count ? "copied" : "truncated", NULL);
     if (copy < count) {
         log_files_replace(&follow->files, file, &found[copy], unread);
-        (void)log_files_add_rotated(&follow->files, found + copy, count - copy, fd);
         born_ns = found[count - 1].born_ns;
     }
     if (fd >= 0) {
-        add(follow, fd, 0)->born_ns = born_ns;
+        log_files_add_cut_off(&follow->files, fd, found + copy, count - copy, since_ns)->born_ns =
+            born_ns;
+    } else if (copy < count) {
+        (void)log_files_add_rotated(&follow->files, found + copy, count - copy, -1);
     }
     if (copy == count) {
         drop(follow, file);
     }
     log_rotated_free(found, count);
+}
+
+/*
+ * The first that is read of a log that was empty. If the log was copied and cut off in between, more than once between two looks, nothing tells
+ * but its copies. True: there are some, to be read first.
+ */
+static bool find_copies(struct log_follow *follow, struct log_file *file)
+{
+    struct log_rotated *found;
+
+    file->is_fresh = false;
+    if (!has_name(follow, file->dev, file->ino)) {
+        return false; /* it was renamed: what is younger comes behind it */
+    }
+    size_t count = log_rotated_find(follow->folder, follow->name, file->copied_ns, &found);
+    bool added = log_files_add_copies(&follow->files, file, found, count) > 0;
+
+    log_rotated_free(found, count);
+    if (added) {
+        follow->cursor = follow->files.first;
+    }
+    return added;
 }
 
 /* ---- reading ---- */
@@ -300,7 +325,7 @@ enum log_follow_result log_follow_next(struct log_follow *follow, struct log_lin
             follow->is_sweeping = false;
             return LOG_FOLLOW_NO_MORE;
         }
-        if (file == NULL) {
+        if (file == NULL || (file->is_fresh && log_file_begin(file) && find_copies(follow, file))) {
             continue;
         }
         switch (log_file_next(file, line_out)) {
@@ -389,6 +414,16 @@ void log_follow_free(struct log_follow **follow)
     *follow = NULL;
 }
 
+static void open_at(struct log_follow *follow, const struct log_rotated *found, int64_t offset)
+{
+    struct log_file *file = add(follow, found->fd, offset);
+
+    file->born_ns = found->born_ns;
+    if (found->size == 0) {
+        log_files_set_fresh(file, log_files_birth());
+    }
+}
+
 void log_follow_from_start(struct log_follow *follow)
 {
     struct log_rotated found;
@@ -399,7 +434,7 @@ void log_follow_from_start(struct log_follow *follow)
     int fd = open_log(follow, &found);
 
     if (fd >= 0) {
-        add(follow, fd, 0)->born_ns = found.born_ns;
+        open_at(follow, &found, 0);
     }
 }
 
@@ -411,7 +446,7 @@ int64_t log_follow_from_end(struct log_follow *follow)
     if (fd < 0) {
         return 0;
     }
-    add(follow, fd, found.size)->born_ns = found.born_ns;
+    open_at(follow, &found, found.size);
     return found.size;
 }
 

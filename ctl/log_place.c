@@ -168,10 +168,10 @@ bool log_place_restore(struct log_files *files, const char *text, const char *lo
     }
     /* What the log holds now is new, and so is what it was copied to since. */
     if (is_cut_off) {
-        if (copy < count - 1) {
-            (void)log_files_add_rotated(files, found + copy, count - 1 - copy, itself->fd);
-        }
-        log_files_add(files, itself->fd, 0)->born_ns = found[count - 1].born_ns;
+        size_t copies = copy < count - 1 ? count - 1 - copy : 0;
+
+        log_files_add_cut_off(files, itself->fd, found + copy, copies, log_files_birth())->born_ns =
+            itself->born_ns;
         itself->fd = -1;
     }
     log_rotated_free(found, count);

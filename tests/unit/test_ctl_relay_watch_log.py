@@ -119,6 +119,22 @@ class Rotation(Watch):
             self.wait_for(request(first + 99))
         self.expect_once(range(1, 1001))
 
+    def test_copied_often_between_two_looks(self):
+        """Whatever was read last: nothing, a part of what was copied then, or all of it."""
+        self.log.touch()
+        self.start()
+        log = self.log.open("ab", buffering=0)
+        for first in range(1, 2001, 100):
+            self.process.send_signal(signal.SIGSTOP)
+            for number in range(first, first + 99):
+                log.write(login(number).encode())
+                if number % 10 == first // 100 % 10:
+                    log = copy_and_truncate(self.log, log)
+            log.write(login(first + 99).encode())
+            self.process.send_signal(signal.SIGCONT)
+            self.wait_for(request(first + 99))
+        self.expect_once(range(1, 2001))
+
     def test_restarted_in_the_middle(self):
         writer = self.rotate(lambda path, log: rename(path, log, keep=200), "--state", self.state)
         for _ in range(5):
