@@ -20,6 +20,7 @@
 
 struct dns_list {
     const struct config_dnsbl *config;
+    size_t number; /* its place among the lists */
     size_t zone_len;
     struct dnsbl_health *health;
     atomic_uint_least64_t asked;                    /* questions put for sessions */

@@ -17,6 +17,8 @@
 /* Lists whose questions go out together. */
 #define BATCH_MAX 16u
 
+_Static_assert(CONFIG_DNSBL_MAX <= DNS_QUESTIONS_LISTENERS, "each list asks for news");
+
 /* What a walk over the lists has found. */
 struct walk {
     struct session *session;
@@ -144,13 +146,13 @@ static void remember(const struct walk *walk, const struct dns_list *list,
                          walk->answer);
 }
 
-/* Once for each question, however often rules look at its answer. */
+/* Once for each question and list, however often rules look at its answer: lists can have one zone together. */
 static void count(const struct walk *walk, struct dns_list *list, enum config_dns_lookup lookup,
                   enum dnsbl_sense sense, const struct dns_record *record)
 {
     uint64_t latency;
 
-    if (!dns_questions_is_news(walk->session, walk->name, DNS_A, &latency)) {
+    if (!dns_questions_is_news(walk->session, walk->name, DNS_A, list->number, &latency)) {
         return;
     }
     (void)atomic_fetch_add_explicit(&list->asked, 1, memory_order_relaxed);

@@ -283,6 +283,63 @@ static void test_silent_servers_are_not_the_fault_of_a_list(void **state)
     end(&fixture);
 }
 
+/* The daemon was started before the network: its lists are not left aside for a minute more. */
+static void test_lists_come_back_with_the_servers(void **state)
+{
+    struct resolver_stats stats = {.down = false};
+    struct fixture fixture;
+
+    (void)state;
+    begin(&fixture, "dnsbl \"bl.test\" { ipv6 = false }", GOOD);
+    dns_kit_silence(fixture.kit, true);
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    tick_through(&fixture, 1);
+    resolver_stats(fixture.resolver, &stats);
+    assert_true(stats.down);
+    assert_int_equal(dnsbl_health_state(fixture.list->health), DNSBL_HEALTH_SILENT);
+    dns_kit_silence(fixture.kit, false);
+    for (int i = 0; i < 500 && stats.down; i++) {
+        (void)usleep(20000);
+        resolver_stats(fixture.resolver, &stats);
+    }
+    assert_false(stats.down);
+    /* What failed is remembered for five seconds. */
+    tick_through(&fixture, 2);
+    assert_false(dns_list_is_usable(fixture.list));
+    (void)usleep(5500000);
+    tick_through(&fixture, 4);
+    assert_true(dns_list_is_usable(fixture.list));
+    end(&fixture);
+}
+
+#define GOOD_IPV6 \
+    "2.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.bl.test 0 A 127.0.0.2\n"
+#define SILENT_IPV6 \
+    "2.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.bl.test SERVFAIL\n"
+
+/* One answer that is lost is no reason to let all IPv6 clients pass for an hour; a list that goes on so is. */
+static void test_one_lost_answer_about_ipv6(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    begin(&fixture, "dnsbl \"bl.test\" { }", GOOD GOOD_IPV6);
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    assert_true(dnsbl_health_has_ipv6(fixture.list->health));
+    change_zone(&fixture, GOOD SILENT_IPV6);
+    tick_through(&fixture, 3601);
+    assert_true(dns_list_is_usable(fixture.list));
+    assert_true(dnsbl_health_has_ipv6(fixture.list->health));
+    tick_through(&fixture, 3601 + 61);
+    assert_true(dns_list_is_usable(fixture.list));
+    assert_false(dnsbl_health_has_ipv6(fixture.list->health));
+    change_zone(&fixture, GOOD GOOD_IPV6);
+    (void)usleep(5500000); /* so long a failure is remembered */
+    tick_through(&fixture, 3601 + 122);
+    assert_true(dnsbl_health_has_ipv6(fixture.list->health));
+    end(&fixture);
+}
+
 static void test_a_reload_keeps_what_is_known(void **state)
 {
     struct fixture fixture;
@@ -337,6 +394,8 @@ int main(void)
         cmocka_unit_test(test_an_error_has_the_list_probed),
         cmocka_unit_test(test_a_list_that_does_not_answer_is_probed),
         cmocka_unit_test(test_silent_servers_are_not_the_fault_of_a_list),
+        cmocka_unit_test(test_lists_come_back_with_the_servers),
+        cmocka_unit_test(test_one_lost_answer_about_ipv6),
         cmocka_unit_test(test_a_reload_keeps_what_is_known),
         cmocka_unit_test(test_probing_ends_in_time),
     };
