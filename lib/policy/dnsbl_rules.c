@@ -219,6 +219,18 @@ static enum look weigh(struct walk *walk, struct dns_list *list, enum config_dns
     return LOOK_DONE;
 }
 
+/* For who looks on: why a list is not asked about an address. */
+static void note_ipv6(const struct walk *walk, const struct dns_list *list,
+                      enum config_dns_lookup lookup)
+{
+    if (lookup == DNS_LOOKUP_ADDRESS && walk->session->client_net.family == NETADDR_IPV6 &&
+        !dnsbl_health_has_ipv6(list->health)) {
+        note(walk, list,
+             list->config->ipv6 ? "not asked about IPv6, for which it has no test entry"
+                                : "not asked about IPv6 (ipv6 = false)");
+    }
+}
+
 /* What the list says of one fact. */
 static enum look ask(struct walk *walk, struct dns_list *list, enum config_dns_lookup lookup,
                      enum dnsbl_sense *sense_out)
@@ -229,6 +241,7 @@ static enum look ask(struct walk *walk, struct dns_list *list, enum config_dns_l
 
     *sense_out = DNSBL_CLEAN;
     if (!dnsbl_subject_name(&walk->subject, list, lookup, name)) {
+        note_ipv6(walk, list, lookup);
         return LOOK_DONE;
     }
     if (!dns_questions_is_answered(session, span, name, DNS_A) &&
