@@ -10,8 +10,8 @@
 #define SECOND INT64_C(1000000000)
 #define RETRY_SECONDS 60    /* a list that failed its probe is probed again */
 #define REPEAT_SECONDS 3600 /* what is wrong is said again */
-#define RETURN_SECONDS \
-    6 /* failures of a silent server are remembered for so long, and a bit more */
+#define SUSPICIOUS_ROW 10   /* so many listings, and nobody who is not listed */
+#define RETURN_SECONDS 6    /* a failure is remembered for nearly so long */
 
 struct dns_lists {
     const struct config_dns *config;
@@ -175,6 +175,24 @@ static void doubt(struct resolver *resolver, struct dns_list *list, int64_t now)
     }
 }
 
+/* It lists all who come: does it list everybody, as lists do that are given up? An hour without mail is too long to find out. */
+static void suspect(struct dns_list *list, int64_t now)
+{
+    uint64_t clean = atomic_load(&list->senses[DNSBL_CLEAN]);
+    uint64_t listed = atomic_load(&list->senses[DNSBL_LISTED]);
+
+    if (clean != list->clean_seen) {
+        list->clean_seen = clean;
+        list->listed_seen = listed;
+    }
+    if (listed - list->listed_seen < SUSPICIOUS_ROW || now < list->next_suspicion) {
+        return;
+    }
+    list->listed_seen = listed;
+    list->next_suspicion = now + RETRY_SECONDS * SECOND;
+    list->next_probe = now;
+}
+
 /* ---- probes ---- */
 
 static void finish(const struct dns_lists *lists, struct dns_list *list, struct logger *logger,
@@ -246,6 +264,7 @@ void dns_lists_tick(struct dns_lists *lists, struct resolver *resolver, struct l
 
         report_errors(logger, list, now);
         doubt(resolver, list, now);
+        suspect(list, now);
         if (dnsbl_health_is_probing(list->health)) {
             if (dnsbl_health_is_answered(list->health) || now >= list->probe_ends) {
                 finish(lists, list, logger, now);

@@ -234,6 +234,45 @@ static void test_an_error_has_the_list_probed(void **state)
     end(&fixture);
 }
 
+static void count_listings(struct fixture *fixture, int count)
+{
+    const struct dns_record record = {
+        .addr = {.family = NETADDR_IPV4, .bits = 32, .bytes = {127, 0, 0, 2}}, .text = ""};
+
+    for (int i = 0; i < count; i++) {
+        dns_list_count(fixture->list, DNSBL_LISTED, &record);
+    }
+}
+
+/* Its zone lists the world from now on: mail does not wait for the hourly probe. */
+static void test_a_list_that_lists_all_who_come_is_probed(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    begin(&fixture, "dnsbl \"bl.test\" { ipv6 = false }", GOOD "1.0.0.127.bl.test NOSOA\n");
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    tick_through(&fixture, 1);
+    change_zone(&fixture, "* 0 A 127.0.0.2\n");
+    count_listings(&fixture, 9);
+    tick_through(&fixture, 2);
+    dns_list_count(fixture.list, DNSBL_CLEAN, NULL);
+    count_listings(&fixture, 9);
+    tick_through(&fixture, 3);
+    assert_int_equal(dns_kit_questions(fixture.kit), 0);
+    count_listings(&fixture, 10);
+    tick_through(&fixture, 4);
+    assert_true(dns_kit_questions(fixture.kit) > 0);
+    /* That 127.0.0.1 is not listed may be remembered for a time. */
+    for (int i = 1; i < 600 && dns_list_is_usable(fixture.list); i++) {
+        (void)usleep(10000);
+        count_listings(&fixture, 10);
+        tick_through(&fixture, 4 + 61 * i);
+    }
+    assert_int_equal(dnsbl_health_state(fixture.list->health), DNSBL_HEALTH_LISTS_ALL);
+    end(&fixture);
+}
+
 /* Sessions that got no answer have each waited for it: an hour of that is too much, one lost answer is nothing. */
 static void test_a_list_that_does_not_answer_is_probed(void **state)
 {
@@ -392,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_a_silent_list_is_asked_where_its_failure_counts),
         cmocka_unit_test(test_ipv6_and_domains_have_test_entries_of_their_own),
         cmocka_unit_test(test_an_error_has_the_list_probed),
+        cmocka_unit_test(test_a_list_that_lists_all_who_come_is_probed),
         cmocka_unit_test(test_a_list_that_does_not_answer_is_probed),
         cmocka_unit_test(test_silent_servers_are_not_the_fault_of_a_list),
         cmocka_unit_test(test_lists_come_back_with_the_servers),
