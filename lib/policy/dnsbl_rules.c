@@ -355,6 +355,17 @@ static struct rules_result cannot_ask(const struct walk *walk, const struct dns_
     return result;
 }
 
+static void note_suspended(const struct walk *walk, const struct dns_list *list)
+{
+    if (walk->session->trace != NULL) {
+        const char *why = dnsbl_health_name(dnsbl_health_state(list->health));
+
+        note(walk, list,
+             arena_printf(walk->session->scratch, "suspended, because it fails its probe (%s)",
+                          why));
+    }
+}
+
 /* Is the list asked for this client? Who looks on is told why not; otherwise that is seen when it says something. */
 static bool is_asked(struct walk *walk, size_t index, const struct dns_list *list, unsigned lookups)
 {
@@ -369,7 +380,7 @@ static bool is_asked(struct walk *walk, size_t index, const struct dns_list *lis
         return false;
     }
     if (!dns_list_is_usable(list)) {
-        note(walk, list, "suspended, because it fails its probe");
+        note_suspended(walk, list);
         return false;
     }
     return true;
