@@ -3,6 +3,7 @@
 #include "ctl/control_client.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static void print_servers(const json_t *dns)
 {
@@ -45,11 +46,38 @@ static void print_questions(const json_t *dns)
            (long long)control_client_number(dns, "cache_bytes") / 1024);
 }
 
+/* What a probe said against a list; the log has the answer as well. */
+static const char *why(const json_t *list)
+{
+    static const struct {
+        const char *probe;
+        const char *text;
+    } reasons[] = {
+        {"unknown", "it was not probed yet"},
+        {"empty", "it does not list its test entry"},
+        {"lists-all", "it lists what no list may list"},
+        {"refuses", "it answers errors instead of listings"},
+        {"silent", "it gives no answer"},
+    };
+    const char *probe = control_client_text(list, "probe");
+
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        if (strcmp(probe, reasons[i].probe) == 0) {
+            return reasons[i].text;
+        }
+    }
+    return probe;
+}
+
 static void print_list(const json_t *list)
 {
     printf("dns list       %s: ", control_client_text(list, "title"));
     if (json_is_true(json_object_get(list, "suspended"))) {
-        printf("SUSPENDED, it fails its probe (%s); ", control_client_text(list, "probe"));
+        printf("SUSPENDED, %s; ", why(list));
+    } else if (strcmp(control_client_text(list, "probe"), "good") != 0) {
+        printf("FAILING, %s; ", why(list));
+    } else if (json_is_true(json_object_get(list, "ipv4_only"))) {
+        printf("IPv4 only; ");
     }
     printf("asked %lld, listed %lld, errors %lld, failures %lld, answers in %.1f ms\n",
            (long long)control_client_number(list, "asked"),

@@ -19,6 +19,13 @@ static json_t *servers(const struct resolver_stats *stats)
     return array;
 }
 
+/* Would it be asked for IPv6 clients, too, if it had a test entry for them? */
+static bool is_ipv4_only(const struct dns_list *list)
+{
+    return (list->config->lookups & DNS_LOOKUP_ADDRESS) != 0 && list->config->ipv6 &&
+           dns_list_is_usable(list) && !dnsbl_health_has_ipv6(list->health);
+}
+
 static json_t *list_object(struct dns_list *list)
 {
     static const char *const senses[DNS_LISTS_SENSES] = {
@@ -27,12 +34,13 @@ static json_t *list_object(struct dns_list *list)
         [DNSBL_ERROR] = "errors",
         [DNSBL_UNKNOWN] = "tempfails",
     };
-    json_t *object = json_pack(
-        "{sssssssbsIsIsI}", "title", list->config->title, "zone", list->config->zone, "probe",
-        dnsbl_health_name(dnsbl_health_state(list->health)), "suspended",
-        (int)!dns_list_is_usable(list), "asked", (json_int_t)atomic_load(&list->asked),
-        "latency_mean_us", (json_int_t)dns_latency_mean(&list->latency), "latency_p99_us",
-        (json_int_t)dns_latency_percentile(&list->latency, 99));
+    json_t *object = json_pack("{sssssssbsbsIsIsI}", "title", list->config->title, "zone",
+                               list->config->zone, "probe",
+                               dnsbl_health_name(dnsbl_health_state(list->health)), "suspended",
+                               (int)!dns_list_is_usable(list), "ipv4_only", (int)is_ipv4_only(list),
+                               "asked", (json_int_t)atomic_load(&list->asked), "latency_mean_us",
+                               (json_int_t)dns_latency_mean(&list->latency), "latency_p99_us",
+                               (json_int_t)dns_latency_percentile(&list->latency, 99));
 
     for (int sense = 0; sense < DNS_LISTS_SENSES; sense++) {
         (void)json_object_set_new(object, senses[sense],

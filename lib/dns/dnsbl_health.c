@@ -28,6 +28,7 @@ struct dnsbl_health {
     /* of who probes */
     struct dns_answer *answers[PROBES]; /* NULL: not part of this list's probe */
     bool probing;
+    bool ipv6_missed;                  /* the last probe got no answer about IPv6 */
     enum probe failed;                 /* which one decided against the list */
     char said[NETADDR_TEXT_SIZE + 32]; /* and what was answered */
 };
@@ -66,6 +67,7 @@ void dnsbl_health_copy(struct dnsbl_health *health, const struct dnsbl_health *f
 {
     atomic_store(&health->state, atomic_load(&from->state));
     atomic_store(&health->ipv6, atomic_load(&from->ipv6) && health->options.ipv6);
+    health->ipv6_missed = from->ipv6_missed;
     health->failed = from->failed;
     memcpy(health->said, from->said, sizeof(health->said));
 }
@@ -132,6 +134,11 @@ void dnsbl_health_begin(struct dnsbl_health *health, struct resolver *resolver)
             ask(health, resolver, (enum probe)probe);
         }
     }
+}
+
+bool dnsbl_health_is_unsure(const struct dnsbl_health *health)
+{
+    return dnsbl_health_state(health) != DNSBL_HEALTH_GOOD || health->ipv6_missed;
 }
 
 bool dnsbl_health_is_probing(const struct dnsbl_health *health)
@@ -217,7 +224,22 @@ static enum dnsbl_health_state judge_all(struct dnsbl_health *health, int first,
     return state;
 }
 
-/* A list that knows no IPv6 addresses is as good as ever for others; it is only not asked for them. */
+/* A list that knows no IPv6 addresses is as good as ever for others; it is only not asked for them. One lost answer takes nothing away. */
+static bool finish_ipv6(struct dnsbl_health *health)
+{
+    bool missed = health->ipv6_missed;
+
+    health->ipv6_missed = false;
+    if (health->answers[IPV6_LISTED] == NULL) {
+        return false;
+    }
+    enum dnsbl_health_state state = judge_all(health, IPV6_LISTED, IPV6_UNLISTED);
+
+    health->ipv6_missed = state == DNSBL_HEALTH_SILENT;
+    return state == DNSBL_HEALTH_GOOD ||
+           (state == DNSBL_HEALTH_SILENT && !missed && dnsbl_health_has_ipv6(health));
+}
+
 bool dnsbl_health_finish(struct dnsbl_health *health)
 {
     enum dnsbl_health_state before = dnsbl_health_state(health);
@@ -225,8 +247,7 @@ bool dnsbl_health_finish(struct dnsbl_health *health)
     if (!health->probing) {
         return false;
     }
-    bool ipv6 = health->answers[IPV6_LISTED] != NULL &&
-                judge_all(health, IPV6_LISTED, IPV6_UNLISTED) == DNSBL_HEALTH_GOOD;
+    bool ipv6 = finish_ipv6(health);
     enum dnsbl_health_state state = judge_all(health, IPV4_LISTED, DOMAIN_UNLISTED);
 
     atomic_store(&health->state, (int)state);

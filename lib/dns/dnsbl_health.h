@@ -44,8 +44,11 @@ void dnsbl_health_copy(struct dnsbl_health *health, const struct dnsbl_health *f
 
 enum dnsbl_health_state dnsbl_health_state(const struct dnsbl_health *health);
 
-/* May it be asked for IPv6 addresses? It passed its probe for these as well. */
+/* May it be asked for IPv6 addresses? It passed its probe for these as well, the last one or that before which was not answered. */
 bool dnsbl_health_has_ipv6(const struct dnsbl_health *health);
+
+/* Is there a reason to probe it again soon: it fails, or said nothing about IPv6? By who probes. */
+bool dnsbl_health_is_unsure(const struct dnsbl_health *health);
 
 /* Puts the questions of a probe. */
 void dnsbl_health_begin(struct dnsbl_health *health, struct resolver *resolver);

@@ -203,9 +203,17 @@ static int check_network(cfg_t *cfg, cfg_opt_t *opt)
     return 0;
 }
 
+/* Also with a dot at its end, and with letters beyond ASCII. */
+static bool is_name(const char *text)
+{
+    char name[DNS_NAME_SIZE];
+
+    return dns_name_normalize(text, name);
+}
+
 static int check_name(cfg_t *cfg, cfg_opt_t *opt)
 {
-    if (*last_value(opt) != '\0' && !dns_name_is_valid(last_value(opt))) {
+    if (*last_value(opt) != '\0' && !is_name(last_value(opt))) {
         cfg_error(cfg, "%s: \"%s\" is no name that DNS can have", cfg_opt_name(opt),
                   last_value(opt));
         return -1;
@@ -366,7 +374,7 @@ static bool check_list(cfg_t *section, void *ctx)
     unsigned action = 0;
 
     (void)config_dns_keys_word(CONFIG_DNS_ACTIONS, cfg_getstr(section, "action"), &action);
-    if (!dns_name_is_valid(zone_of(section))) {
+    if (!is_name(zone_of(section))) {
         return complain(checking, section, "is no name that DNS can have; write zone = \"...\"",
                         "");
     }

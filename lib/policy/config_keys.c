@@ -31,6 +31,15 @@ struct diag *config_keys_diag(cfg_t *cfg)
     return NULL;
 }
 
+/* What to do about errors that libConfuse finds itself. NULL: nothing beyond what they say. */
+static const char *hint_for(const char *text)
+{
+    return strstr(text, "duplicate title") == NULL
+               ? NULL
+               : "each section has a title of its own; a second dnsbl section about the same zone "
+                 "names it by zone = \"...\"";
+}
+
 __attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const char *format,
                                                            va_list args)
 {
@@ -40,7 +49,7 @@ __attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const cha
     (void)vsnprintf(text, sizeof(text), format, args);
     if (diag != NULL) {
         diag_report(diag, DIAG_ERROR, cfg->filename == NULL ? "postern.conf" : cfg->filename,
-                    cfg->line > 0 ? (unsigned)cfg->line : 0, NULL, "%s", text);
+                    cfg->line > 0 ? (unsigned)cfg->line : 0, hint_for(text), "%s", text);
     }
 }
 
@@ -136,6 +145,11 @@ static int check_features(cfg_t *cfg, cfg_opt_t *opt)
     for (unsigned i = 0; i < cfg_opt_size(opt); i++) {
         const char *name = cfg_opt_getnstr(opt, i);
 
+        if (strcasecmp(name, "dnsbl") == 0 || strcasecmp(name, "enhdnsbl") == 0) {
+            cfg_error(cfg, "features: \"%s\" is a section: write dnsbl \"bl.example.org\" { }",
+                      name);
+            return -1;
+        }
         if (!config_feature_parse(name, &bits)) {
             cfg_error(cfg, "features: there is no \"%s\"; postern.conf(5) lists them", name);
             return -1;

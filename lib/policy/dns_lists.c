@@ -10,11 +10,14 @@
 #define SECOND INT64_C(1000000000)
 #define RETRY_SECONDS 60    /* a list that failed its probe is probed again */
 #define REPEAT_SECONDS 3600 /* what is wrong is said again */
+#define SUSPICIOUS_ROW 10   /* so many listings, and nobody who is not listed */
+#define RETURN_SECONDS 6    /* a failure is remembered for nearly so long */
 
 struct dns_lists {
     const struct config_dns *config;
     size_t count;
     struct dns_list *lists;
+    bool down; /* all servers were silent when last looked at */
 };
 
 struct dns_lists *dns_lists_new(const struct config_dns *config)
@@ -37,6 +40,7 @@ struct dns_lists *dns_lists_new(const struct config_dns *config)
         };
 
         lists->lists[i].config = list;
+        lists->lists[i].number = i;
         lists->lists[i].zone_len = strlen(list->zone);
         lists->lists[i].health = dnsbl_health_new(&options);
     }
@@ -171,6 +175,24 @@ static void doubt(struct resolver *resolver, struct dns_list *list, int64_t now)
     }
 }
 
+/* It lists all who come: does it list everybody, as lists do that are given up? An hour without mail is too long to find out. */
+static void suspect(struct dns_list *list, int64_t now)
+{
+    uint64_t clean = atomic_load(&list->senses[DNSBL_CLEAN]);
+    uint64_t listed = atomic_load(&list->senses[DNSBL_LISTED]);
+
+    if (clean != list->clean_seen) {
+        list->clean_seen = clean;
+        list->listed_seen = listed;
+    }
+    if (listed - list->listed_seen < SUSPICIOUS_ROW || now < list->next_suspicion) {
+        return;
+    }
+    list->listed_seen = listed;
+    list->next_suspicion = now + RETRY_SECONDS * SECOND;
+    list->next_probe = now;
+}
+
 /* ---- probes ---- */
 
 static void finish(const struct dns_lists *lists, struct dns_list *list, struct logger *logger,
@@ -180,7 +202,7 @@ static void finish(const struct dns_lists *lists, struct dns_list *list, struct 
     bool changed = dnsbl_health_finish(list->health);
     int64_t wait = lists->config->probe_seconds;
 
-    if (dnsbl_health_state(list->health) != DNSBL_HEALTH_GOOD && wait > RETRY_SECONDS) {
+    if (dnsbl_health_is_unsure(list->health) && wait > RETRY_SECONDS) {
         wait = RETRY_SECONDS;
     }
     list->next_probe = now + wait * SECOND;
@@ -192,6 +214,24 @@ static void begin(const struct dns_lists *lists, struct dns_list *list, struct r
 {
     dnsbl_health_begin(list->health, resolver);
     list->probe_ends = now + (int64_t)lists->config->timeout_ms * (SECOND / 1000);
+}
+
+/* While no server answers a list says nothing about itself. It is not left aside for a minute more when they are back. */
+static void notice_return(struct dns_lists *lists, struct resolver *resolver, int64_t now)
+{
+    struct resolver_stats stats;
+    bool was_down = lists->down;
+
+    resolver_stats(resolver, &stats);
+    lists->down = stats.down;
+    for (size_t i = 0; i < lists->count && was_down && !stats.down; i++) {
+        struct dns_list *list = &lists->lists[i];
+
+        if (dnsbl_health_state(list->health) == DNSBL_HEALTH_SILENT &&
+            list->next_probe > now + RETURN_SECONDS * SECOND) {
+            list->next_probe = now + RETURN_SECONDS * SECOND;
+        }
+    }
 }
 
 void dns_lists_probe(struct dns_lists *lists, struct resolver *resolver, struct logger *logger,
@@ -212,16 +252,19 @@ void dns_lists_probe(struct dns_lists *lists, struct resolver *resolver, struct 
             finish(lists, list, logger, dns_now());
         }
     }
+    notice_return(lists, resolver, now);
 }
 
 void dns_lists_tick(struct dns_lists *lists, struct resolver *resolver, struct logger *logger,
                     int64_t now)
 {
+    notice_return(lists, resolver, now);
     for (size_t i = 0; i < lists->count; i++) {
         struct dns_list *list = &lists->lists[i];
 
         report_errors(logger, list, now);
         doubt(resolver, list, now);
+        suspect(list, now);
         if (dnsbl_health_is_probing(list->health)) {
             if (dnsbl_health_is_answered(list->health) || now >= list->probe_ends) {
                 finish(lists, list, logger, now);

@@ -20,6 +20,7 @@
 
 struct dns_list {
     const struct config_dnsbl *config;
+    size_t number; /* its place among the lists */
     size_t zone_len;
     struct dnsbl_health *health;
     atomic_uint_least64_t asked;                    /* questions put for sessions */
@@ -27,13 +28,16 @@ struct dns_list {
     struct dns_latency latency; /* of those answers that were asked of a server for a session */
 
     /* of who probes */
-    int64_t next_probe;   /* dns_now(); 0: at once */
-    int64_t probe_ends;   /* of the one under way */
-    int64_t next_warning; /* not before this the same thing is said again */
-    int64_t next_error;   /* likewise, of answers that were errors */
-    int64_t next_doubt;   /* before this, questions without an answer are no reason for a probe */
+    int64_t next_probe;     /* dns_now(); 0: at once */
+    int64_t probe_ends;     /* of the one under way */
+    int64_t next_warning;   /* not before this the same thing is said again */
+    int64_t next_error;     /* likewise, of answers that were errors */
+    int64_t next_doubt;     /* before this, questions without an answer are no reason for a probe */
+    int64_t next_suspicion; /* likewise, listings without an exception */
     uint64_t errors_told;
     uint64_t failures_seen;
+    uint64_t clean_seen;
+    uint64_t listed_seen;             /* when it last said "not listed", or was suspected */
     atomic_uint_least32_t last_error; /* the IPv4 address that was answered; 0: none, or no IPv4 */
 };
 

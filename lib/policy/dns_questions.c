@@ -27,7 +27,7 @@ struct question {
     struct dns_answer *answer; /* NULL: a place at hand that is free */
     int64_t put_at;            /* dns_now(); not set if answered at once */
     bool at_once;              /* it was answered from the cache */
-    bool told;                 /* dns_questions_is_news() said so */
+    uint64_t told;             /* a bit for each listener whom dns_questions_is_news() said so */
     bool given_up;             /* time ran out: its answer is a failure, whatever comes later */
 };
 
@@ -228,7 +228,7 @@ const struct dns_result *dns_questions_ask(struct session *session, enum dns_spa
 }
 
 bool dns_questions_is_news(struct session *session, const char *name, enum dns_type type,
-                           uint64_t *latency_us_out)
+                           size_t listener, uint64_t *latency_us_out)
 {
     char normal[DNS_NAME_SIZE];
     struct question *question = find(session->dns, name, type);
@@ -237,10 +237,10 @@ bool dns_questions_is_news(struct session *session, const char *name, enum dns_t
         question = find(session->dns, normal, type);
     }
     *latency_us_out = 0;
-    if (question == NULL || question->told) {
+    if (question == NULL || (question->told >> listener & 1) != 0) {
         return false;
     }
-    question->told = true;
+    question->told |= UINT64_C(1) << listener;
     if (!question->at_once && !question->given_up) {
         *latency_us_out = dns_answer_latency_us(question->answer);
     }

@@ -54,12 +54,15 @@ bool dns_questions_is_answered(struct session *session, enum dns_span span, cons
 const struct dns_result *dns_questions_ask(struct session *session, enum dns_span span,
                                            const char *name, enum dns_type type);
 
+/* Who may ask for news, each with a number of his own below this. */
+#define DNS_QUESTIONS_LISTENERS 64u
+
 /*
- * True once for each question that the session has put, for who counts. *latency_us_out: how long its answer took if it was asked of a
- * server for this session; else 0.
+ * True once for each question that the session has put and each `listener`, for who counts. *latency_us_out: how long its answer took
+ * if it was asked of a server for this session; else 0.
  */
 bool dns_questions_is_news(struct session *session, const char *name, enum dns_type type,
-                           uint64_t *latency_us_out);
+                           size_t listener, uint64_t *latency_us_out);
 
 /* Waits for what the last stage wanted. To be called after VERDICT_WAIT, before the same stage is called again. */
 void dns_questions_wait(struct session *session);

@@ -38,8 +38,8 @@ static bool is_own_address(const struct session *session, const struct netaddr *
                             arena_printf(session->scratch, "[%s]", netaddr_format(addr, text)));
 }
 
-/* Does the host have an address of ours? */
-static enum dns_relay ask_host(struct session *session, const char *host)
+/* Does the host have an address of ours? *failure_out: what DNS said where it cannot be known. */
+static enum dns_relay ask_host(struct session *session, const char *host, const char **failure_out)
 {
     static const enum dns_type types[] = {DNS_A, DNS_AAAA};
     enum dns_relay relay = DNS_RELAY_NO;
@@ -57,12 +57,14 @@ static enum dns_relay ask_host(struct session *session, const char *host)
         }
         if (result->status == DNS_TEMPFAIL && result->failure != DNS_FAILURE_LOOP) {
             relay = DNS_RELAY_UNKNOWN;
+            *failure_out = dns_lookup_text(session, result, types[i]);
         }
     }
     return relay;
 }
 
-static enum dns_relay ask_hosts(struct session *session, const struct dns_result *mx, size_t count)
+static enum dns_relay ask_hosts(struct session *session, const struct dns_result *mx, size_t count,
+                                const char **failure_out)
 {
     enum dns_relay relay = DNS_RELAY_NO;
 
@@ -77,7 +79,7 @@ static enum dns_relay ask_hosts(struct session *session, const struct dns_result
         (void)dns_questions_expect(session, DNS_SPAN_RECIPIENT, mx->records[i].text, DNS_AAAA);
     }
     for (size_t i = 0; i < count; i++) {
-        enum dns_relay host = ask_host(session, mx->records[i].text);
+        enum dns_relay host = ask_host(session, mx->records[i].text, failure_out);
 
         if (host == DNS_RELAY_YES || host == DNS_RELAY_WAIT) {
             return host;
@@ -87,7 +89,8 @@ static enum dns_relay ask_hosts(struct session *session, const struct dns_result
     return relay;
 }
 
-static enum dns_relay ask_domain(struct session *session, const char *domain)
+static enum dns_relay ask_domain(struct session *session, const char *domain,
+                                 const char **failure_out)
 {
     bool any = ruleset_config(session->ruleset)->dns.relay_mx == DNS_RELAY_MX_ANY;
     const struct dns_result *mx = dns_lookup(session, DNS_SPAN_RECIPIENT, domain, DNS_MX);
@@ -96,11 +99,12 @@ static enum dns_relay ask_domain(struct session *session, const char *domain)
         return DNS_RELAY_WAIT;
     }
     if (mx->status == DNS_TEMPFAIL) {
+        *failure_out = dns_lookup_text(session, mx, DNS_MX);
         return mx->failure == DNS_FAILURE_LOOP ? DNS_RELAY_NO : DNS_RELAY_UNKNOWN;
     }
     return mx->status != DNS_FOUND || mx_is_null(mx)
                ? DNS_RELAY_NO
-               : ask_hosts(session, mx, any ? mx->count : mx_best_count(mx));
+               : ask_hosts(session, mx, any ? mx->count : mx_best_count(mx), failure_out);
 }
 
 /* The domain as Sendmail has it in the reply: as it was typed, where that is the same. */
@@ -113,7 +117,7 @@ static const char *domain_text(const struct canonical *recipient)
 
 /* No refusal is for good as long as the MX may say otherwise; one that is temporary already stays. */
 static struct rules_result cannot_check(struct session *session, const struct canonical *recipient,
-                                        struct rules_result refusal)
+                                        struct rules_result refusal, const char *failure)
 {
     if (refusal.verdict.kind == VERDICT_TEMPFAIL) {
         return refusal;
@@ -121,7 +125,11 @@ static struct rules_result cannot_check(struct session *session, const struct ca
     const char *text = arena_printf(
         session->scratch, "Can not check MX records for recipient host %s", domain_text(recipient));
 
-    return rules_refuse(450, "4.4.0", reply_clean(session->scratch, text), "relay");
+    struct rules_result result = rules_refuse(450, "4.4.0", reply_clean(session->scratch, text),
+                                              "relay");
+
+    result.verdict.answer = failure;
+    return result;
 }
 
 /* "joe%other@ours": whoever gets this mail may send it on to that host. */
@@ -135,20 +143,21 @@ struct rules_result dns_relay_check(struct session *session, const struct canoni
                                     struct rules_result refusal)
 {
     const char *domain = recipient->domain;
+    const char *failure = NULL;
 
     if (!verdict_is_refusal(&refusal.verdict) || refusal.internal || domain == NULL ||
         !session_has(session, FEATURE_RELAY_BASED_ON_MX) || domain_is_literal(domain) ||
         !dns_questions_possible(session) || names_another_host(session, recipient)) {
         return refusal;
     }
-    switch (ask_domain(session, domain)) {
+    switch (ask_domain(session, domain, &failure)) {
     case DNS_RELAY_YES:
         rules_note(session, "relaying: this host is an MX of the recipient's domain");
         return rules_nothing();
     case DNS_RELAY_WAIT:
         return rules_wait();
     case DNS_RELAY_UNKNOWN:
-        return cannot_check(session, recipient, refusal);
+        return cannot_check(session, recipient, refusal, failure);
     case DNS_RELAY_NO:
         break;
     }

@@ -17,6 +17,8 @@
 /* Lists whose questions go out together. */
 #define BATCH_MAX 16u
 
+_Static_assert(CONFIG_DNSBL_MAX <= DNS_QUESTIONS_LISTENERS, "each list asks for news");
+
 /* What a walk over the lists has found. */
 struct walk {
     struct session *session;
@@ -144,13 +146,13 @@ static void remember(const struct walk *walk, const struct dns_list *list,
                          walk->answer);
 }
 
-/* Once for each question, however often rules look at its answer. */
+/* Once for each question and list, however often rules look at its answer: lists can have one zone together. */
 static void count(const struct walk *walk, struct dns_list *list, enum config_dns_lookup lookup,
                   enum dnsbl_sense sense, const struct dns_record *record)
 {
     uint64_t latency;
 
-    if (!dns_questions_is_news(walk->session, walk->name, DNS_A, &latency)) {
+    if (!dns_questions_is_news(walk->session, walk->name, DNS_A, list->number, &latency)) {
         return;
     }
     (void)atomic_fetch_add_explicit(&list->asked, 1, memory_order_relaxed);
@@ -217,6 +219,18 @@ static enum look weigh(struct walk *walk, struct dns_list *list, enum config_dns
     return LOOK_DONE;
 }
 
+/* For who looks on: why a list is not asked about an address. */
+static void note_ipv6(const struct walk *walk, const struct dns_list *list,
+                      enum config_dns_lookup lookup)
+{
+    if (lookup == DNS_LOOKUP_ADDRESS && walk->session->client_net.family == NETADDR_IPV6 &&
+        !dnsbl_health_has_ipv6(list->health)) {
+        note(walk, list,
+             list->config->ipv6 ? "not asked about IPv6, for which it has no test entry"
+                                : "not asked about IPv6 (ipv6 = false)");
+    }
+}
+
 /* What the list says of one fact. */
 static enum look ask(struct walk *walk, struct dns_list *list, enum config_dns_lookup lookup,
                      enum dnsbl_sense *sense_out)
@@ -227,6 +241,7 @@ static enum look ask(struct walk *walk, struct dns_list *list, enum config_dns_l
 
     *sense_out = DNSBL_CLEAN;
     if (!dnsbl_subject_name(&walk->subject, list, lookup, name)) {
+        note_ipv6(walk, list, lookup);
         return LOOK_DONE;
     }
     if (!dns_questions_is_answered(session, span, name, DNS_A) &&
@@ -340,6 +355,17 @@ static struct rules_result cannot_ask(const struct walk *walk, const struct dns_
     return result;
 }
 
+static void note_suspended(const struct walk *walk, const struct dns_list *list)
+{
+    if (walk->session->trace != NULL) {
+        const char *why = dnsbl_health_name(dnsbl_health_state(list->health));
+
+        note(walk, list,
+             arena_printf(walk->session->scratch, "suspended, because it fails its probe (%s)",
+                          why));
+    }
+}
+
 /* Is the list asked for this client? Who looks on is told why not; otherwise that is seen when it says something. */
 static bool is_asked(struct walk *walk, size_t index, const struct dns_list *list, unsigned lookups)
 {
@@ -354,7 +380,7 @@ static bool is_asked(struct walk *walk, size_t index, const struct dns_list *lis
         return false;
     }
     if (!dns_list_is_usable(list)) {
-        note(walk, list, "suspended, because it fails its probe");
+        note_suspended(walk, list);
         return false;
     }
     return true;

@@ -7,6 +7,7 @@
 #include "lib/policy/access_map.h"
 #include "lib/policy/action.h"
 #include "lib/policy/classes.h"
+#include "lib/policy/dns_check.h"
 #include "lib/policy/header_rules.h"
 #include "lib/policy/keyindex.h"
 #include "lib/policy/pop_check.h"
@@ -370,21 +371,6 @@ static void check_headers(const struct config *config, struct diag *diag)
     header_rules_free(&rules);
 }
 
-/* A weight needs a score that it can reach. */
-static void check_weights(const struct config *config, struct diag *diag)
-{
-    for (size_t i = 0; i < config->dns.list_count && config->dns.score_threshold == 0; i++) {
-        const struct config_dnsbl *list = &config->dns.lists[i];
-
-        if (list->weight != 0) {
-            diag_report(diag, DIAG_WARNING, config->path, list->line,
-                        "set score_threshold in section dns, or leave weight out",
-                        "dnsbl \"%s\": its weight decides nothing without a score_threshold",
-                        list->title);
-        }
-    }
-}
-
 void rule_check_all(const struct config *config, struct diag *diag)
 {
     struct classes *classes = classes_load(config, diag);
@@ -402,5 +388,5 @@ void rule_check_all(const struct config *config, struct diag *diag)
     check_headers(config, diag);
     relay_check_config(config, diag);
     pop_check_config(config, diag);
-    check_weights(config, diag);
+    dns_check_config(config, diag);
 }

@@ -70,7 +70,7 @@ static void test_load_of_lists_in_the_order_of_the_file(void **state)
         site,
         "dns { servers = { \"192.0.2.53\", \"[::1]:5353\" } timeout_ms = 500 answer_at = mail }\n"
         "enhdnsbl \"First.Test\" { match = { \"127.0.0.2-127.0.0.11\", \"127.0.1.0/24\" } }\n"
-        "dnsbl \"second\" { zone = \"bl.test\" lookup = { name, sender } exempt = {}\n"
+        "dnsbl \"second\" { zone = \"BL.test.\" lookup = { name, sender } exempt = {}\n"
         "  on_tempfail = 451 weight = -2 probe = false }\n"
         "daemon \"A\" { dnsbl = {} }\ndaemon \"B\" { dnsbl = { \"SECOND\" } }\n"
         "daemon \"C\" { }\n");
@@ -166,6 +166,11 @@ static const struct {
      "\"...\"\n"},
     {"list that is there in both sections", "dnsbl \"a.test\" { }\nenhdnsbl \"A.test\" { }\n",
      "postern.conf:2: error: enhdnsbl \"A.test\": is a dnsbl section already\n"},
+    {"list that is there twice", "dnsbl \"a.test\" { }\ndnsbl \"a.test\" { }\n",
+     "postern.conf:2: error: found duplicate title 'a.test'; each section has a title of its own; a "
+     "second dnsbl section about the same zone names it by zone = \"...\"\n"},
+    {"list as a feature", "features = { \"dnsbl\" }\n",
+     "postern.conf:1: error: features: \"dnsbl\" is a section: write dnsbl \"bl.example.org\" { }\n"},
     {"listener with a list that is none",
      "dnsbl \"a.test\" { }\ndaemon \"MSA\" { dnsbl = { \"b.test\" } }\n",
      "postern.conf:2: error: daemon \"MSA\": dnsbl: there is no list b.test\n"},

@@ -234,6 +234,45 @@ static void test_an_error_has_the_list_probed(void **state)
     end(&fixture);
 }
 
+static void count_listings(struct fixture *fixture, int count)
+{
+    const struct dns_record record = {
+        .addr = {.family = NETADDR_IPV4, .bits = 32, .bytes = {127, 0, 0, 2}}, .text = ""};
+
+    for (int i = 0; i < count; i++) {
+        dns_list_count(fixture->list, DNSBL_LISTED, &record);
+    }
+}
+
+/* Its zone lists the world from now on: mail does not wait for the hourly probe. */
+static void test_a_list_that_lists_all_who_come_is_probed(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    begin(&fixture, "dnsbl \"bl.test\" { ipv6 = false }", GOOD "1.0.0.127.bl.test NOSOA\n");
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    tick_through(&fixture, 1);
+    change_zone(&fixture, "* 0 A 127.0.0.2\n");
+    count_listings(&fixture, 9);
+    tick_through(&fixture, 2);
+    dns_list_count(fixture.list, DNSBL_CLEAN, NULL);
+    count_listings(&fixture, 9);
+    tick_through(&fixture, 3);
+    assert_int_equal(dns_kit_questions(fixture.kit), 0);
+    count_listings(&fixture, 10);
+    tick_through(&fixture, 4);
+    assert_true(dns_kit_questions(fixture.kit) > 0);
+    /* That 127.0.0.1 is not listed may be remembered for a time. */
+    for (int i = 1; i < 600 && dns_list_is_usable(fixture.list); i++) {
+        (void)usleep(10000);
+        count_listings(&fixture, 10);
+        tick_through(&fixture, 4 + 61 * i);
+    }
+    assert_int_equal(dnsbl_health_state(fixture.list->health), DNSBL_HEALTH_LISTS_ALL);
+    end(&fixture);
+}
+
 /* Sessions that got no answer have each waited for it: an hour of that is too much, one lost answer is nothing. */
 static void test_a_list_that_does_not_answer_is_probed(void **state)
 {
@@ -280,6 +319,63 @@ static void test_silent_servers_are_not_the_fault_of_a_list(void **state)
     tick_through(&fixture, 2);
     assert_true(dns_list_is_usable(fixture.list));
     dns_answer_unref(&answer);
+    end(&fixture);
+}
+
+/* The daemon was started before the network: its lists are not left aside for a minute more. */
+static void test_lists_come_back_with_the_servers(void **state)
+{
+    struct resolver_stats stats = {.down = false};
+    struct fixture fixture;
+
+    (void)state;
+    begin(&fixture, "dnsbl \"bl.test\" { ipv6 = false }", GOOD);
+    dns_kit_silence(fixture.kit, true);
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    tick_through(&fixture, 1);
+    resolver_stats(fixture.resolver, &stats);
+    assert_true(stats.down);
+    assert_int_equal(dnsbl_health_state(fixture.list->health), DNSBL_HEALTH_SILENT);
+    dns_kit_silence(fixture.kit, false);
+    for (int i = 0; i < 500 && stats.down; i++) {
+        (void)usleep(20000);
+        resolver_stats(fixture.resolver, &stats);
+    }
+    assert_false(stats.down);
+    /* What failed is remembered for five seconds. */
+    tick_through(&fixture, 2);
+    assert_false(dns_list_is_usable(fixture.list));
+    (void)usleep(5500000);
+    tick_through(&fixture, 4);
+    assert_true(dns_list_is_usable(fixture.list));
+    end(&fixture);
+}
+
+#define GOOD_IPV6 \
+    "2.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.bl.test 0 A 127.0.0.2\n"
+#define SILENT_IPV6 \
+    "2.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.bl.test SERVFAIL\n"
+
+/* One answer that is lost is no reason to let all IPv6 clients pass for an hour; a list that goes on so is. */
+static void test_one_lost_answer_about_ipv6(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    begin(&fixture, "dnsbl \"bl.test\" { }", GOOD GOOD_IPV6);
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    assert_true(dnsbl_health_has_ipv6(fixture.list->health));
+    change_zone(&fixture, GOOD SILENT_IPV6);
+    tick_through(&fixture, 3601);
+    assert_true(dns_list_is_usable(fixture.list));
+    assert_true(dnsbl_health_has_ipv6(fixture.list->health));
+    tick_through(&fixture, 3601 + 61);
+    assert_true(dns_list_is_usable(fixture.list));
+    assert_false(dnsbl_health_has_ipv6(fixture.list->health));
+    change_zone(&fixture, GOOD GOOD_IPV6);
+    (void)usleep(5500000); /* so long a failure is remembered */
+    tick_through(&fixture, 3601 + 122);
+    assert_true(dnsbl_health_has_ipv6(fixture.list->health));
     end(&fixture);
 }
 
@@ -335,8 +431,11 @@ int main(void)
         cmocka_unit_test(test_a_silent_list_is_asked_where_its_failure_counts),
         cmocka_unit_test(test_ipv6_and_domains_have_test_entries_of_their_own),
         cmocka_unit_test(test_an_error_has_the_list_probed),
+        cmocka_unit_test(test_a_list_that_lists_all_who_come_is_probed),
         cmocka_unit_test(test_a_list_that_does_not_answer_is_probed),
         cmocka_unit_test(test_silent_servers_are_not_the_fault_of_a_list),
+        cmocka_unit_test(test_lists_come_back_with_the_servers),
+        cmocka_unit_test(test_one_lost_answer_about_ipv6),
         cmocka_unit_test(test_a_reload_keeps_what_is_known),
         cmocka_unit_test(test_probing_ends_in_time),
     };

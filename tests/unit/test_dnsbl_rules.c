@@ -3,8 +3,10 @@
  * Whom lists spare, and when that matters: a map that says so and cannot be read is no reason to let a listed client in, and none to turn
  * away one that is not listed.
  */
+#include "lib/policy/dns_lists.h"
 #include "lib/policy/dns_questions.h"
 #include "lib/policy/dnsbl_rules.h"
+#include "lib/policy/ruleset.h"
 #include "tests/unit/support.h"
 
 #include <setjmp.h>
@@ -100,6 +102,34 @@ static void test_login_in_the_middle_of_a_session_spares_the_client(void **state
     scene_fini(&scene);
 }
 
+/* Two sections may be about one zone, as with enhdnsbl: one question, and each of them counts what it made of the answer. */
+static void test_lists_of_one_zone_count_for_themselves(void **state)
+{
+    char text[VERDICT_TEXT_SIZE];
+    struct scene scene;
+
+    (void)state;
+    scene_init(&scene,
+               "dnsbl \"four\" { zone = \"bl.test\" match = \"127.0.0.4\" }\n"
+               "dnsbl \"two\" { zone = \"bl.test\" match = \"127.0.0.2\" }\n",
+               "");
+    scene_dns(&scene, PROBED LISTED, NULL);
+    scene_connect(&scene, "a.b.test [10.1.2.3] OK");
+    for (int i = 0; i < 2; i++) {
+        assert_string_equal(check(&scene, text),
+                            "reject 550 5.7.1 Rejected: 10.1.2.3 listed at two");
+    }
+    struct dns_list *four = dns_lists_get(ruleset_dns_lists(scene.ruleset), 0);
+    struct dns_list *two = dns_lists_get(ruleset_dns_lists(scene.ruleset), 1);
+
+    assert_int_equal(four->asked, 1);
+    assert_int_equal(four->senses[DNSBL_CLEAN], 1);
+    assert_int_equal(two->asked, 1);
+    assert_int_equal(two->senses[DNSBL_LISTED], 1);
+    assert_string_equal(scene.session.client_lists, "four=127.0.0.2,two=127.0.0.2");
+    scene_fini(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +137,7 @@ int main(void)
         cmocka_unit_test(test_map_that_cannot_be_read_does_not_matter_where_nobody_asks_it),
         cmocka_unit_test(test_map_that_cannot_be_read_and_a_list_that_allows),
         cmocka_unit_test(test_login_in_the_middle_of_a_session_spares_the_client),
+        cmocka_unit_test(test_lists_of_one_zone_count_for_themselves),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -303,6 +303,28 @@ static void test_check_tells_of_a_weight_without_a_score(void **state)
     assert_null(strstr(check(), "weight"));
 }
 
+static void test_check_tells_of_lists_that_do_less_than_they_say(void **state)
+{
+    (void)state;
+    build(ALL "dns { score_threshold = 4 }\ndnsbl \"a.test\" { weight = 3 }\n"
+              "dnsbl \"b.test\" { weight = -3 }\n",
+          "", "");
+    assert_non_null(strstr(check(), "score_threshold 4 is never reached: the weights of all lists "
+                                    "add up to 3; lower it"));
+    build(ALL "dns { score_threshold = 4 }\ndnsbl \"a.test\" { weight = 4 reply = \"550 x\" }\n",
+          "", "");
+    assert_null(strstr(check(), "never"));
+    assert_non_null(strstr(check(), "dnsbl \"a.test\": its reply is told to nobody; write "));
+    build(ALL "dnsbl \"a.test\" { action = discard reply = \"550 x\" }\n", "", "");
+    assert_non_null(strstr(check(), "dnsbl \"a.test\": its reply is told to nobody; leave "));
+    build(ALL "dnsbl \"a.test\" { reply = \"550 x\" }\n", "", "");
+    assert_null(strstr(check(), "nobody"));
+    build(ALL "dns { timeout_ms = 30000 }\n", "", "");
+    assert_non_null(strstr(check(), "may wait longer than the mail server does"));
+    build(ALL "dns { timeout_ms = 29000 }\n", "", "");
+    assert_null(strstr(check(), "may wait longer"));
+}
+
 /* It reads only. */
 static void test_check_changes_nothing(void **state)
 {
@@ -338,6 +360,7 @@ int main(void)
         CASE(test_check_without_maps_says_nothing),
         CASE(test_check_tells_errors_of_lists),
         CASE(test_check_tells_of_a_weight_without_a_score),
+        CASE(test_check_tells_of_lists_that_do_less_than_they_say),
         CASE(test_check_changes_nothing),
     };
 
