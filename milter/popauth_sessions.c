@@ -40,11 +40,12 @@ struct popauth_sessions {
     bool is_busy; /* a piece is with the store */
     bool is_finished;
     int64_t retry_ms;
+    atomic_ulong granted; /* that were owed, since the log told of it */
     int64_t ahead_ms; /* how much the clock of the dates is ahead of the one that never goes back */
     struct piece piece;
 };
 
-/* An entry that expired while the store was away, on its way back. */
+/* An entry that the store could not take, or that expired while it was away, on its way back. */
 struct anew {
     struct relay_change change;
     struct popauth_sessions *sessions;
@@ -82,6 +83,18 @@ static void log_forgotten(struct popauth_sessions *sessions, const struct netadd
     strbuf_fini(&text);
 }
 
+static void log_granted(struct popauth_sessions *sessions)
+{
+    unsigned long count = atomic_exchange(&sessions->granted, 0);
+
+    if (count > 0) {
+        log_printf(sessions->logger, LOG_LEVEL_INFO,
+                   "event=sessions result=granted count=%lu reason=\"the store was away when they "
+                   "logged in\"",
+                   count);
+    }
+}
+
 static void log_full(struct popauth_sessions *sessions)
 {
     unsigned long withheld;
@@ -109,6 +122,9 @@ static void granted_anew(struct relay_change *change, enum status status, const 
     if (relay_sessions_touched(sessions->counted, &anew->grant.addr, status, change->entry.login_at,
                                (int64_t)time(NULL), &ignored) == RELAY_SESSIONS_FORGOTTEN) {
         log_forgotten(sessions, &anew->grant.addr, 1, why);
+    }
+    if (anew->grant.is_owed && status == STATUS_OK) {
+        (void)atomic_fetch_add(&sessions->granted, 1);
     }
     free(anew);
 }
@@ -224,6 +240,7 @@ static void tend(void *owner)
     struct popauth_sessions *sessions = owner;
     struct netaddr first;
 
+    log_granted(sessions);
     if (sessions->is_finished || relay_sessions_is_empty(sessions->counted)) {
         return;
     }
@@ -265,10 +282,11 @@ bool popauth_sessions_begin(struct popauth_sessions *sessions, const struct popa
     return true;
 }
 
-void popauth_sessions_settle(struct popauth_sessions *sessions, const struct popauth_line *login,
-                             bool was_granted)
+bool popauth_sessions_settle(struct popauth_sessions *sessions, const struct popauth_line *login,
+                             enum relay_sessions_outcome outcome)
 {
-    relay_sessions_settle(sessions->counted, &login->entry, login->session, was_granted, now_ms());
+    return relay_sessions_settle(sessions->counted, &login->entry, login->session, outcome,
+                                 now_ms());
 }
 
 bool popauth_sessions_end(struct popauth_sessions *sessions, const struct popauth_line *logout,

@@ -35,9 +35,9 @@ void popauth_sessions_configure(struct popauth_sessions *sessions,
 /* In the loop's thread: a login goes to the store now. True: it is counted, and popauth_sessions_settle() must follow. */
 bool popauth_sessions_begin(struct popauth_sessions *sessions, const struct popauth_line *login);
 
-/* What became of it. Safe for threads. */
-void popauth_sessions_settle(struct popauth_sessions *sessions, const struct popauth_line *login,
-                             bool was_granted);
+/* What became of it; as relay_sessions_settle(). Safe for threads. */
+bool popauth_sessions_settle(struct popauth_sessions *sessions, const struct popauth_line *login,
+                             enum relay_sessions_outcome outcome);
 
 /* A logout. True: the window of *grant_out is to begin now; as relay_sessions_end(). Safe for threads. */
 bool popauth_sessions_end(struct popauth_sessions *sessions, const struct popauth_line *logout,

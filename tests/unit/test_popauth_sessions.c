@@ -103,7 +103,7 @@ static void log_in(struct fixture *fixture, const char *client, int seconds, boo
     if (has_entry) {
         assert_int_equal(relay_store_apply(fixture->store, &change, NULL, NULL), STATUS_OK);
     }
-    popauth_sessions_settle(fixture->sessions, &login.line, true);
+    (void)popauth_sessions_settle(fixture->sessions, &login.line, RELAY_SESSIONS_GRANTED);
 }
 
 static void remove_entry(struct fixture *fixture, const char *client)
