@@ -79,8 +79,8 @@ class Lines(Watch):
         self.process.send_signal(signal.SIGHUP)
         self.wait_until(lambda: "state=reloaded patterns=1" in self.said.read_text())
         self.append("in 192.0.2.3\n", "out 192.0.2.4\n")
-        self.wait_for("login 192.0.2.4")
-        self.assertEqual(self.listener.requests, ["login 192.0.2.1 keep=no", "login 192.0.2.4"])
+        self.wait_for("login 192.0.2.4 keep=no")
+        self.assertEqual(self.listener.requests, ["login 192.0.2.1 keep=no", "login 192.0.2.4 keep=no"])
 
 
 class Input(Watch):
