@@ -16,6 +16,10 @@
 #include <time.h>
 
 #define EVENT_SHOWN 400u /* bytes of one that is wrong, in the log */
+#define KEEP_MS \
+    INT64_C(    \
+        300000) /* as long as `posternctl relay watch` tells again, unless it is told otherwise */
+#define MS_PER_MINUTE INT64_C(60000)
 
 struct popauth {
     struct eventloop *loop;
@@ -381,6 +385,14 @@ static size_t take_line(void *owner, struct server_client *client, const char *d
 
 /* ---- begin and end ---- */
 
+/* What is older than the window would permit nothing. */
+static int64_t keep_ms(const struct relay_sessions_terms *terms)
+{
+    int64_t window = terms->window_minutes * MS_PER_MINUTE;
+
+    return window > 0 && window < KEEP_MS ? window : KEEP_MS;
+}
+
 struct popauth *popauth_start(struct eventloop *loop, int listen_fd, struct relay_store *store,
                               const struct relay_sessions_terms *terms, struct logger *logger)
 {
@@ -401,7 +413,7 @@ struct popauth *popauth_start(struct eventloop *loop, int listen_fd, struct rela
     popauth_log_init(&popauth->log, loop, logger);
     popauth->sessions = popauth_sessions_new(loop, store, terms, logger);
     popauth->kept = popauth_kept_new(
-        loop, store, terms->window_minutes,
+        loop, store, keep_ms(terms),
         &(struct popauth_kept_owner){.attempt = log_soon, .dropped = dropped, .owner = popauth},
         logger);
     popauth->server = server_new(loop, &protocol, popauth, listen_fd, logger);
@@ -411,7 +423,7 @@ struct popauth *popauth_start(struct eventloop *loop, int listen_fd, struct rela
 void popauth_configure(struct popauth *popauth, const struct relay_sessions_terms *terms)
 {
     popauth_sessions_configure(popauth->sessions, terms);
-    popauth_kept_configure(popauth->kept, terms->window_minutes);
+    popauth_kept_configure(popauth->kept, keep_ms(terms));
 }
 
 void popauth_stats(const struct popauth *popauth, struct popauth_stats *stats_out)

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define SECONDS_OF_MINUTE 60
-
 struct popauth_kept {
     struct eventloop *loop;
     struct relay_store *store;
@@ -119,9 +117,10 @@ static struct relay_change *take_piece(struct popauth_kept *kept)
 {
     struct relay_change *piece = NULL;
     struct relay_change **last = &piece;
+    size_t most = kept->has_failed ? 1 : POPAUTH_KEPT_PIECE;
 
     kept->has_failed = false;
-    while (kept->first != NULL && kept->under_way < POPAUTH_KEPT_PIECE) {
+    while (kept->first != NULL && kept->under_way < most) {
         struct popauth_kept_change *change = kept->first;
 
         kept->first = change->next;
@@ -274,24 +273,16 @@ size_t popauth_kept_count(struct popauth_kept *kept)
 
 /* ---- life ---- */
 
-static int64_t keep_ms(unsigned window_minutes)
-{
-    unsigned window = window_minutes * SECONDS_OF_MINUTE;
-
-    return INT64_C(1000) *
-           (window > 0 && window < POPAUTH_KEPT_SECONDS ? window : POPAUTH_KEPT_SECONDS);
-}
-
-void popauth_kept_configure(struct popauth_kept *kept, unsigned window_minutes)
+void popauth_kept_configure(struct popauth_kept *kept, int64_t keep_ms)
 {
     (void)pthread_mutex_lock(&kept->lock);
-    kept->keep_ms = keep_ms(window_minutes);
+    kept->keep_ms = keep_ms;
     (void)pthread_mutex_unlock(&kept->lock);
 }
 
 struct popauth_kept *popauth_kept_new(struct eventloop *loop, struct relay_store *store,
-                                      unsigned window_minutes,
-                                      const struct popauth_kept_owner *owner, struct logger *logger)
+                                      int64_t keep_ms, const struct popauth_kept_owner *owner,
+                                      struct logger *logger)
 {
     struct popauth_kept *kept = xcalloc(1, sizeof(*kept));
 
@@ -302,7 +293,7 @@ struct popauth_kept *popauth_kept_new(struct eventloop *loop, struct relay_store
     kept->timer = (struct eventloop_timer){.expired = time_is_over, .owner = kept};
     kept->task = (struct eventloop_task){.run = look, .owner = kept};
     (void)pthread_mutex_init(&kept->lock, NULL);
-    kept->keep_ms = keep_ms(window_minutes);
+    kept->keep_ms = keep_ms;
     kept->last = &kept->first;
     return kept;
 }

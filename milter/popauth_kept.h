@@ -3,8 +3,7 @@
  * popauth_kept - logins that the store could not take because it is away, told to it again until it can.
  *
  * Most of those who tell of logins tell of each one once. What is kept is granted with the date of the login, so that nobody may relay for
- * longer than if the store had been there; it is dropped when it is older than the window, or POPAUTH_KEPT_SECONDS, and at the end of the
- * daemon. The order needs not be kept: an older date never replaces a younger one in the store.
+ * longer than if the store had been there; it is dropped when it is too old, and at the end of the daemon. The order needs not be kept: an older date never replaces a younger one in the store.
  */
 #ifndef POSTERN_MILTER_POPAUTH_KEPT_H
 #define POSTERN_MILTER_POPAUTH_KEPT_H
@@ -18,11 +17,8 @@
 #include <stdint.h>
 
 #define POPAUTH_KEPT_MAX 10000u
-#define POPAUTH_KEPT_SECONDS \
-    300u /* as long as `posternctl relay watch` tells again, unless it is told otherwise */
 #define POPAUTH_KEPT_RETRY_MS 1000
-#define POPAUTH_KEPT_PIECE \
-    64u /* tried at once: all of them in vain, as long as the store is away */
+#define POPAUTH_KEPT_PIECE 64u /* tried at once; a single one if the last attempt failed */
 
 /* In the caller's storage; all zero but for `change` before it is added. */
 struct popauth_kept_change {
@@ -42,14 +38,13 @@ struct popauth_kept_owner {
     void *owner;
 };
 
-/* All that is given must outlive it, but for `owner`, which is copied; `logger` may be NULL. */
+/* What is kept is dropped after `keep_ms`. All that is given must outlive it, but for `owner`, which is copied; `logger` may be NULL. */
 struct popauth_kept *popauth_kept_new(struct eventloop *loop, struct relay_store *store,
-                                      unsigned window_minutes,
-                                      const struct popauth_kept_owner *owner,
+                                      int64_t keep_ms, const struct popauth_kept_owner *owner,
                                       struct logger *logger);
 
 /* What a reload has changed; for what is kept from now on. Safe for threads. */
-void popauth_kept_configure(struct popauth_kept *kept, unsigned window_minutes);
+void popauth_kept_configure(struct popauth_kept *kept, int64_t keep_ms);
 
 /* Is there room for one that is not kept yet? Safe for threads. */
 bool popauth_kept_has_room(struct popauth_kept *kept);

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -190,6 +191,70 @@ static void test_end_while_the_store_is_away(void **state)
     assert_int_equal(stats_of(fixture).sessions.owed, 1);
 }
 
+/* ---- the module alone ---- */
+
+#define KEEP_MS 1500
+
+struct one {
+    struct popauth_kept *kept;
+    struct popauth_kept_change item;
+    struct relay_change change;
+    atomic_uint attempts; /* of the store */
+    atomic_uint dropped;
+};
+
+static void done(struct relay_change *change, enum status status, const char *why, size_t count)
+{
+    struct one *one = change->ctx;
+
+    (void)count;
+    assert_int_equal(status, STATUS_TEMPFAIL);
+    (void)atomic_fetch_add(&one->attempts, 1);
+    assert_true(popauth_kept_add(one->kept, &one->item, why));
+}
+
+static void is_dropped(struct relay_change *change, const char *why)
+{
+    struct one *one = change->ctx;
+
+    assert_non_null(strstr(why, "too long"));
+    (void)atomic_fetch_add(&one->dropped, 1);
+}
+
+static void nothing(void *owner)
+{
+    (void)owner;
+}
+
+static void finish(void *owner)
+{
+    popauth_kept_finish(owner);
+}
+
+static void test_what_is_too_old_is_dropped(void **state)
+{
+    struct popauth_kit *fixture = *state;
+    const struct popauth_kept_owner owner = {.attempt = nothing, .dropped = is_dropped};
+    struct one one = {.item.change = &one.change, .change = {.kind = RELAY_LOGIN, .ctx = &one}};
+    int64_t begun = server_kit_now();
+
+    one.change.done = done;
+    one.change.entry = (struct relay_entry){.login_at = 1000, .user = "", .service = ""};
+    assert_true(netaddr_parse("192.0.2.1", &one.change.entry.addr));
+    one.kept = popauth_kept_new(fixture->loop, fixture->store, KEEP_MS, &owner, NULL);
+    relay_store_submit(fixture->store, &one.change);
+    while (atomic_load(&one.dropped) == 0) {
+        assert_true(server_kit_now() < begun + WAIT_MS);
+        (void)usleep(10000);
+    }
+    assert_true(server_kit_now() >= begun + KEEP_MS);
+    assert_in_range(atomic_load(&one.attempts), 2, 1 + KEEP_MS / POPAUTH_KEPT_RETRY_MS + 1);
+    assert_int_equal(popauth_kept_count(one.kept), 0);
+    eventloop_call(fixture->loop, finish, one.kept);
+    popauth_kept_free(&one.kept);
+    assert_null(one.kept);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup_away, teardown_away)
 
 int main(void)
@@ -198,6 +263,7 @@ int main(void)
         TEST(test_logins_are_recorded_later),
         TEST(test_no_more_than_there_is_room_for),
         TEST(test_end_while_the_store_is_away),
+        TEST(test_what_is_too_old_is_dropped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
