@@ -16,9 +16,8 @@
 #include <time.h>
 
 #define EVENT_SHOWN 400u /* bytes of one that is wrong, in the log */
-#define KEEP_MS \
-    INT64_C(    \
-        300000) /* as long as `posternctl relay watch` tells again, unless it is told otherwise */
+/* Logins are kept as long as `posternctl relay watch` tells again, unless it is told otherwise. */
+#define KEEP_MS INT64_C(300000)
 #define MS_PER_MINUTE INT64_C(60000)
 
 struct popauth {
@@ -152,6 +151,16 @@ static void dropped(struct relay_change *change, const char *why)
     free_grant(grant);
 }
 
+/* In the store's thread, as what follows. */
+static void tell_excess(void *owner, const struct relay_change *change, bool granted,
+                        size_t removed)
+{
+    struct popauth *popauth = owner;
+
+    (void)atomic_fetch_add_explicit(&popauth->excesses, 1, memory_order_relaxed);
+    popauth_log_excess(&popauth->log, change, granted, removed);
+}
+
 /* True: its session sees to it that it is granted. */
 static bool settle_session(struct grant *grant, enum status status, const char *why)
 {
@@ -176,15 +185,13 @@ static bool settle_session(struct grant *grant, enum status status, const char *
     return true;
 }
 
-/* In the store's thread, as what follows. */
 static void grant_done(struct relay_change *change, enum status status, const char *why,
                        size_t count)
 {
     struct grant *grant = change->ctx;
 
     if (change->is_excess) {
-        (void)atomic_fetch_add_explicit(&grant->popauth->excesses, 1, memory_order_relaxed);
-        popauth_log_excess(&grant->popauth->log, &grant->line, change, status == STATUS_OK, count);
+        tell_excess(grant->popauth, change, status == STATUS_OK, count);
     }
     if (settle_session(grant, status, why)) {
         return;
@@ -411,7 +418,7 @@ struct popauth *popauth_start(struct eventloop *loop, int listen_fd, struct rela
     popauth->last = &popauth->first;
     popauth->submit = (struct eventloop_task){.run = submit, .owner = popauth};
     popauth_log_init(&popauth->log, loop, logger);
-    popauth->sessions = popauth_sessions_new(loop, store, terms, logger);
+    popauth->sessions = popauth_sessions_new(loop, store, terms, tell_excess, popauth, logger);
     popauth->kept = popauth_kept_new(
         loop, store, keep_ms(terms),
         &(struct popauth_kept_owner){.attempt = log_soon, .dropped = dropped, .owner = popauth},

@@ -131,16 +131,16 @@ void popauth_log_kept(struct popauth_log *log, const struct popauth_line *line,
     log_line_of(log, line, peer, "kept", why);
 }
 
-void popauth_log_excess(struct popauth_log *log, const struct popauth_line *line,
-                        const struct relay_change *change, bool granted, size_t removed)
+void popauth_log_excess(struct popauth_log *log, const struct relay_change *change, bool granted,
+                        size_t removed)
 {
     char key[RELAY_KEY_SIZE];
     struct strbuf text;
 
     strbuf_init(&text);
     log_field(&text, "event", "too_many_addresses");
-    log_field(&text, "user", line->entry.user);
-    log_field(&text, "client", relay_entry_key(&line->entry.addr, key));
+    log_field(&text, "user", change->entry.user);
+    log_field(&text, "client", relay_entry_key(&change->entry.addr, key));
     log_field_uint(&text, "addresses", change->addresses);
     log_field(&text, "result", granted ? "granted" : "refused");
     if (removed > 0) {

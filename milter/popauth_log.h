@@ -49,7 +49,7 @@ void popauth_log_kept(struct popauth_log *log, const struct popauth_line *line,
  * The user of this login has come from too many addresses (relay_change.is_excess), and so many of its entries were removed. Never
  * withheld: it is said once for each new address, and may be all that shows a stolen password.
  */
-void popauth_log_excess(struct popauth_log *log, const struct popauth_line *line,
-                        const struct relay_change *change, bool granted, size_t removed);
+void popauth_log_excess(struct popauth_log *log, const struct relay_change *change, bool granted,
+                        size_t removed);
 
 #endif

@@ -30,6 +30,8 @@ struct piece {
 struct popauth_sessions {
     struct eventloop *loop;
     struct relay_store *store;
+    popauth_sessions_excess *excess;
+    void *owner;
     struct logger *logger;
     struct relay_sessions *counted;
     struct ratelog full;
@@ -118,7 +120,9 @@ static void granted_anew(struct relay_change *change, enum status status, const 
     struct popauth_sessions *sessions = anew->sessions;
     struct relay_sessions_grant ignored;
 
-    (void)count;
+    if (change->is_excess) {
+        sessions->excess(sessions->owner, change, status == STATUS_OK, count);
+    }
     if (relay_sessions_touched(sessions->counted, &anew->grant.addr, status, change->entry.login_at,
                                (int64_t)time(NULL), &ignored) == RELAY_SESSIONS_FORGOTTEN) {
         log_forgotten(sessions, &anew->grant.addr, 1, why);
@@ -305,12 +309,15 @@ const struct relay_sessions *popauth_sessions_counted(const struct popauth_sessi
 
 struct popauth_sessions *popauth_sessions_new(struct eventloop *loop, struct relay_store *store,
                                               const struct relay_sessions_terms *terms,
+                                              popauth_sessions_excess *excess, void *owner,
                                               struct logger *logger)
 {
     struct popauth_sessions *sessions = xcalloc(1, sizeof(*sessions));
 
     sessions->loop = loop;
     sessions->store = store;
+    sessions->excess = excess;
+    sessions->owner = owner;
     sessions->logger = logger;
     sessions->counted = relay_sessions_new(terms);
     sessions->tick = (struct eventloop_timer){.expired = tend, .owner = sessions};

@@ -17,9 +17,14 @@
 
 struct popauth_sessions;
 
-/* All that is given must outlive it. */
+/* An entry that was granted later is one too many of its user (relay_change.is_excess). In the store's thread. */
+typedef void popauth_sessions_excess(void *owner, const struct relay_change *change, bool granted,
+                                     size_t removed);
+
+/* All that is given must outlive it; the terms are copied. */
 struct popauth_sessions *popauth_sessions_new(struct eventloop *loop, struct relay_store *store,
                                               const struct relay_sessions_terms *terms,
+                                              popauth_sessions_excess *excess, void *owner,
                                               struct logger *logger);
 
 /* When popauth_sessions_finish() was called and the store is closed; NULL is legal. */

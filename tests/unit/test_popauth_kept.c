@@ -147,6 +147,35 @@ static void test_logins_are_recorded_later(void **state)
     assert_int_equal(popauth_kit_sessions(fixture).sessions, 2);
 }
 
+/* A user who comes from too many addresses is noticed all the same, with and without an open session. */
+static void test_limits_hold(void **state)
+{
+    struct popauth_kit *fixture = *state;
+    const struct relay_terms terms = {.max_entries = 20000,
+                                      .ipv6_prefix_bits = 64,
+                                      .addresses_per_user = 1,
+                                      .addresses_exceeded = RELAY_EXCESS_REFUSE};
+
+    relay_store_configure(fixture->store, &terms);
+    for (int number = 1; number <= 3; number++) {
+        char line[64];
+
+        (void)snprintf(line, sizeof(line), "login 192.0.2.%d user=ann session=%d\n", number,
+                       number);
+        expect(fixture, line, POPAUTH_MAY_PASS);
+        (void)snprintf(line, sizeof(line), "login 192.0.2.10%d user=bob\n", number);
+        expect(fixture, line, POPAUTH_MAY_PASS);
+    }
+    bring_back(fixture);
+    wait_for_all(fixture);
+    assert_int_equal(stats_of(fixture).excesses, 4);
+    assert_int_equal(popauth_kit_sessions(fixture).sessions, 1);
+    struct relay_store_stats stats;
+
+    relay_store_stats(fixture->store, &stats);
+    assert_int_equal(stats.entries, 2);
+}
+
 #define COUNTED 100u /* as many as popauth_kit.h says */
 #define SURPLUS 50u
 
@@ -260,9 +289,8 @@ static void test_what_is_too_old_is_dropped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_logins_are_recorded_later),
-        TEST(test_no_more_than_there_is_room_for),
-        TEST(test_end_while_the_store_is_away),
+        TEST(test_logins_are_recorded_later),      TEST(test_limits_hold),
+        TEST(test_no_more_than_there_is_room_for), TEST(test_end_while_the_store_is_away),
         TEST(test_what_is_too_old_is_dropped),
     };
 
