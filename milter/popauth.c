@@ -203,18 +203,19 @@ static void grant_done(struct relay_change *change, enum status status, const ch
     }
 }
 
-/* An entry that is not there was taken away, and stays so; unless it went by itself while the store was away, or never came. */
+/* An entry that is not there was taken away, and stays so; unless it went by itself while the store was away. */
 static void logout_done(struct relay_change *change, enum status status, const char *why,
                         size_t count)
 {
     struct grant *grant = change->ctx;
     struct popauth *popauth = grant->popauth;
 
-    (void)count;
+    if (change->is_excess) {
+        tell_excess(popauth, change, status == STATUS_OK, count);
+    }
     if (status == STATUS_NOTFOUND &&
-        (grant->kept.is_owed ||
-         relay_sessions_has_expired(popauth_sessions_counted(popauth->sessions), grant->kept.date,
-                                    (int64_t)time(NULL)))) {
+        relay_sessions_has_expired(popauth_sessions_counted(popauth->sessions), grant->kept.date,
+                                   (int64_t)time(NULL))) {
         change->kind = RELAY_LOGIN;
         change->entry.user = grant->kept.user;
         change->entry.service = grant->kept.service;
@@ -284,11 +285,11 @@ static bool begin(struct popauth *popauth, struct server_client *client, struct 
             return false;
         }
         grant->change = (struct relay_change){
-            .kind = RELAY_TOUCH,
+            .kind = grant->kept.is_owed ? RELAY_LOGIN : RELAY_TOUCH,
             .entry = {.addr = grant->kept.addr,
                       .login_at = line->entry.login_at,
-                      .user = "",
-                      .service = ""},
+                      .user = grant->kept.is_owed ? grant->kept.user : "",
+                      .service = grant->kept.is_owed ? grant->kept.service : ""},
             .done = logout_done,
         };
         break;

@@ -27,6 +27,7 @@ struct relay_place {
     int64_t touched_ms;  /* when its date was set last */
     int64_t date;
     bool is_owed;  /* a login could not be recorded */
+    bool is_paid;  /* it is with the store now */
     bool is_taken; /* by relay_sessions_take_due() */
     int64_t taken_ms;
     char *user;

@@ -239,11 +239,16 @@ enum relay_sessions_next relay_sessions_touched(struct relay_sessions *sessions,
 
     sessions->stats.touches += status == STATUS_OK;
     if (place != NULL) {
-        place->is_taken = false;
-        if (status == STATUS_OK) {
+        bool was_paid = place->is_paid;
+
+        place->is_taken = place->is_paid = false;
+        if (place->is_owed && !was_paid && (status == STATUS_OK || status == STATUS_NOTFOUND)) {
+            copy_grant(place, grant_out); /* an entry that is there may be another user's */
+            place->is_taken = place->is_paid = true;
+            next = RELAY_SESSIONS_GRANT_ANEW;
+        } else if (status == STATUS_OK) {
             note_date(sessions, place, date, place->taken_ms);
-        } else if (status == STATUS_NOTFOUND &&
-                   (place->is_owed || has_expired(sessions, place->date, now))) {
+        } else if (status == STATUS_NOTFOUND && has_expired(sessions, place->date, now)) {
             copy_grant(place, grant_out);
             place->is_taken = true;
             next = RELAY_SESSIONS_GRANT_ANEW;

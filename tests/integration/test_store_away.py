@@ -114,6 +114,7 @@ def test_watcher_under_load(host, redis, watcher, how):
     assert host.store()["granted"] == count and host.store()["logins_kept"] == 0
     watcher.end()
     said = watcher.text()
+    print(said)
     assert f"logins={count} logouts=0 refused=0 expired=0" in said
     states = re.findall("state=(stalled|goes_on)", said)
     assert states == ["stalled", "goes_on"] * (len(states) // 2) and 1 <= len(states) // 2 <= 2 * len(outages), said

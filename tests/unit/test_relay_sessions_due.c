@@ -231,6 +231,31 @@ static void test_owed(void **state)
         RELAY_SESSIONS_FORGOTTEN);
 }
 
+/* There is an entry, of whom nobody knows: the one who logged in last is to have it. */
+static void test_owed_beside_an_entry(void **state)
+{
+    struct relay_sessions *sessions = *state;
+    struct relay_sessions_grant grant;
+    struct netaddr due[PIECE];
+
+    (void)begin(sessions, "192.0.2.1", "a", BEGIN);
+    assert_true(settle_owed(sessions, "192.0.2.1", "a"));
+    for (int i = 0; i < 2; i++) { /* the first time the store goes away in the midst of it */
+        assert_int_equal(relay_sessions_take_due(sessions, BEGIN, due, PIECE), 1);
+        assert_int_equal(
+            relay_sessions_touched(sessions, &due[0], STATUS_OK, KIT_NOW, KIT_NOW, &grant),
+            RELAY_SESSIONS_GRANT_ANEW);
+        assert_string_equal(grant.user, "ann");
+        assert_int_equal(relay_sessions_take_due(sessions, BEGIN, due + 1, PIECE - 1), 0);
+        assert_int_equal(relay_sessions_touched(sessions, &due[0],
+                                                i == 0 ? STATUS_TEMPFAIL : STATUS_OK, KIT_NOW,
+                                                KIT_NOW, &grant),
+                         RELAY_SESSIONS_DONE);
+    }
+    assert_int_equal(count_owed(sessions), 0);
+    assert_int_equal(count_open(sessions), 1);
+}
+
 static void test_owed_to_who_is_gone(void **state)
 {
     struct relay_sessions *sessions = *state;
@@ -338,6 +363,7 @@ int main(void)
         TEST(test_many_are_spread),
         TEST(test_withdrawn),
         TEST(test_owed),
+        TEST(test_owed_beside_an_entry),
         TEST(test_owed_to_who_is_gone),
         TEST(test_granted_anew),
         TEST(test_cannot_be_granted_anew),
