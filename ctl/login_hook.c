@@ -32,6 +32,7 @@
 #define PAM_LIMIT_MS 900 /* the rest is for the system's log, which may hang as well */
 #define RETRY_MS 20      /* when the daemon's queue of connections is full */
 #define ANSWER_MAX 512u
+#define MAY_PASS "err temporary: " /* the daemon keeps the login, and tries again itself */
 #define LINE_MAX_BYTES 1024
 #define NO_PROGRAM 127 /* what a shell says, too */
 
@@ -238,6 +239,8 @@ static bool send_report(const struct hook *hook, const struct login_report *repo
     if (!answered) {
         complain(hook, "%s cannot be recorded: %s: %s", report->address, hook->socket,
                  strerror(errno));
+    } else if (strncmp(answer, MAY_PASS, strlen(MAY_PASS)) == 0) {
+        complain(hook, "%s is not recorded yet: %s", report->address, answer + strlen(MAY_PASS));
     } else if (strcmp(answer, "ok") != 0) {
         complain(hook, "%s is not recorded: %s", report->address,
                  strncmp(answer, "err ", 4) == 0 ? answer + 4 : answer);

@@ -2,6 +2,7 @@
 #include "ctl/popauth_link.h"
 
 #include "ctl/log_files.h"
+#include "ctl/popauth_queue.h"
 #include "lib/base/strbuf.h"
 #include "lib/base/xalloc.h"
 
@@ -16,29 +17,17 @@
 #define MAX_UNANSWERED 64u
 #define FIRST_PAUSE_MS 100
 #define LAST_PAUSE_MS 5000
+#define LAST_STALL_MS 2000 /* less than anything may wait: watch_loop.h */
 /* A daemon that does not answer any more is as good as gone. */
 #define ANSWER_MS 30000
 #define ANSWER_MAX 1024u
-
-struct request {
-    char *text;
-    int64_t expires_at;
-    void *ctx;
-    int64_t mark;
-};
+#define MAY_PASS "temporary: "
 
 struct popauth_link {
     const char *socket;
-    popauth_link_ended *ended;
-    void *owner;
     struct logger *logger;
-
-    struct request *ring;
-    size_t most;
-    size_t begin;
-    size_t count;
-    size_t unanswered; /* sent, at the head of the ring */
-    size_t sent_bytes; /* of the request behind them */
+    struct popauth_queue *queue;
+    size_t sent_bytes; /* of the request that is sent next */
 
     int fd; /* -1: there is no connection */
     char answer[ANSWER_MAX];
@@ -47,12 +36,12 @@ struct popauth_link {
     int64_t retry_at;
     int64_t pause;
     int64_t lost_at; /* 0: it is not lost */
-};
 
-static struct request *request_at(struct popauth_link *link, size_t index)
-{
-    return &link->ring[(link->begin + index) % link->most];
-}
+    /* While the daemon can do nothing: after a pause a round begins, with one request at a time until a login is done. */
+    int64_t stalled_at; /* 0: it can */
+    int64_t go_on_at;
+    int64_t stall_pause;
+};
 
 struct popauth_link *popauth_link_new(const char *socket, size_t most, popauth_link_ended *ended,
                                       void *owner, struct logger *logger)
@@ -60,13 +49,11 @@ struct popauth_link *popauth_link_new(const char *socket, size_t most, popauth_l
     struct popauth_link *link = xcalloc(1, sizeof(*link));
 
     link->socket = socket;
-    link->ended = ended;
-    link->owner = owner;
     link->logger = logger;
-    link->ring = xcalloc(most, sizeof(*link->ring));
-    link->most = most;
+    link->queue = popauth_queue_new(most, ended, owner);
     link->fd = -1;
     link->pause = FIRST_PAUSE_MS;
+    link->stall_pause = FIRST_PAUSE_MS;
     return link;
 }
 
@@ -75,49 +62,35 @@ void popauth_link_free(struct popauth_link **link)
     if (*link == NULL) {
         return;
     }
-    for (size_t i = 0; i < (*link)->count; i++) {
-        free(request_at(*link, i)->text);
-    }
     if ((*link)->fd >= 0) {
         (void)close((*link)->fd);
     }
-    free((*link)->ring);
+    popauth_queue_free(&(*link)->queue);
     free(*link);
     *link = NULL;
 }
 
 bool popauth_link_is_full(const struct popauth_link *link)
 {
-    return link->count == link->most;
+    return popauth_queue_is_full(link->queue);
 }
 
 size_t popauth_link_count(const struct popauth_link *link)
 {
-    return link->count;
+    return popauth_queue_count(link->queue);
 }
 
 void popauth_link_add(struct popauth_link *link, const char *request, int64_t expires_at, void *ctx,
                       int64_t mark)
 {
-    *request_at(link, link->count++) = (struct request){xstrdup(request), expires_at, ctx, mark};
-}
-
-/* The first request is done with. */
-static void end_first(struct popauth_link *link, enum popauth_end end, const char *text)
-{
-    struct request first = *request_at(link, 0);
-
-    link->begin = (link->begin + 1) % link->most;
-    link->count--;
-    first.text[strcspn(first.text, "\n")] = '\0';
-    link->ended(link->owner, first.ctx, first.mark, end, first.text, text);
-    free(first.text);
+    popauth_queue_add(link->queue, request, expires_at, ctx, mark);
 }
 
 /* ---- the connection ---- */
 
+/* With `since`, it is over. */
 static void tell(const struct popauth_link *link, enum log_level level, const char *state,
-                 const char *error)
+                 const char *error, int64_t since)
 {
     struct strbuf line;
 
@@ -126,10 +99,10 @@ static void tell(const struct popauth_link *link, enum log_level level, const ch
     log_field(&line, "socket", link->socket);
     log_field(&line, "state", state);
     log_field(&line, "error", error);
-    if (link->lost_at > 0 && error == NULL) {
-        log_field_uint(&line, "seconds", (unsigned long)((log_files_now() - link->lost_at) / 1000));
+    if (since > 0) {
+        log_field_uint(&line, "seconds", (unsigned long)((log_files_now() - since) / 1000));
     }
-    log_field_uint(&line, "waiting", link->count);
+    log_field_uint(&line, "waiting", popauth_queue_count(link->queue));
     log_line(link->logger, level, line.data);
     strbuf_fini(&line);
 }
@@ -143,13 +116,13 @@ static void lose(struct popauth_link *link, const char *error)
         (void)close(link->fd);
         link->fd = -1;
     }
-    link->unanswered = 0;
+    popauth_queue_begin_round(link->queue);
     link->sent_bytes = 0;
     link->answer_len = 0;
     link->retry_at = now + link->pause;
     link->pause = link->pause * 2 < LAST_PAUSE_MS ? link->pause * 2 : LAST_PAUSE_MS;
     if (link->lost_at == 0) {
-        tell(link, LOG_LEVEL_WARNING, "lost", error);
+        tell(link, LOG_LEVEL_WARNING, "lost", error, 0);
         link->lost_at = now;
     }
 }
@@ -184,25 +157,52 @@ static void connect_now(struct popauth_link *link)
 static void note_answer(struct popauth_link *link)
 {
     if (link->lost_at > 0) {
-        tell(link, LOG_LEVEL_INFO, "back", NULL);
+        tell(link, LOG_LEVEL_INFO, "back", NULL, link->lost_at);
     }
     link->lost_at = 0;
     link->pause = FIRST_PAUSE_MS;
     link->heard_at = log_files_now();
 }
 
-/* ---- sending ---- */
+/* ---- a daemon that cannot do it now ---- */
 
-/* Requests that waited too long are forgotten before they are sent: they would be taken for new ones. */
-static void expire(struct popauth_link *link)
+static void stall(struct popauth_link *link, const char *error)
 {
-    int64_t now = log_files_now();
-
-    while (link->count > 0 && link->unanswered == 0 && link->sent_bytes == 0 &&
-           request_at(link, 0)->expires_at < now) {
-        end_first(link, POPAUTH_EXPIRED, "");
+    if (link->stalled_at == 0) {
+        tell(link, LOG_LEVEL_WARNING, "stalled", error, 0);
+        link->stalled_at = log_files_now();
     }
 }
+
+/* A login was done: what else is done may need no store. */
+static void go_on(struct popauth_link *link)
+{
+    if (link->stalled_at > 0) {
+        tell(link, LOG_LEVEL_INFO, "goes_on", NULL, link->stalled_at);
+        link->stalled_at = 0;
+        link->stall_pause = FIRST_PAUSE_MS;
+    }
+}
+
+/* All of a round are answered, and not all are done: the next one begins after a pause. */
+static void pause_after_round(struct popauth_link *link)
+{
+    popauth_queue_begin_round(link->queue);
+    link->go_on_at = log_files_now() + link->stall_pause;
+    link->stall_pause = link->stall_pause * 2 < LAST_STALL_MS ? link->stall_pause * 2
+                                                              : LAST_STALL_MS;
+}
+
+/* May a request be sent, as far as the daemon is concerned? */
+static bool may_send(const struct popauth_link *link)
+{
+    size_t unanswered = popauth_queue_unanswered(link->queue);
+
+    return link->stalled_at > 0 ? unanswered == 0 && log_files_now() >= link->go_on_at
+                                : unanswered < MAX_UNANSWERED;
+}
+
+/* ---- sending ---- */
 
 static bool is_early(void)
 {
@@ -211,8 +211,11 @@ static bool is_early(void)
 
 static void send_more(struct popauth_link *link)
 {
-    while (link->fd >= 0 && link->unanswered < MAX_UNANSWERED && link->unanswered < link->count) {
-        const char *text = request_at(link, link->unanswered)->text + link->sent_bytes;
+    const char *text;
+
+    while (link->fd >= 0 && may_send(link) &&
+           (text = popauth_queue_next(link->queue, link->sent_bytes > 0)) != NULL) {
+        text += link->sent_bytes;
         ssize_t put = send(link->fd, text, strlen(text), MSG_NOSIGNAL);
 
         if (put < 0) {
@@ -223,8 +226,9 @@ static void send_more(struct popauth_link *link)
         }
         link->sent_bytes += (size_t)put;
         if (text[put] == '\0') {
-            link->heard_at = link->unanswered == 0 ? log_files_now() : link->heard_at;
-            link->unanswered++;
+            link->heard_at = popauth_queue_unanswered(link->queue) == 0 ? log_files_now()
+                                                                        : link->heard_at;
+            popauth_queue_sent(link->queue);
             link->sent_bytes = 0;
         }
     }
@@ -235,13 +239,26 @@ static void send_more(struct popauth_link *link)
 static bool take_answer(struct popauth_link *link, const char *answer)
 {
     bool is_ok = strcmp(answer, "ok") == 0;
+    const char *why = answer + strlen("err ");
 
-    if (link->unanswered == 0 || (!is_ok && strncmp(answer, "err ", 4) != 0)) {
+    if (popauth_queue_unanswered(link->queue) == 0 ||
+        (!is_ok && strncmp(answer, "err ", strlen("err ")) != 0)) {
         return false;
     }
-    link->unanswered--;
     note_answer(link);
-    end_first(link, is_ok ? POPAUTH_DONE : POPAUTH_REFUSED, is_ok ? "" : answer + 4);
+    if (is_ok) {
+        if (popauth_queue_done(link->queue) && popauth_queue_left(link->queue) == 0) {
+            go_on(link);
+        }
+    } else if (strncmp(why, MAY_PASS, strlen(MAY_PASS)) == 0) {
+        stall(link, why + strlen(MAY_PASS));
+        popauth_queue_retell(link->queue);
+    } else {
+        popauth_queue_refused(link->queue, why);
+    }
+    if (popauth_queue_unanswered(link->queue) == 0 && popauth_queue_left(link->queue) > 0) {
+        pause_after_round(link);
+    }
     return true;
 }
 
@@ -271,7 +288,7 @@ static void receive(struct popauth_link *link)
         if (got < 0 && is_early()) {
             return;
         }
-        if (got == 0 && link->unanswered == 0 && link->sent_bytes == 0) {
+        if (got == 0 && popauth_queue_unanswered(link->queue) == 0 && link->sent_bytes == 0) {
             (void)close(link->fd); /* nothing is lost: the next request needs a new one */
             link->fd = -1;
             return;
@@ -289,20 +306,27 @@ static void receive(struct popauth_link *link)
 
 /* ---- the owner's loop ---- */
 
-int popauth_link_prepare(struct popauth_link *link, struct pollfd *poll_out)
+/* If there is anything to be done then. */
+static int until(const struct popauth_link *link, int64_t time)
 {
     int64_t now = log_files_now();
-    bool has_more = link->unanswered < link->count && link->unanswered < MAX_UNANSWERED;
+
+    return popauth_queue_count(link->queue) == 0 ? -1 : time > now ? (int)(time - now) : 0;
+}
+
+int popauth_link_prepare(struct popauth_link *link, struct pollfd *poll_out)
+{
+    bool has_more = may_send(link) && popauth_queue_next(link->queue, link->sent_bytes > 0) != NULL;
+    bool is_awaited = popauth_queue_unanswered(link->queue) > 0;
 
     *poll_out = (struct pollfd){.fd = link->fd, .events = POLLIN};
     if (link->fd >= 0) {
         poll_out->events = (short)(POLLIN | (has_more ? POLLOUT : 0));
-        return link->unanswered == 0 ? -1 : ANSWER_MS;
+        return is_awaited                          ? ANSWER_MS
+               : link->stalled_at > 0 && !has_more ? until(link, link->go_on_at)
+                                                   : -1;
     }
-    if (link->count == 0) {
-        return -1;
-    }
-    return link->retry_at > now ? (int)(link->retry_at - now) : 0;
+    return until(link, link->retry_at);
 }
 
 void popauth_link_work(struct popauth_link *link, short events)
@@ -310,11 +334,14 @@ void popauth_link_work(struct popauth_link *link, short events)
     if (link->fd >= 0 && (events & (POLLIN | POLLHUP | POLLERR)) != 0) {
         receive(link);
     }
-    if (link->fd >= 0 && link->unanswered > 0 && log_files_now() - link->heard_at > ANSWER_MS) {
+    if (link->fd >= 0 && popauth_queue_unanswered(link->queue) > 0 &&
+        log_files_now() - link->heard_at > ANSWER_MS) {
         lose(link, "no answer");
     }
-    expire(link);
-    if (link->fd < 0 && link->count > 0 && log_files_now() >= link->retry_at) {
+    if (popauth_queue_unanswered(link->queue) == 0 && link->sent_bytes == 0) {
+        popauth_queue_expire(link->queue);
+    }
+    if (link->fd < 0 && popauth_queue_count(link->queue) > 0 && log_files_now() >= link->retry_at) {
         connect_now(link);
     }
     send_more(link);

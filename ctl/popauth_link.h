@@ -2,8 +2,9 @@
 /*
  * popauth_link - requests to the socket where logins are reported, many on their way at once, each until it is answered.
  *
- * The daemon may go away: what was not answered is sent again when it is back, so that no request is lost, and one may be done twice. Nothing
- * waits here; the owner polls.
+ * The daemon may go away: what was not answered is sent again when it is back, so that no request is lost, and one may be done twice. What it
+ * cannot do now ("err temporary: ...") is sent again after a pause, which grows, and until then nothing else is: a logout is done after its
+ * login. Nothing waits here; the owner polls.
  */
 #ifndef POSTERN_CTL_POPAUTH_LINK_H
 #define POSTERN_CTL_POPAUTH_LINK_H
@@ -20,8 +21,8 @@ struct popauth_link;
 /* How a request ended. */
 enum popauth_end {
     POPAUTH_DONE,    /* "ok" */
-    POPAUTH_REFUSED, /* "err ..." */
-    POPAUTH_EXPIRED, /* it got too old before it could be sent */
+    POPAUTH_REFUSED, /* "err ...", for good */
+    POPAUTH_EXPIRED, /* it got too old before it could be sent, or done */
 };
 
 /* Called once for each request, in their order. `text` is the daemon's, or "". */

@@ -139,6 +139,11 @@ static void print_logins(const json_t *store)
                plural(number(store, "lines_refused")));
     }
     printf("\n");
+    long long waiting = number(store, "logins_kept") + number(sessions, "owed");
+
+    if (waiting > 0) {
+        printf(INDENT "%lld login%s kept until the store is back\n", waiting, plural(waiting));
+    }
     if (number(store, "too_many_addresses") > 0) {
         printf(INDENT "%lld login%s from too many addresses of one user\n",
                number(store, "too_many_addresses"), plural(number(store, "too_many_addresses")));

@@ -328,8 +328,8 @@ static void request_ended(void *owner, void *ctx, int64_t mark, enum popauth_end
         watch->expired++;
     } else if (watch->expired > watch->expired_told) {
         log_printf(watch->logger, LOG_LEVEL_WARNING,
-                   "event=watch state=expired requests=%lu error=\"the daemon was away for longer "
-                   "than --catch-up\"",
+                   "event=watch state=expired requests=%lu error=\"the daemon, or its store, was "
+                   "away for longer than --catch-up\"",
                    watch->expired - watch->expired_told);
         watch->expired_told = watch->expired;
     }

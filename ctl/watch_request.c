@@ -17,6 +17,9 @@ void watch_request_format(const struct login_found *found, struct strbuf *out)
     if (*found->session != '\0') {
         strbuf_appendf(out, " session=%s", found->session);
     }
+    if (!found->is_logout) {
+        strbuf_append(out, " keep=no"); /* the watcher keeps it for longer than the daemon does */
+    }
     strbuf_append_char(out, '\n');
     strbuf_fini(&words);
 }

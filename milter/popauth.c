@@ -4,6 +4,7 @@
 #include "lib/base/xalloc.h"
 #include "lib/relay/relay_store.h"
 #include "milter/popauth_event.h"
+#include "milter/popauth_kept.h"
 #include "milter/popauth_line.h"
 #include "milter/popauth_log.h"
 #include "milter/popauth_sessions.h"
@@ -15,6 +16,9 @@
 #include <time.h>
 
 #define EVENT_SHOWN 400u /* bytes of one that is wrong, in the log */
+/* Logins are kept as long as `posternctl relay watch` tells again, unless it is told otherwise. */
+#define KEEP_MS INT64_C(300000)
+#define MS_PER_MINUTE INT64_C(60000)
 
 struct popauth {
     struct eventloop *loop;
@@ -24,17 +28,19 @@ struct popauth {
     struct relay_change **last;
     struct eventloop_task submit;
     struct popauth_sessions *sessions;
+    struct popauth_kept *kept;
     struct popauth_log log;
     atomic_ulong refused;
     atomic_ulong ignored;
     atomic_ulong excesses;
 };
 
-/* A line that is to be recorded, until it is answered. */
+/* A line that is to be recorded, until that is done, or given up. */
 struct grant {
     struct relay_change change;
+    struct popauth_kept_change kept_change;
     struct popauth *popauth;
-    struct server_answer *answer;
+    struct server_answer *answer; /* NULL: it was given */
     struct server_peer peer;
     struct popauth_line line;
     struct strbuf texts;
@@ -45,9 +51,10 @@ struct grant {
 
 /* ---- answers ---- */
 
-static void format_answer(struct strbuf *out, const char *why)
+/* `why` is "" if it was done. */
+static void format_answer(struct strbuf *out, bool may_pass, const char *why)
 {
-    strbuf_append(out, *why == '\0' ? "ok" : "err ");
+    strbuf_append(out, *why == '\0' ? "ok" : may_pass ? POPAUTH_MAY_PASS : "err ");
     for (; *why != '\0'; why++) {
         strbuf_append_char(out,
                            (unsigned char)*why < ' ' ? ' ' : *why); /* one line, whatever it says */
@@ -61,41 +68,139 @@ static void free_grant(struct grant *grant)
     free(grant);
 }
 
-/* `failure` is "" if it was done. */
-static void answer(struct grant *grant, const char *failure)
-{
-    struct strbuf text;
-
-    popauth_log_done(&grant->popauth->log, &grant->line, &grant->peer, failure);
-    if (grant->is_event) {
-        server_keep(grant->answer, "", 0);
-    } else {
-        strbuf_init(&text);
-        format_answer(&text, failure);
-        server_keep_owned(grant->answer, text.data, text.len);
-    }
-    free_grant(grant);
-}
-
 static const char *text_of(enum status status, const char *why)
 {
     return status == STATUS_OK ? "" : *why != '\0' ? why : "not recorded";
 }
 
+/* Once. */
+static void answer(struct grant *grant, enum status status, const char *why)
+{
+    struct strbuf text;
+
+    if (grant->answer == NULL) {
+        return;
+    }
+    if (grant->is_event) {
+        server_keep(grant->answer, "", 0);
+    } else {
+        strbuf_init(&text);
+        format_answer(&text, status == STATUS_TEMPFAIL, text_of(status, why));
+        server_keep_owned(grant->answer, text.data, text.len);
+    }
+    grant->answer = NULL;
+}
+
+/* ---- what becomes of them ---- */
+
+/* Is somebody to see to it that it is done later? Nobody tells of an event again, nor of a logout that was counted. */
+static bool must_be_kept(const struct grant *grant, enum status status)
+{
+    switch (grant->line.verb) {
+    case POPAUTH_LOGIN:
+        return status == STATUS_TEMPFAIL && !grant->line.is_told_again;
+    case POPAUTH_LOGOUT:
+        return status == STATUS_TEMPFAIL;
+    case POPAUTH_ADD: /* it would replace what was granted since */
+        break;
+    }
+    return false;
+}
+
+static void end(struct grant *grant, enum status status, const char *why)
+{
+    struct popauth *popauth = grant->popauth;
+
+    answer(grant, status, why);
+    popauth_kept_settle(popauth->kept, &grant->kept_change, status == STATUS_OK);
+    popauth_log_done(&popauth->log, &grant->line, &grant->peer, text_of(status, why));
+    free_grant(grant);
+}
+
+/* An attempt has failed: there will be others, if there can be. */
+static void keep(struct grant *grant, enum status status, const char *why)
+{
+    struct popauth *popauth = grant->popauth;
+    bool is_kept = grant->kept_change.is_under_way; /* and the log tells of it */
+
+    if (!is_kept && popauth_kept_has_room(popauth->kept)) {
+        popauth_log_kept(&popauth->log, &grant->line, &grant->peer, text_of(status, why));
+        is_kept = true;
+    }
+    answer(grant, status, why);
+    grant->kept_change.change = &grant->change;
+    if (!is_kept || !popauth_kept_add(popauth->kept, &grant->kept_change, text_of(status, why))) {
+        popauth_log_done(&popauth->log, &grant->line, &grant->peer, text_of(status, why));
+        free_grant(grant);
+    }
+}
+
+/* In the loop's thread, as what follows. */
+static void log_soon(void *owner)
+{
+    struct popauth *popauth = owner;
+
+    popauth_log_wake(&popauth->log);
+}
+
+static void dropped(struct relay_change *change, const char *why)
+{
+    struct grant *grant = change->ctx;
+
+    popauth_log_done(&grant->popauth->log, &grant->line, &grant->peer, why);
+    free_grant(grant);
+}
+
 /* In the store's thread, as what follows. */
+static void tell_excess(void *owner, const struct relay_change *change, bool granted,
+                        size_t removed)
+{
+    struct popauth *popauth = owner;
+
+    (void)atomic_fetch_add_explicit(&popauth->excesses, 1, memory_order_relaxed);
+    popauth_log_excess(&popauth->log, change, granted, removed);
+}
+
+/* True: its session sees to it that it is granted. */
+static bool settle_session(struct grant *grant, enum status status, const char *why)
+{
+    struct popauth *popauth = grant->popauth;
+    bool is_owed = must_be_kept(grant, status);
+
+    if (!grant->is_counted) {
+        return false;
+    }
+    grant->is_counted = false;
+    bool is_open = popauth_sessions_settle(popauth->sessions, &grant->line,
+                                           is_owed               ? RELAY_SESSIONS_OWED
+                                           : status == STATUS_OK ? RELAY_SESSIONS_GRANTED
+                                                                 : RELAY_SESSIONS_REFUSED);
+
+    if (!is_owed || !is_open) {
+        return false;
+    }
+    popauth_log_kept(&popauth->log, &grant->line, &grant->peer, text_of(status, why));
+    answer(grant, status, why);
+    free_grant(grant);
+    return true;
+}
+
 static void grant_done(struct relay_change *change, enum status status, const char *why,
                        size_t count)
 {
     struct grant *grant = change->ctx;
 
     if (change->is_excess) {
-        (void)atomic_fetch_add_explicit(&grant->popauth->excesses, 1, memory_order_relaxed);
-        popauth_log_excess(&grant->popauth->log, &grant->line, change, status == STATUS_OK, count);
+        tell_excess(grant->popauth, change, status == STATUS_OK, count);
     }
-    if (grant->is_counted) {
-        popauth_sessions_settle(grant->popauth->sessions, &grant->line, status == STATUS_OK);
+    if (settle_session(grant, status, why)) {
+        return;
     }
-    answer(grant, text_of(status, why));
+    if (must_be_kept(grant, status)) {
+        keep(grant, status, why);
+    } else {
+        end(grant, status, why);
+    }
 }
 
 /* An entry that is not there was taken away, and stays so; unless it went by itself while the store was away. */
@@ -105,7 +210,9 @@ static void logout_done(struct relay_change *change, enum status status, const c
     struct grant *grant = change->ctx;
     struct popauth *popauth = grant->popauth;
 
-    (void)count;
+    if (change->is_excess) {
+        tell_excess(popauth, change, status == STATUS_OK, count);
+    }
     if (status == STATUS_NOTFOUND &&
         relay_sessions_has_expired(popauth_sessions_counted(popauth->sessions), grant->kept.date,
                                    (int64_t)time(NULL))) {
@@ -116,7 +223,11 @@ static void logout_done(struct relay_change *change, enum status status, const c
         relay_store_submit(popauth->store, change);
         return;
     }
-    answer(grant, text_of(status == STATUS_NOTFOUND ? STATUS_OK : status, why));
+    if (must_be_kept(grant, status)) {
+        keep(grant, status, why);
+    } else {
+        end(grant, status == STATUS_NOTFOUND ? STATUS_OK : status, why);
+    }
 }
 
 static void reply(struct server_client *client, const char *why)
@@ -124,7 +235,7 @@ static void reply(struct server_client *client, const char *why)
     struct strbuf answer;
 
     strbuf_init(&answer);
-    format_answer(&answer, why);
+    format_answer(&answer, false, why);
     server_reply(client, answer.data, answer.len);
     strbuf_fini(&answer);
 }
@@ -174,11 +285,11 @@ static bool begin(struct popauth *popauth, struct server_client *client, struct 
             return false;
         }
         grant->change = (struct relay_change){
-            .kind = RELAY_TOUCH,
+            .kind = grant->kept.is_owed ? RELAY_LOGIN : RELAY_TOUCH,
             .entry = {.addr = grant->kept.addr,
                       .login_at = line->entry.login_at,
-                      .user = "",
-                      .service = ""},
+                      .user = grant->kept.is_owed ? grant->kept.user : "",
+                      .service = grant->kept.is_owed ? grant->kept.service : ""},
             .done = logout_done,
         };
         break;
@@ -282,6 +393,14 @@ static size_t take_line(void *owner, struct server_client *client, const char *d
 
 /* ---- begin and end ---- */
 
+/* What is older than the window would permit nothing. */
+static int64_t keep_ms(const struct relay_sessions_terms *terms)
+{
+    int64_t window = terms->window_minutes * MS_PER_MINUTE;
+
+    return window > 0 && window < KEEP_MS ? window : KEEP_MS;
+}
+
 struct popauth *popauth_start(struct eventloop *loop, int listen_fd, struct relay_store *store,
                               const struct relay_sessions_terms *terms, struct logger *logger)
 {
@@ -300,7 +419,11 @@ struct popauth *popauth_start(struct eventloop *loop, int listen_fd, struct rela
     popauth->last = &popauth->first;
     popauth->submit = (struct eventloop_task){.run = submit, .owner = popauth};
     popauth_log_init(&popauth->log, loop, logger);
-    popauth->sessions = popauth_sessions_new(loop, store, terms, logger);
+    popauth->sessions = popauth_sessions_new(loop, store, terms, tell_excess, popauth, logger);
+    popauth->kept = popauth_kept_new(
+        loop, store, keep_ms(terms),
+        &(struct popauth_kept_owner){.attempt = log_soon, .dropped = dropped, .owner = popauth},
+        logger);
     popauth->server = server_new(loop, &protocol, popauth, listen_fd, logger);
     return popauth;
 }
@@ -308,11 +431,13 @@ struct popauth *popauth_start(struct eventloop *loop, int listen_fd, struct rela
 void popauth_configure(struct popauth *popauth, const struct relay_sessions_terms *terms)
 {
     popauth_sessions_configure(popauth->sessions, terms);
+    popauth_kept_configure(popauth->kept, keep_ms(terms));
 }
 
 void popauth_stats(const struct popauth *popauth, struct popauth_stats *stats_out)
 {
     relay_sessions_stats(popauth_sessions_counted(popauth->sessions), &stats_out->sessions);
+    stats_out->kept = popauth_kept_count(popauth->kept);
     stats_out->refused = atomic_load_explicit(&popauth->refused, memory_order_relaxed);
     stats_out->ignored = atomic_load_explicit(&popauth->ignored, memory_order_relaxed);
     stats_out->excesses = atomic_load_explicit(&popauth->excesses, memory_order_relaxed);
@@ -328,6 +453,7 @@ static void submit_rest(void *owner)
     struct popauth *popauth = owner;
 
     /* Tasks run in their order: what the last requests posted has run. */
+    popauth_kept_finish(popauth->kept);
     popauth_log_finish(&popauth->log);
     popauth_sessions_finish(popauth->sessions);
 }
@@ -344,6 +470,7 @@ void popauth_stop(struct popauth **popauth)
         return;
     }
     server_free(&(*popauth)->server);
+    popauth_kept_free(&(*popauth)->kept);
     popauth_sessions_free(&(*popauth)->sessions);
     popauth_log_fini(&(*popauth)->log);
     free(*popauth);

@@ -75,26 +75,36 @@ static bool parse_address(const struct word *word, struct popauth_line *line, co
     return true;
 }
 
-/* The ID in `session=ID`, for the log. */
-static bool find_session(const char *at, const char *end, char session[POPAUTH_SESSION_MAX + 1],
-                         const char **why_out)
+/* Does the word begin with the name? It is taken off. */
+static bool take_name(struct word *word, const char *name)
 {
-    static const char name[] = "session=";
-    const size_t name_len = sizeof(name) - 1;
+    size_t len = strlen(name);
+
+    if (word->len < len || memcmp(word->at, name, len) != 0) {
+        return false;
+    }
+    word->at += len;
+    word->len -= len;
+    return true;
+}
+
+/* The words that are no part of the entry: `session=ID` and `keep=no`. */
+static bool find_words(const char *at, const char *end, struct popauth_line *line,
+                       const char **why_out)
+{
     struct word word;
 
-    session[0] = '\0';
     while ((word = next_word(&at, end)).len > 0) {
-        if (word.len < name_len || memcmp(word.at, name, name_len) != 0) {
-            continue;
+        if (take_name(&word, "session=")) {
+            if (word.len > POPAUTH_SESSION_MAX) {
+                *why_out = "session is too long";
+                return false;
+            }
+            (void)memcpy(line->session, word.at, word.len);
+            line->session[word.len] = '\0';
+        } else if (take_name(&word, "keep=")) {
+            line->is_told_again = word.len == 2 && memcmp(word.at, "no", 2) == 0;
         }
-        word.len -= name_len;
-        if (word.len > POPAUTH_SESSION_MAX) {
-            *why_out = "session is too long";
-            return false;
-        }
-        (void)memcpy(session, word.at + name_len, word.len);
-        session[word.len] = '\0';
     }
     return true;
 }
@@ -132,7 +142,6 @@ bool popauth_line_parse(const char *line, size_t len, int64_t now, struct strbuf
     struct word address = next_word(&at, end);
 
     return parse_verb(&verb, &line_out->verb, why_out) &&
-           parse_address(&address, line_out, why_out) &&
-           find_session(at, end, line_out->session, why_out) &&
+           parse_address(&address, line_out, why_out) && find_words(at, end, line_out, why_out) &&
            parse_texts(at, end, now, texts, &line_out->entry, why_out);
 }

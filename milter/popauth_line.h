@@ -21,6 +21,7 @@ struct popauth_line {
     enum popauth_verb verb;
     struct relay_entry entry;              /* dated `now` */
     char session[POPAUTH_SESSION_MAX + 1]; /* as it was written; "": none */
+    bool is_told_again; /* keep=no: if it cannot be done now, who tells it will tell it again */
 };
 
 /* "login", "logout", "add". */

@@ -95,10 +95,11 @@ static const char *unless_empty(const char *text)
     return *text == '\0' ? NULL : text;
 }
 
-void popauth_log_done(struct popauth_log *log, const struct popauth_line *line,
-                      const struct server_peer *peer, const char *why)
+/* `result` is NULL if all is well. */
+static void log_line_of(struct popauth_log *log, const struct popauth_line *line,
+                        const struct server_peer *peer, const char *result, const char *why)
 {
-    enum log_level level = *why == '\0' ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
+    enum log_level level = result == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
     char key[RELAY_KEY_SIZE];
     struct strbuf text;
 
@@ -112,22 +113,34 @@ void popauth_log_done(struct popauth_log *log, const struct popauth_line *line,
     log_field(&text, "service", unless_empty(line->entry.service));
     log_field(&text, "session", unless_empty(line->session));
     append_peer(&text, peer);
-    log_field(&text, "result", *why == '\0' ? NULL : "failed");
+    log_field(&text, "result", result);
     log_field(&text, "error", unless_empty(why));
     log_line(log->logger, level, text.data);
     strbuf_fini(&text);
 }
 
-void popauth_log_excess(struct popauth_log *log, const struct popauth_line *line,
-                        const struct relay_change *change, bool granted, size_t removed)
+void popauth_log_done(struct popauth_log *log, const struct popauth_line *line,
+                      const struct server_peer *peer, const char *why)
+{
+    log_line_of(log, line, peer, *why == '\0' ? NULL : "failed", why);
+}
+
+void popauth_log_kept(struct popauth_log *log, const struct popauth_line *line,
+                      const struct server_peer *peer, const char *why)
+{
+    log_line_of(log, line, peer, "kept", why);
+}
+
+void popauth_log_excess(struct popauth_log *log, const struct relay_change *change, bool granted,
+                        size_t removed)
 {
     char key[RELAY_KEY_SIZE];
     struct strbuf text;
 
     strbuf_init(&text);
     log_field(&text, "event", "too_many_addresses");
-    log_field(&text, "user", line->entry.user);
-    log_field(&text, "client", relay_entry_key(&line->entry.addr, key));
+    log_field(&text, "user", change->entry.user);
+    log_field(&text, "client", relay_entry_key(&change->entry.addr, key));
     log_field_uint(&text, "addresses", change->addresses);
     log_field(&text, "result", granted ? "granted" : "refused");
     if (removed > 0) {

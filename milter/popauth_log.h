@@ -41,11 +41,15 @@ void popauth_log_refused(struct popauth_log *log, const struct server_peer *peer
 void popauth_log_done(struct popauth_log *log, const struct popauth_line *line,
                       const struct server_peer *peer, const char *why);
 
+/* For any thread: one that cannot be obeyed now, and will be tried again. */
+void popauth_log_kept(struct popauth_log *log, const struct popauth_line *line,
+                      const struct server_peer *peer, const char *why);
+
 /*
  * The user of this login has come from too many addresses (relay_change.is_excess), and so many of its entries were removed. Never
  * withheld: it is said once for each new address, and may be all that shows a stolen password.
  */
-void popauth_log_excess(struct popauth_log *log, const struct popauth_line *line,
-                        const struct relay_change *change, bool granted, size_t removed);
+void popauth_log_excess(struct popauth_log *log, const struct relay_change *change, bool granted,
+                        size_t removed);
 
 #endif

@@ -30,6 +30,8 @@ struct piece {
 struct popauth_sessions {
     struct eventloop *loop;
     struct relay_store *store;
+    popauth_sessions_excess *excess;
+    void *owner;
     struct logger *logger;
     struct relay_sessions *counted;
     struct ratelog full;
@@ -40,11 +42,12 @@ struct popauth_sessions {
     bool is_busy; /* a piece is with the store */
     bool is_finished;
     int64_t retry_ms;
+    atomic_ulong granted; /* that were owed, since the log told of it */
     int64_t ahead_ms; /* how much the clock of the dates is ahead of the one that never goes back */
     struct piece piece;
 };
 
-/* An entry that expired while the store was away, on its way back. */
+/* An entry that the store could not take, or that expired while it was away, on its way back. */
 struct anew {
     struct relay_change change;
     struct popauth_sessions *sessions;
@@ -82,6 +85,18 @@ static void log_forgotten(struct popauth_sessions *sessions, const struct netadd
     strbuf_fini(&text);
 }
 
+static void log_granted(struct popauth_sessions *sessions)
+{
+    unsigned long count = atomic_exchange(&sessions->granted, 0);
+
+    if (count > 0) {
+        log_printf(sessions->logger, LOG_LEVEL_INFO,
+                   "event=sessions result=granted count=%lu reason=\"the store was away when they "
+                   "logged in\"",
+                   count);
+    }
+}
+
 static void log_full(struct popauth_sessions *sessions)
 {
     unsigned long withheld;
@@ -105,10 +120,15 @@ static void granted_anew(struct relay_change *change, enum status status, const 
     struct popauth_sessions *sessions = anew->sessions;
     struct relay_sessions_grant ignored;
 
-    (void)count;
+    if (change->is_excess) {
+        sessions->excess(sessions->owner, change, status == STATUS_OK, count);
+    }
     if (relay_sessions_touched(sessions->counted, &anew->grant.addr, status, change->entry.login_at,
                                (int64_t)time(NULL), &ignored) == RELAY_SESSIONS_FORGOTTEN) {
         log_forgotten(sessions, &anew->grant.addr, 1, why);
+    }
+    if (anew->grant.is_owed && status == STATUS_OK) {
+        (void)atomic_fetch_add(&sessions->granted, 1);
     }
     free(anew);
 }
@@ -224,6 +244,7 @@ static void tend(void *owner)
     struct popauth_sessions *sessions = owner;
     struct netaddr first;
 
+    log_granted(sessions);
     if (sessions->is_finished || relay_sessions_is_empty(sessions->counted)) {
         return;
     }
@@ -265,10 +286,11 @@ bool popauth_sessions_begin(struct popauth_sessions *sessions, const struct popa
     return true;
 }
 
-void popauth_sessions_settle(struct popauth_sessions *sessions, const struct popauth_line *login,
-                             bool was_granted)
+bool popauth_sessions_settle(struct popauth_sessions *sessions, const struct popauth_line *login,
+                             enum relay_sessions_outcome outcome)
 {
-    relay_sessions_settle(sessions->counted, &login->entry, login->session, was_granted, now_ms());
+    return relay_sessions_settle(sessions->counted, &login->entry, login->session, outcome,
+                                 now_ms());
 }
 
 bool popauth_sessions_end(struct popauth_sessions *sessions, const struct popauth_line *logout,
@@ -287,12 +309,15 @@ const struct relay_sessions *popauth_sessions_counted(const struct popauth_sessi
 
 struct popauth_sessions *popauth_sessions_new(struct eventloop *loop, struct relay_store *store,
                                               const struct relay_sessions_terms *terms,
+                                              popauth_sessions_excess *excess, void *owner,
                                               struct logger *logger)
 {
     struct popauth_sessions *sessions = xcalloc(1, sizeof(*sessions));
 
     sessions->loop = loop;
     sessions->store = store;
+    sessions->excess = excess;
+    sessions->owner = owner;
     sessions->logger = logger;
     sessions->counted = relay_sessions_new(terms);
     sessions->tick = (struct eventloop_timer){.expired = tend, .owner = sessions};

@@ -17,9 +17,14 @@
 
 struct popauth_sessions;
 
-/* All that is given must outlive it. */
+/* An entry that was granted later is one too many of its user (relay_change.is_excess). In the store's thread. */
+typedef void popauth_sessions_excess(void *owner, const struct relay_change *change, bool granted,
+                                     size_t removed);
+
+/* All that is given must outlive it; the terms are copied. */
 struct popauth_sessions *popauth_sessions_new(struct eventloop *loop, struct relay_store *store,
                                               const struct relay_sessions_terms *terms,
+                                              popauth_sessions_excess *excess, void *owner,
                                               struct logger *logger);
 
 /* When popauth_sessions_finish() was called and the store is closed; NULL is legal. */
@@ -35,9 +40,9 @@ void popauth_sessions_configure(struct popauth_sessions *sessions,
 /* In the loop's thread: a login goes to the store now. True: it is counted, and popauth_sessions_settle() must follow. */
 bool popauth_sessions_begin(struct popauth_sessions *sessions, const struct popauth_line *login);
 
-/* What became of it. Safe for threads. */
-void popauth_sessions_settle(struct popauth_sessions *sessions, const struct popauth_line *login,
-                             bool was_granted);
+/* What became of it; as relay_sessions_settle(). Safe for threads. */
+bool popauth_sessions_settle(struct popauth_sessions *sessions, const struct popauth_line *login,
+                             enum relay_sessions_outcome outcome);
 
 /* A logout. True: the window of *grant_out is to begin now; as relay_sessions_end(). Safe for threads. */
 bool popauth_sessions_end(struct popauth_sessions *sessions, const struct popauth_line *logout,

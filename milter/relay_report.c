@@ -108,8 +108,10 @@ static void set_popauth(json_t *object, const struct popauth *popauth)
         {"open", stats.sessions.sessions},       {"addresses", stats.sessions.addresses},
         {"not_counted", stats.sessions.surplus}, {"too_old", stats.sessions.too_old},
         {"withdrawn", stats.sessions.withdrawn}, {"touches", stats.sessions.touches},
+        {"owed", stats.sessions.owed},
     };
     const struct number numbers[] = {
+        {"logins_kept", stats.kept},
         {"lines_refused", stats.refused},
         {"events_ignored", stats.ignored},
         {"too_many_addresses", stats.excesses},

@@ -190,16 +190,17 @@ static bool finish(struct relay_redis_changes *changes, struct relay_change *cha
 
 /* ---- batches ---- */
 
-/* The server refuses this change, and may take the next. */
+/* The server refuses this change, and may take the next. What is no entry in the place of one stays there: waiting does not help. */
 static void refuse_one(struct relay_redis_changes *changes, struct relay_change *change,
                        const char *error)
 {
+    enum status status = strstr(error, "WRONGTYPE") != NULL ? STATUS_INVALID : STATUS_TEMPFAIL;
     struct strbuf why;
 
     strbuf_init(&why);
     relay_redis_server_explain(error, &why);
     relay_trouble_set(changes->trouble, RELAY_TROUBLE_CHANGES, why.data);
-    tell(changes, change, STATUS_TEMPFAIL, why.data, 0);
+    tell(changes, change, status, why.data, 0);
     strbuf_fini(&why);
 }
 

@@ -56,14 +56,23 @@ enum relay_sessions_result relay_sessions_begin(struct relay_sessions *sessions,
                                                 const struct netaddr *client, const char *id,
                                                 int64_t now_ms);
 
-/* What became of the login; it may have ended meanwhile. */
-void relay_sessions_settle(struct relay_sessions *sessions, const struct relay_entry *login,
-                           const char *id, bool was_granted, int64_t now_ms);
+/* What the store made of a login. */
+enum relay_sessions_outcome {
+    RELAY_SESSIONS_GRANTED,
+    RELAY_SESSIONS_REFUSED, /* for good: the session does not count */
+    RELAY_SESSIONS_OWED, /* it is away: the session counts, and its entry is due at once, and until it is there */
+};
+
+/* What became of the login. False: the session is not open; it may have ended meanwhile. */
+bool relay_sessions_settle(struct relay_sessions *sessions, const struct relay_entry *login,
+                           const char *id, enum relay_sessions_outcome outcome, int64_t now_ms);
 
 /* An entry of the store that sessions have kept alive; the caller's storage. */
 struct relay_sessions_grant {
     struct netaddr addr;
     int64_t date; /* the last one that the entry is known to have had; 0: none */
+    bool
+        is_owed; /* the last login could not be recorded: that there is no entry is nobody's will */
     char user[RELAY_USER_MAX + 1];
     char service[RELAY_SERVICE_MAX + 1];
 };
@@ -84,7 +93,7 @@ bool relay_sessions_has_expired(const struct relay_sessions *sessions, int64_t d
 /* ---- keeping entries alive ---- */
 
 /*
- * Entries that are to be touched now, by relay_turns.h, `most` at most. relay_sessions_touched() must follow for each; until then it is
+ * Entries that are to be touched now: those that are owed, then by relay_turns.h, `most` at most. relay_sessions_touched() must follow for each; until then it is
  * not named again. Returns how many.
  */
 size_t relay_sessions_take_due(struct relay_sessions *sessions, int64_t now_ms,
@@ -95,8 +104,8 @@ void relay_sessions_all_due(struct relay_sessions *sessions, int64_t now_ms);
 
 enum relay_sessions_next {
     RELAY_SESSIONS_DONE,
-    RELAY_SESSIONS_GRANT_ANEW, /* it had expired while its store was away: log *grant_out in again, and tell what came of it */
-    RELAY_SESSIONS_FORGOTTEN, /* somebody took the entry away: its sessions count no longer */
+    RELAY_SESSIONS_GRANT_ANEW, /* it had expired while its store was away, or is owed: log *grant_out in again, and tell what came of it */
+    RELAY_SESSIONS_FORGOTTEN,  /* somebody took the entry away: its sessions count no longer */
 };
 
 /*
@@ -118,6 +127,7 @@ bool relay_sessions_is_empty(const struct relay_sessions *sessions);
 struct relay_sessions_stats {
     size_t sessions;    /* that are open */
     size_t addresses;   /* of the store's entries that they keep alive */
+    size_t owed;        /* of these entries, that the store could not take yet */
     uint64_t surplus;   /* logins that were not counted because of max_sessions, since the start */
     uint64_t too_old;   /* sessions whose end was never told */
     uint64_t withdrawn; /* sessions whose entry was taken away */

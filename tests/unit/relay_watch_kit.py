@@ -27,7 +27,7 @@ def login(number, session=None):
 
 
 def request(number):
-    return f"login 10.{number >> 16}.{number >> 8 & 255}.{number & 255} user=u{number} service=imap"
+    return f"login 10.{number >> 16}.{number >> 8 & 255}.{number & 255} user=u{number} service=imap keep=no"
 
 
 class Listener:

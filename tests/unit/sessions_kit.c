@@ -33,7 +33,9 @@ void settle(struct relay_sessions *sessions, const char *client, const char *id,
                                       .user = "ann",
                                       .service = "imap"};
 
-    relay_sessions_settle(sessions, &login, id, was_granted, now_ms);
+    (void)relay_sessions_settle(sessions, &login, id,
+                                was_granted ? RELAY_SESSIONS_GRANTED : RELAY_SESSIONS_REFUSED,
+                                now_ms);
 }
 
 void login(struct relay_sessions *sessions, const char *client, const char *id, int64_t now_ms)

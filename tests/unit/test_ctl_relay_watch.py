@@ -25,8 +25,8 @@ class Lines(Watch):
                     "Nov 22 11:00:01 mx1 imapd: LOGOUT, user=d, ip=[::ffff:192.0.2.4], headers=0\n", login(5))
         self.wait_for(request(5))
         self.assertEqual(self.listener.requests,
-                         ["login 10.0.0.2 user=u2 service=imap session=abc", "logout 10.0.0.2 user=u2 service=imap session=abc",
-                          "login 192.0.2.4 user=c service=imap session=41",
+                         ["login 10.0.0.2 user=u2 service=imap session=abc keep=no", "logout 10.0.0.2 user=u2 service=imap session=abc",
+                          "login 192.0.2.4 user=c service=imap session=41 keep=no",
                           "logout 192.0.2.4 user=c service=imap session=41", request(5)])
         self.stop()
         self.assertRegex(self.said.read_text(), r"state=stopped patterns=\d+ lines=8 logins=3 logouts=2 refused=0 expired=0")
@@ -43,7 +43,7 @@ class Lines(Watch):
     def test_users_are_escaped(self):
         self.start()
         self.append(login(1).replace("<u1>", "<an n%\u00e9=x>"))
-        self.wait_for("login 10.0.0.1 user=an%20n%25%C3%A9=x service=imap")
+        self.wait_for("login 10.0.0.1 user=an%20n%25%C3%A9=x service=imap keep=no")
 
     def test_strange_bytes(self):
         self.log.touch()
@@ -70,7 +70,7 @@ class Lines(Watch):
         patterns.write_text("in (?<ip>[0-9.]+)$\n")
         self.start("--patterns", patterns)
         self.append("in 192.0.2.1\n", "out 192.0.2.2\n")
-        self.wait_for("login 192.0.2.1")
+        self.wait_for("login 192.0.2.1 keep=no")
         patterns.write_text("out (?<ip>[0-9.]+$\n")
         self.process.send_signal(signal.SIGHUP)
         self.wait_until(lambda: "the old patterns stay" in self.said.read_text())
@@ -79,8 +79,8 @@ class Lines(Watch):
         self.process.send_signal(signal.SIGHUP)
         self.wait_until(lambda: "state=reloaded patterns=1" in self.said.read_text())
         self.append("in 192.0.2.3\n", "out 192.0.2.4\n")
-        self.wait_for("login 192.0.2.4")
-        self.assertEqual(self.listener.requests, ["login 192.0.2.1", "login 192.0.2.4"])
+        self.wait_for("login 192.0.2.4 keep=no")
+        self.assertEqual(self.listener.requests, ["login 192.0.2.1 keep=no", "login 192.0.2.4 keep=no"])
 
 
 class Input(Watch):

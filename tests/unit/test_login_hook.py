@@ -97,6 +97,14 @@ class Hook(unittest.TestCase):
         self.program_ran(done)
         self.assertEqual(done.stderr, "postern-login: 192.0.2.1 is not recorded: the disk is full\n")
 
+    def test_not_yet(self):
+        """The daemon records it later; nobody waits for that."""
+        self.serve(b"err temporary: the disk is full\n")
+        done = self.run_hook(*self.PROGRAM)
+        self.program_ran(done)
+        self.assertEqual(done.stderr, "postern-login: 192.0.2.1 is not recorded yet: the disk is full\n")
+        self.assertEqual(len(self.requests), 1)
+
     def test_daemon_that_ends_without_an_answer(self):
         self.serve(b"")
         done = self.run_hook(*self.PROGRAM)

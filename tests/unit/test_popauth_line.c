@@ -29,6 +29,8 @@ static void test_parse_what_is_understood(void **state)
         {"login  192.0.2.1  user=a%20b%25  service=pop3  session=<x/y=> ", POPAUTH_LOGIN,
          "192.0.2.1", "a b%", "pop3", "<x/y=>"},
         {"login 192.0.2.1 later=word user=ann", POPAUTH_LOGIN, "192.0.2.1", "ann", "", ""},
+        {"login 192.0.2.1 user=ann keep=no session=x", POPAUTH_LOGIN, "192.0.2.1", "ann", "", "x"},
+        {"login 192.0.2.1 keep=yes session=keep=no", POPAUTH_LOGIN, "192.0.2.1", "", "", "keep=no"},
         {"logout 192.0.2.1 user=ann", POPAUTH_LOGOUT, "192.0.2.1", "ann", "", ""},
         {"add 2001:db8::/64", POPAUTH_ADD, "2001:db8::/64", "", "", ""},
     };
@@ -50,6 +52,7 @@ static void test_parse_what_is_understood(void **state)
         assert_string_equal(line.entry.service, rows[i].service);
         assert_string_equal(line.session, rows[i].session);
         assert_int_equal(line.entry.login_at, NOW);
+        assert_int_equal(line.is_told_again, strstr(rows[i].line, " keep=no") != NULL);
         strbuf_fini(&texts);
     }
 }

@@ -28,6 +28,15 @@ struct fixture {
     struct popauth_sessions *sessions;
 };
 
+static void no_excess(void *owner, const struct relay_change *change, bool granted, size_t removed)
+{
+    (void)owner;
+    (void)change;
+    (void)granted;
+    (void)removed;
+    fail_msg("there is no limit");
+}
+
 static int setup(void **state)
 {
     struct fixture *fixture = xcalloc(1, sizeof(*fixture));
@@ -46,7 +55,8 @@ static int setup(void **state)
     assert_true(eventloop_start(fixture->loop));
     fixture->terms = (struct relay_sessions_terms){
         .max_hours = 24, .max_sessions = 10000, .window_minutes = 60, .ipv6_prefix_bits = 128};
-    fixture->sessions = popauth_sessions_new(fixture->loop, fixture->store, &fixture->terms, NULL);
+    fixture->sessions = popauth_sessions_new(fixture->loop, fixture->store, &fixture->terms,
+                                             no_excess, NULL, NULL);
     strbuf_fini(&why);
     *state = fixture;
     return 0;
@@ -103,7 +113,7 @@ static void log_in(struct fixture *fixture, const char *client, int seconds, boo
     if (has_entry) {
         assert_int_equal(relay_store_apply(fixture->store, &change, NULL, NULL), STATUS_OK);
     }
-    popauth_sessions_settle(fixture->sessions, &login.line, true);
+    (void)popauth_sessions_settle(fixture->sessions, &login.line, RELAY_SESSIONS_GRANTED);
 }
 
 static void remove_entry(struct fixture *fixture, const char *client)

@@ -62,6 +62,25 @@ static void test_a_user_of_too_many_addresses_is_refused_new_ones(void **state)
     relay_store_close(&store);
 }
 
+/* What is no book of a user in the place of one: no other attempt helps, and nobody else has to wait for it. */
+static void test_a_user_whose_addresses_cannot_be_counted(void **state)
+{
+    struct redis_kit *kit = *state;
+    struct relay_change change;
+
+    redis_kit_start(kit, NULL);
+    kit->kit.options.terms.addresses_per_user = 2;
+    struct relay_store *store = redis_kit_open(kit);
+
+    assert_true(redis_kit_login(kit, store, 1, "bob", &change));
+    assert_string_equal(redis_kit_ask(kit, "SET t:relay-user:ann x"), "+OK\r\n");
+    assert_int_equal(redis_kit_apply(kit, store, RELAY_LOGIN, "192.0.2.2 1000 user=ann", NULL),
+                     STATUS_INVALID);
+    assert_non_null(strstr(kit->kit.why.data, "WRONGTYPE"));
+    assert_true(redis_kit_login(kit, store, 3, "bob", &change));
+    relay_store_close(&store);
+}
+
 static void test_a_user_of_too_many_addresses_loses_all_entries(void **state)
 {
     struct redis_kit *kit = *state;
@@ -231,6 +250,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_addresses_of_a_user_are_counted, redis_kit_setup,
                                         redis_kit_teardown),
+        cmocka_unit_test_setup_teardown(test_a_user_whose_addresses_cannot_be_counted,
+                                        redis_kit_setup, redis_kit_teardown),
         cmocka_unit_test_setup_teardown(test_a_user_of_too_many_addresses_is_refused_new_ones,
                                         redis_kit_setup, redis_kit_teardown),
         cmocka_unit_test_setup_teardown(test_a_user_of_too_many_addresses_loses_all_entries,

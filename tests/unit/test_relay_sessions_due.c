@@ -181,6 +181,106 @@ static void test_granted_anew(void **state)
     assert_false(relay_sessions_has_expired(sessions, 0, KIT_NOW)); /* never known */
 }
 
+static bool settle_owed(struct relay_sessions *sessions, const char *client, const char *id)
+{
+    const struct relay_entry login = {
+        .addr = kit_address(client), .login_at = KIT_NOW, .user = "ann", .service = "imap"};
+
+    return relay_sessions_settle(sessions, &login, id, RELAY_SESSIONS_OWED, BEGIN);
+}
+
+static size_t count_owed(const struct relay_sessions *sessions)
+{
+    struct relay_sessions_stats stats;
+
+    relay_sessions_stats(sessions, &stats);
+    return stats.owed;
+}
+
+/* The store was away when they logged in: the entry is due at once, and until it is there. */
+static void test_owed(void **state)
+{
+    struct relay_sessions *sessions = *state;
+    struct relay_sessions_grant grant;
+    struct netaddr due[PIECE];
+
+    (void)begin(sessions, "192.0.2.1", "a", BEGIN);
+    assert_true(settle_owed(sessions, "192.0.2.1", "a"));
+    assert_int_equal(count_open(sessions), 1);
+    assert_int_equal(count_owed(sessions), 1);
+    for (int i = 0; i < 3; i++) { /* it is still away */
+        assert_int_equal(relay_sessions_take_due(sessions, BEGIN, due, PIECE), 1);
+        assert_int_equal(relay_sessions_take_due(sessions, BEGIN, due, PIECE), 0);
+        assert_int_equal(
+            relay_sessions_touched(sessions, &due[0], STATUS_TEMPFAIL, KIT_NOW, KIT_NOW, &grant),
+            RELAY_SESSIONS_DONE);
+    }
+    assert_int_equal(relay_sessions_take_due(sessions, BEGIN, due, PIECE), 1);
+    assert_int_equal(
+        relay_sessions_touched(sessions, &due[0], STATUS_NOTFOUND, KIT_NOW, KIT_NOW, &grant),
+        RELAY_SESSIONS_GRANT_ANEW);
+    assert_true(grant.is_owed);
+    assert_string_equal(grant.user, "ann");
+    assert_int_equal(relay_sessions_touched(sessions, &due[0], STATUS_OK, KIT_NOW, KIT_NOW, &grant),
+                     RELAY_SESSIONS_DONE);
+    assert_int_equal(count_owed(sessions), 0);
+    assert_int_equal(relay_sessions_take_due(sessions, BEGIN + MINUTE, due, PIECE), 0);
+    /* From now on whoever takes it away means it. */
+    assert_int_equal(
+        relay_sessions_touched(sessions, &due[0], STATUS_NOTFOUND, KIT_NOW, KIT_NOW, &grant),
+        RELAY_SESSIONS_FORGOTTEN);
+}
+
+/* There is an entry, of whom nobody knows: the one who logged in last is to have it. */
+static void test_owed_beside_an_entry(void **state)
+{
+    struct relay_sessions *sessions = *state;
+    struct relay_sessions_grant grant;
+    struct netaddr due[PIECE];
+
+    (void)begin(sessions, "192.0.2.1", "a", BEGIN);
+    assert_true(settle_owed(sessions, "192.0.2.1", "a"));
+    for (int i = 0; i < 2; i++) { /* the first time the store goes away in the midst of it */
+        assert_int_equal(relay_sessions_take_due(sessions, BEGIN, due, PIECE), 1);
+        assert_int_equal(
+            relay_sessions_touched(sessions, &due[0], STATUS_OK, KIT_NOW, KIT_NOW, &grant),
+            RELAY_SESSIONS_GRANT_ANEW);
+        assert_string_equal(grant.user, "ann");
+        assert_int_equal(relay_sessions_take_due(sessions, BEGIN, due + 1, PIECE - 1), 0);
+        assert_int_equal(relay_sessions_touched(sessions, &due[0],
+                                                i == 0 ? STATUS_TEMPFAIL : STATUS_OK, KIT_NOW,
+                                                KIT_NOW, &grant),
+                         RELAY_SESSIONS_DONE);
+    }
+    assert_int_equal(count_owed(sessions), 0);
+    assert_int_equal(count_open(sessions), 1);
+}
+
+static void test_owed_to_who_is_gone(void **state)
+{
+    struct relay_sessions *sessions = *state;
+    struct relay_sessions_grant grant;
+    struct netaddr due[PIECE];
+
+    (void)begin(sessions, "192.0.2.1", "a", BEGIN);
+    (void)begin(sessions, "192.0.2.1", "b", BEGIN);
+    (void)begin(sessions, "192.0.2.2", "c", BEGIN);
+    assert_true(settle_owed(sessions, "192.0.2.1", "a"));
+    assert_true(settle_owed(sessions, "192.0.2.1", "b"));
+    assert_false(ends(sessions, "192.0.2.1", "a", &grant));
+    assert_true(ends(sessions, "192.0.2.1", "b", &grant));
+    assert_true(grant.is_owed);                             /* nobody has taken it away */
+    assert_false(ends(sessions, "192.0.2.2", "c", &grant)); /* before the store has answered */
+    assert_false(settle_owed(sessions, "192.0.2.2", "c"));
+    assert_int_equal(count_owed(sessions), 0);
+    assert_int_equal(relay_sessions_take_due(sessions, BEGIN + HOUR, due, PIECE), 0);
+    /* A later login that was granted pays what is owed. */
+    (void)begin(sessions, "192.0.2.3", "d", BEGIN);
+    assert_true(settle_owed(sessions, "192.0.2.3", "d"));
+    login(sessions, "192.0.2.3", "e", BEGIN);
+    assert_int_equal(relay_sessions_take_due(sessions, BEGIN, due, PIECE), 0);
+}
+
 static void test_cannot_be_granted_anew(void **state)
 {
     struct relay_sessions *sessions = *state;
@@ -262,6 +362,9 @@ int main(void)
         TEST(test_logins_spare_touches),
         TEST(test_many_are_spread),
         TEST(test_withdrawn),
+        TEST(test_owed),
+        TEST(test_owed_beside_an_entry),
+        TEST(test_owed_to_who_is_gone),
         TEST(test_granted_anew),
         TEST(test_cannot_be_granted_anew),
         TEST(test_no_window),

@@ -206,7 +206,7 @@ static void test_requests(void **state)
     (void)state;
     strbuf_init(&text);
     watch_request_format(&found, &text);
-    assert_string_equal(text.data, "login 192.0.2.1\n");
+    assert_string_equal(text.data, "login 192.0.2.1 keep=no\n");
     strbuf_reset(&text);
     (void)snprintf(found.user, sizeof(found.user), "%s", "a b%\xc3\xa9");
     (void)snprintf(found.service, sizeof(found.service), "%s", "imap");
