@@ -4,6 +4,7 @@
 #include "lib/base/group_id.h"
 #include "lib/base/xalloc.h"
 #include "lib/relay/relay_redis_password.h"
+#include "lib/relay/relay_redis_tls.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -275,6 +276,24 @@ static bool may_daemon_read(const struct check *check, const struct stat *st)
                                        : (st->st_mode & S_IROTH) != 0;
 }
 
+/* Is there a password in it? Whoever may not read it cannot know. */
+static void check_password(const struct check *check, const char *path)
+{
+    struct strbuf password;
+    struct strbuf why;
+
+    strbuf_init(&password);
+    strbuf_init(&why);
+    if (access(path, R_OK) == 0 && !relay_redis_password_read(path, &password, &why)) {
+        diag_report(check->diag, DIAG_ERROR, check->config->path, 0,
+                    "write the password into its first line", "relay_store.redis_password_file: %s",
+                    why.data);
+    }
+    relay_redis_password_erase(&password);
+    strbuf_fini(&password);
+    strbuf_fini(&why);
+}
+
 static void check_password_file(const struct check *check, const char *path)
 {
     const char *conf = check->config->path;
@@ -298,7 +317,31 @@ static void check_password_file(const struct check *check, const char *path)
                     "relay_store.redis_password_file: %s: the user of the daemon, %s, cannot read "
                     "it",
                     path, check->config->user);
+    } else {
+        check_password(check, path);
     }
+}
+
+static void check_ca_file(const struct check *check, const char *path)
+{
+    struct strbuf why;
+
+    if (*path == '\0') {
+        return;
+    }
+    strbuf_init(&why);
+    if (access(path, R_OK) != 0) {
+        strbuf_appendf(&why, "%s: %s", path, strerror(errno));
+    } else if (strncmp(check->config->relay_store.redis_url, "rediss://", strlen("rediss://")) ==
+               0) {
+        (void)relay_redis_tls_check(path, &why);
+    }
+    if (why.len > 0) {
+        diag_report(check->diag, DIAG_ERROR, check->config->path, 0,
+                    "name the file with the certificate of the authority that the server's is from",
+                    "relay_store.redis_ca_file: %s", why.data);
+    }
+    strbuf_fini(&why);
 }
 
 static void check_redis(const struct check *check)
@@ -306,11 +349,7 @@ static void check_redis(const struct check *check)
     const struct config_relay_store *store = &check->config->relay_store;
 
     check_password_file(check, store->redis_password_file);
-    if (*store->redis_ca_file != '\0' && access(store->redis_ca_file, R_OK) != 0) {
-        diag_report(check->diag, DIAG_ERROR, check->config->path, 0,
-                    "name the file with the certificate of the authority that the server's is from",
-                    "relay_store.redis_ca_file: %s: %s", store->redis_ca_file, strerror(errno));
-    }
+    check_ca_file(check, store->redis_ca_file);
 }
 
 void start_check(const struct config *config, bool as_root, struct diag *diag)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What `postern -t` and `posternctl check` say of settings that a start fails on. */
 #include "lib/policy/start_check.h"
+#include "lib/relay/relay_redis_tls.h"
 #include "lib/relay/relay_store_redis.h"
 #include "tests/unit/support.h"
 
@@ -35,6 +36,8 @@ static void expect_with(const char *conf, mode_t secret_mode, bool as_root, cons
     site_write(&site, "access", "");
     site_write(&site, "secret", "hush");
     assert_int_equal(chmod(site_path(&site, "secret", path), secret_mode), 0);
+    site_write(&site, "blank", "\nhush\n");
+    assert_int_equal(chmod(site_path(&site, "blank", path), 0600), 0);
     assert_int_equal(mkdir(site_path(&site, "sub", path), 0755), 0);
     assert_int_equal(link(site_path(&site, "access", path), site_path(&site, "link", other)), 0);
     strbuf_init(&text);
@@ -193,6 +196,17 @@ static void test_the_password_of_a_redis_server(void **state)
            "the file with the certificate of the authority that the server's is from\n");
     expect(REDIS("redis_password_file = \"@/sub\""), true,
            "postern.conf: error: relay_store.redis_password_file: sub: is no regular file\n");
+    expect(
+        REDIS("redis_password_file = \"@/blank\""), true,
+        "postern.conf: error: relay_store.redis_password_file: blank: its first line is empty; write "
+        "the password into its first line\n");
+    if (relay_redis_tls_is_built()) {
+        expect(
+            REDIS("redis_url = \"rediss://localhost\"  redis_ca_file = \"@/secret\""), true,
+            "postern.conf: error: relay_store.redis_ca_file: TLS: the certificates of secret cannot be read: no "
+            "certificate or crl found; name the file with the certificate of the authority that the server's is "
+            "from\n");
+    }
     PASSWORD_OF("", 0600, "");
     PASSWORD_OF("", 0640, "");
     PASSWORD_OF("", 0644, FAULT("is open to everybody; take that away: chmod o= FILE"));
