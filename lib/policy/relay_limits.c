@@ -177,7 +177,10 @@ static struct verdict charge_hour(struct session *session, struct verdict verdic
 
     if (relayers->charge == NULL) {
         if (limit > 0) {
-            rules_note(session, "relaying: recipients_per_hour: this recipient would be counted");
+            rules_note(
+                session,
+                "relaying: recipients_per_hour: this recipient would be counted, and refused if there "
+                "were as many as may be: see posternctl relay stats");
         }
         return verdict;
     }
