@@ -137,6 +137,13 @@ class Test(Watch):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(self.listener.requests, [])
 
+    def test_end_of_a_session_before_its_begin(self):
+        """Two processes of Dovecot write these lines; those of a short session may come in this order."""
+        self.append(self.LINES[2], self.LINES[1])
+        done = self.run_test(self.log)
+        self.assertEqual(re.sub(r" pattern=\S*login-patterns:\d+", " at", done.stdout).splitlines()[1],
+                         "line=2 event=login client=10.0.0.1 user=u1 service=imap at")
+
     def count(self):
         lines = PATTERNS.read_text().splitlines()
         return sum(1 for line in lines if line and not line.startswith(("#", "define ")))
