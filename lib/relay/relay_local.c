@@ -258,7 +258,7 @@ static struct local *new_local(const struct relay_store_options *options)
 
     local->base.ops = &local_ops;
     local->index = relay_index_new();
-    local->trouble = relay_trouble_new(options->logger, options->file);
+    local->trouble = relay_trouble_new(options->logger, "file", options->file);
     local->last = &local->first;
     (void)pthread_mutex_init(&local->mutex, NULL);
     (void)pthread_condattr_init(&monotonic);
