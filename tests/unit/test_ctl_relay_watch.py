@@ -40,6 +40,14 @@ class Lines(Watch):
         self.start("--state", self.state)
         self.wait_for("logout 10.0.0.2 user=u2 service=imap session=abc")
 
+    def test_end_of_a_session_before_its_begin(self):
+        """Several processes of Dovecot write one log: of a short session the end may stand there first, and it must not stay open."""
+        self.log.touch()
+        self.start()
+        self.append("Nov 22 10:01:00 mx1 dovecot: imap(u2)<7><abc>: Disconnected: Logged out in=1\n", login(2, session="abc"), login(3))
+        self.wait_for(request(3))
+        self.assertEqual(self.listener.requests, ["login 10.0.0.2 user=u2 service=imap", request(3)])
+
     def test_users_are_escaped(self):
         self.start()
         self.append(login(1).replace("<u1>", "<an n%\u00e9=x>"))
