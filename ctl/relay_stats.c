@@ -158,7 +158,7 @@ static void print_recipients(const json_t *store)
     if (number(store, "recipients") == 0 && number(store, "recipients_refused") == 0) {
         return;
     }
-    printf(INDENT "%lld recipient%s relayed, %lld refused by a limit\n",
+    printf(INDENT "%lld recipient%s relayed, %lld refused by recipients_per_hour\n",
            number(store, "recipients"), plural(number(store, "recipients")),
            number(store, "recipients_refused"));
     json_array_foreach(json_object_get(store, "top_addresses"), index, address)
@@ -185,7 +185,7 @@ void relay_stats_print(const char *title, const json_t *store)
     print_logins(store);
     print_recipients(store);
     if (knows(store, "failure")) {
-        printf(INDENT "CHANGES FAIL: %s\n", control_client_text(store, "failure"));
+        printf(INDENT "TROUBLE: %s\n", control_client_text(store, "failure"));
     }
 }
 

@@ -194,9 +194,10 @@ enum status relay_target_check(struct relay_target *target, const struct netaddr
     }
     enum status status = relay_store_find(target->store, client, time(NULL), found_out);
 
-    if (status != STATUS_OK) {
-        strbuf_append(why, status == STATUS_NOTFOUND ? "no entry permits it"
-                                                     : "the store cannot be asked");
+    if (status == STATUS_NOTFOUND) {
+        relay_store_explain(target->store, client, why);
+    } else if (status != STATUS_OK) {
+        strbuf_append(why, "the store cannot be asked");
     }
     return status;
 }

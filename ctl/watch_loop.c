@@ -278,8 +278,9 @@ static void report_found(struct watch *watch, const struct log_line *line,
         }
         watch->logouts++;
     } else {
-        if (*found->session != '\0') {
-            watch_sessions_add(watch->sessions, found->session, &found->addr);
+        if (*found->session != '\0' &&
+            !watch_sessions_add(watch->sessions, found->session, &found->addr)) {
+            found->session[0] = '\0'; /* its end came first: the window begins now */
         }
         watch->logins++;
     }

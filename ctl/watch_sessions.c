@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define NONE SIZE_MAX
 
@@ -20,7 +21,15 @@ struct row {
     size_t younger;
 };
 
+/* An end without a begin. */
+struct early {
+    char *session; /* NULL: none, or its begin has come */
+    int64_t at_ms;
+};
+
 struct watch_sessions {
+    struct early early[WATCH_SESSIONS_EARLY]; /* a ring */
+    size_t next_early;
     struct row *rows;
     size_t *buckets;
     size_t most;
@@ -52,6 +61,9 @@ void watch_sessions_free(struct watch_sessions **sessions)
     }
     for (size_t i = 0; i < (*sessions)->most; i++) {
         free((*sessions)->rows[i].session);
+    }
+    for (size_t i = 0; i < WATCH_SESSIONS_EARLY; i++) {
+        free((*sessions)->early[i].session);
     }
     free((*sessions)->rows);
     free((*sessions)->buckets);
@@ -90,11 +102,52 @@ static void forget(struct watch_sessions *sessions, size_t *link)
     sessions->count--;
 }
 
-void watch_sessions_add(struct watch_sessions *sessions, const char *session,
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void note_early(struct watch_sessions *sessions, const char *session)
+{
+    struct early *early = &sessions->early[sessions->next_early];
+
+    free(early->session);
+    *early = (struct early){xstrdup(session), now_ms()};
+    sessions->next_early = (sessions->next_early + 1) % WATCH_SESSIONS_EARLY;
+}
+
+/* From the youngest on; there are few in that time, if any. */
+static bool take_early(struct watch_sessions *sessions, const char *session)
+{
+    int64_t since = now_ms() - WATCH_SESSIONS_EARLY_MS;
+
+    for (size_t i = 1; i <= WATCH_SESSIONS_EARLY; i++) {
+        size_t index = (sessions->next_early + WATCH_SESSIONS_EARLY - i) % WATCH_SESSIONS_EARLY;
+        struct early *early = &sessions->early[index];
+
+        if (early->at_ms == 0 || early->at_ms < since) {
+            break;
+        }
+        if (early->session != NULL && strcmp(early->session, session) == 0) {
+            free(early->session);
+            early->session = NULL;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool watch_sessions_add(struct watch_sessions *sessions, const char *session,
                         const struct netaddr *addr)
 {
     size_t *link = find(sessions, session);
 
+    if (take_early(sessions, session)) {
+        return false;
+    }
     if (*link != NONE) {
         forget(sessions, link);
     } else if (sessions->count == sessions->most) {
@@ -112,6 +165,7 @@ void watch_sessions_add(struct watch_sessions *sessions, const char *session,
     sessions->youngest = index;
     *link = index;
     sessions->count++;
+    return true;
 }
 
 bool watch_sessions_take(struct watch_sessions *sessions, const char *session,
@@ -120,6 +174,7 @@ bool watch_sessions_take(struct watch_sessions *sessions, const char *session,
     size_t *link = find(sessions, session);
 
     if (*link == NONE) {
+        note_early(sessions, session);
         return false;
     }
     *addr_out = sessions->rows[*link].addr;
@@ -157,7 +212,7 @@ static void restore_line(struct watch_sessions *sessions, const char *line, size
     (void)memcpy(key, blank + 1, rest - 1);
     key[rest - 1] = '\0';
     if (relay_entry_parse_address(key, &addr, &why)) {
-        watch_sessions_add(sessions, session, &addr);
+        (void)watch_sessions_add(sessions, session, &addr);
     }
 }
 

@@ -3,6 +3,8 @@
  * watch_sessions - from which address a session was opened: for logs that tell of its end without an address.
  *
  * A bounded number; the oldest make room. Values are kept in a text that outlives the program, one a line: `SESSION ADDRESS`.
+ *
+ * Where several processes write a log, the end of a short session may stand before its begin. Such an end is remembered for a while.
  */
 #ifndef POSTERN_CTL_WATCH_SESSIONS_H
 #define POSTERN_CTL_WATCH_SESSIONS_H
@@ -13,6 +15,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define WATCH_SESSIONS_EARLY 1000u    /* ends that are remembered */
+#define WATCH_SESSIONS_EARLY_MS 10000 /* how long */
+
 struct watch_sessions;
 
 struct watch_sessions *watch_sessions_new(size_t most);
@@ -20,11 +25,14 @@ struct watch_sessions *watch_sessions_new(size_t most);
 /* Sets the caller's pointer to NULL; NULL is legal. */
 void watch_sessions_free(struct watch_sessions **sessions);
 
-/* Remembers a session (a word, not empty); a second one of the same name takes the place of the first. */
-void watch_sessions_add(struct watch_sessions *sessions, const char *session,
+/*
+ * Remembers a session (a word, not empty); a second one of the same name takes the place of the first. False: its end has been seen just
+ * before, and nothing is remembered.
+ */
+bool watch_sessions_add(struct watch_sessions *sessions, const char *session,
                         const struct netaddr *addr);
 
-/* Forgets a session. False: it is not known. */
+/* Forgets a session. False: it is not known, or not yet: this may be an end that came first. */
 bool watch_sessions_take(struct watch_sessions *sessions, const char *session,
                          struct netaddr *addr_out);
 

@@ -83,8 +83,9 @@ static const char *follow_session(struct test *test, struct login_found *found)
     struct netaddr addr;
 
     if (!found->is_logout) {
-        if (*found->session != '\0') {
-            watch_sessions_add(test->sessions, found->session, &found->addr);
+        if (*found->session != '\0' &&
+            !watch_sessions_add(test->sessions, found->session, &found->addr)) {
+            found->session[0] = '\0'; /* its end came first: the window begins now */
         }
         return NULL;
     }

@@ -100,6 +100,9 @@ enum status policy_decision_make(const struct policy_facts *facts,
     if (verdict.kind == VERDICT_CONTINUE) {
         return STATUS_OK;
     }
+    if (relay_limits_reason(&verdict) != NULL) {
+        *why_out = relay_limits_reason(&verdict);
+    }
     if (relay_limits_is_temporary(&verdict)) {
         if (later_out != NULL) {
             *later_out = verdict.reply; /* a constant text */

@@ -24,7 +24,8 @@ struct policy_facts {
 
 /*
  * STATUS_OK: may be relayed (`OK`). All else is `DUNNO`, which leaves it to Postfix: STATUS_NOTFOUND: not by these rules; STATUS_TEMPFAIL:
- * it cannot be known; STATUS_INVALID: it is no question that can be answered. With the last two *why_out says more.
+ * it cannot be known; STATUS_INVALID: it is no question that can be answered. With the last two *why_out says more; with STATUS_NOTFOUND it is the name of the limit of a login that has
+ * refused, and is left alone if none has.
  *
  * With STATUS_NOTFOUND, *later_out (may be NULL) is what to answer if nothing else in Postfix permits the recipient, as it may be permitted
  * later: a limit of what a login permits was reached; its `text` is NULL if that is not so. What a login permits

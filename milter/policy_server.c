@@ -91,10 +91,16 @@ static void log_trouble(struct policy_server *policy, struct ratelog *ratelog, c
     strbuf_fini(&line);
 }
 
+/* What a limit of a login has refused is told as the filter tells it. */
 static void log_decision(struct policy_server *policy, const struct policy_request *request,
-                         const char *action, const char *why)
+                         const char *action, const char *limit, const char *why)
 {
+    enum log_level level = *limit != '\0' ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
     struct strbuf line;
+
+    if (!log_enabled(policy->logger, level)) {
+        return;
+    }
 
     strbuf_init(&line);
     strbuf_appendf(&line, "event=policy action=%s", action);
@@ -102,8 +108,9 @@ static void log_decision(struct policy_server *policy, const struct policy_reque
     log_field(&line, "name", request->client_name);
     log_field(&line, "sender", request->sender);
     log_field(&line, "recipient", request->recipient);
-    log_field(&line, "why", why);
-    log_line(policy->logger, LOG_LEVEL_DEBUG, line.data);
+    log_field(&line, "reason", *limit != '\0' ? limit : NULL);
+    log_field(&line, "why", *why != '\0' ? why : NULL);
+    log_line(policy->logger, level, line.data);
     strbuf_fini(&line);
 }
 
@@ -133,13 +140,11 @@ static bool decide(struct policy_server *policy, const struct policy_request *re
     } else if (status == STATUS_INVALID) {
         log_trouble(policy, &policy->strangers, why, request);
     }
-    if (traced) {
-        log_decision(policy, request,
-                     status == STATUS_OK       ? "ok"
-                     : later_out->text != NULL ? "defer_if_reject"
-                                               : "dunno",
-                     note.text.data);
-    }
+    log_decision(policy, request,
+                 status == STATUS_OK       ? "ok"
+                 : later_out->text != NULL ? "defer_if_reject"
+                                           : "dunno",
+                 status == STATUS_NOTFOUND ? why : "", note.text.data);
     strbuf_fini(&note.text);
     ruleset_unref(&ruleset);
     return status == STATUS_OK;

@@ -120,9 +120,15 @@ static json_t *answer_check(struct request *request)
         return answer(STATUS_INVALID, why);
     }
     enum status status = relay_store_find(request->store, &client, time(NULL), &found);
-    json_t *object = answer(status, status == STATUS_NOTFOUND ? "no entry permits it"
-                                                              : "the store cannot be asked");
+    struct strbuf reason;
 
+    strbuf_init(&reason);
+    if (status == STATUS_NOTFOUND) {
+        relay_store_explain(request->store, &client, &reason);
+    }
+    json_t *object = answer(status, reason.len > 0 ? reason.data : "the store cannot be asked");
+
+    strbuf_fini(&reason);
     if (status == STATUS_OK || status == STATUS_NOTFOUND) {
         (void)json_object_set_new(object, "found", json_boolean(status == STATUS_OK));
     }

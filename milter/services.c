@@ -93,6 +93,7 @@ static enum status open_optional(struct services *services, enum services_socket
     if (config->was_set) {
         return STATUS_INVALID;
     }
+    strbuf_appendf(why, "; postern goes on without %s", config->path);
     warn(services, why->data);
     strbuf_reset(why);
     return STATUS_OK;

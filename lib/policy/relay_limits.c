@@ -15,6 +15,7 @@
 /* Recipients of a message whose names are remembered. */
 #define NAMES_MAX 1000u
 
+static const char senders_of_user[] = "grant_senders";
 static const char per_message[] = "recipients_per_message";
 static const char per_hour[] = "recipients_per_hour";
 
@@ -37,7 +38,7 @@ static struct rules_result refuse_sender(void)
 {
     return rules_refuse(550, "5.7.1",
                         "Relaying denied. The login of this address permits its own senders only",
-                        "grant_senders");
+                        senders_of_user);
 }
 
 static struct verdict refuse_message(void)
@@ -65,6 +66,18 @@ bool relay_limits_is_temporary(const struct verdict *verdict)
 {
     return verdict->kind == VERDICT_TEMPFAIL && verdict->reason != NULL &&
            (strcmp(verdict->reason, per_message) == 0 || strcmp(verdict->reason, per_hour) == 0);
+}
+
+const char *relay_limits_reason(const struct verdict *verdict)
+{
+    const char *const reasons[] = {senders_of_user, per_message, per_hour};
+
+    for (size_t i = 0; verdict->reason != NULL && i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        if (strcmp(verdict->reason, reasons[i]) == 0) {
+            return reasons[i];
+        }
+    }
+    return NULL;
 }
 
 /* ---- senders ---- */
@@ -164,7 +177,10 @@ static struct verdict charge_hour(struct session *session, struct verdict verdic
 
     if (relayers->charge == NULL) {
         if (limit > 0) {
-            rules_note(session, "relaying: recipients_per_hour: this recipient would be counted");
+            rules_note(
+                session,
+                "relaying: recipients_per_hour: this recipient would be counted, and refused if there "
+                "were as many as may be: see posternctl relay stats");
         }
         return verdict;
     }

@@ -38,4 +38,7 @@ struct verdict relay_limits_charge(struct session *session, const char *recipien
 /* Is this a refusal that the client's next message, or the next hour, may not get? */
 bool relay_limits_is_temporary(const struct verdict *verdict);
 
+/* The name of the limit that has refused; NULL: it was none of these. A constant text. */
+const char *relay_limits_reason(const struct verdict *verdict);
+
 #endif

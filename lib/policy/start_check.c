@@ -4,6 +4,7 @@
 #include "lib/base/group_id.h"
 #include "lib/base/xalloc.h"
 #include "lib/relay/relay_redis_password.h"
+#include "lib/relay/relay_redis_tls.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -166,6 +167,42 @@ static void check_sockets(const struct check *check)
     }
 }
 
+/* ---- what the user of the daemon may do ---- */
+
+#define MOST_GROUPS 256
+
+/* Is the group one of the user's? With more groups than fit it is taken to be. */
+static bool has_group(const struct passwd *user, gid_t group)
+{
+    gid_t groups[MOST_GROUPS];
+    int count = MOST_GROUPS;
+
+    if (getgrouplist(user->pw_name, user->pw_gid, groups, &count) < 0) {
+        return true;
+    }
+    for (int i = 0; i < count; i++) {
+        if (groups[i] == group) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* May the user of the daemon do this (bits of the owner) with a file or folder? An unknown user may: that is reported elsewhere. */
+static bool may_daemon(const struct check *check, const struct stat *st, mode_t bits)
+{
+    const char *name = check->config->user;
+    const struct passwd *user = check->as_root && *name != '\0' ? getpwnam(name) : NULL;
+
+    if (user == NULL || user->pw_uid == 0) {
+        return true;
+    }
+    if (user->pw_uid != st->st_uid) {
+        bits >>= has_group(user, st->st_gid) ? 3 : 6;
+    }
+    return (st->st_mode & bits) == bits;
+}
+
 /* ---- the file of POP-before-SMTP ---- */
 
 static bool is_same_file(const char *path, const char *other)
@@ -210,6 +247,47 @@ static const char *overwritten_by(const struct config *config, const char *store
     return NULL;
 }
 
+#define NOBODY "nobody relays because of a login to POP or IMAP"
+
+/* What is there, and is neither missing nor another file of postern. */
+static void check_place(const struct check *check, const char *file, const char *folder)
+{
+    const char *conf = check->config->path;
+    const char *user = check->config->user;
+    struct stat st;
+
+    if (lstat(file, &st) == 0) {
+        if (S_ISLNK(st.st_mode)) {
+            diag_report(check->diag, DIAG_WARNING, conf, 0, "name the file itself",
+                        "relay_store.file: %s is a symbolic link: " NOBODY, file);
+        } else if (!S_ISREG(st.st_mode)) {
+            diag_report(check->diag, DIAG_WARNING, conf, 0, "name a file",
+                        "relay_store.file: %s is no file: " NOBODY, file);
+        } else if (!may_daemon(check, &st, S_IRUSR | S_IWUSR)) {
+            diag_report(check->diag, DIAG_WARNING, conf, 0, "give it to that user",
+                        "relay_store.file: %s cannot be written by the user of the daemon, "
+                        "%s: " NOBODY,
+                        file, user);
+        }
+    }
+    if (stat(folder, &st) != 0) {
+        return;
+    }
+    if (!may_daemon(check, &st, S_IWUSR | S_IXUSR)) {
+        diag_report(check->diag, DIAG_WARNING, conf, 0, "give the folder to that user",
+                    "relay_store.file: the folder %s cannot be written by the user of the "
+                    "daemon, %s: " NOBODY,
+                    folder, user);
+    }
+    if ((st.st_mode & S_IWOTH) != 0) {
+        diag_report(
+            check->diag, DIAG_WARNING, conf, 0, "take that away: chmod o-w FOLDER",
+            "relay_store.file: everybody can write into the folder %s: who puts another file "
+            "there relays",
+            folder);
+    }
+}
+
 static void check_store(const struct check *check)
 {
     const char *conf = check->config->path;
@@ -217,62 +295,38 @@ static void check_store(const struct check *check)
     const char *key = overwritten_by(check->config, file);
     char *folder = folder_of(file);
     const char *failure = folder_failure(folder, POSTERN_STATEDIR);
-    struct stat st;
 
     if (key != NULL) {
         diag_report(check->diag, DIAG_ERROR, conf, 0, "give it a file of its own",
                     "relay_store.file: %s is the file of %s", file, key);
     } else if (failure != NULL) {
-        diag_report(
-            check->diag, DIAG_WARNING, conf, 0,
-            "create the folder, and give it to the user of the daemon",
-            "relay_store.file: the folder %s %s: nobody relays because of a login to POP or "
-            "IMAP",
-            folder, failure);
-    } else if (stat(file, &st) == 0 && !S_ISREG(st.st_mode)) {
-        diag_report(check->diag, DIAG_WARNING, conf, 0, "name a file",
-                    "relay_store.file: %s is no file: nobody relays because of a login to POP or "
-                    "IMAP",
-                    file);
+        diag_report(check->diag, DIAG_WARNING, conf, 0,
+                    "create the folder, and give it to the user of the daemon",
+                    "relay_store.file: the folder %s %s: " NOBODY, folder, failure);
+    } else {
+        check_place(check, file, folder);
     }
     free(folder);
 }
 
 /* ---- the Redis server of POP-before-SMTP ---- */
 
-#define MOST_GROUPS 256
-
-/* Is the group one of the user's? With more groups than fit it is taken to be. */
-static bool has_group(const struct passwd *user, gid_t group)
+/* Is there a password in it? Whoever may not read it cannot know. */
+static void check_password(const struct check *check, const char *path)
 {
-    gid_t groups[MOST_GROUPS];
-    int count = MOST_GROUPS;
+    struct strbuf password;
+    struct strbuf why;
 
-    if (getgrouplist(user->pw_name, user->pw_gid, groups, &count) < 0) {
-        return true;
+    strbuf_init(&password);
+    strbuf_init(&why);
+    if (access(path, R_OK) == 0 && !relay_redis_password_read(path, &password, &why)) {
+        diag_report(check->diag, DIAG_ERROR, check->config->path, 0,
+                    "write the password into its first line", "relay_store.redis_password_file: %s",
+                    why.data);
     }
-    for (int i = 0; i < count; i++) {
-        if (groups[i] == group) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* May the user of the daemon read the file? An unknown user may: that is reported elsewhere. */
-static bool may_daemon_read(const struct check *check, const struct stat *st)
-{
-    const char *name = check->config->user;
-    const struct passwd *user = check->as_root && *name != '\0' ? getpwnam(name) : NULL;
-
-    if (user == NULL || user->pw_uid == 0) {
-        return true;
-    }
-    if (user->pw_uid == st->st_uid) {
-        return (st->st_mode & S_IRUSR) != 0;
-    }
-    return has_group(user, st->st_gid) ? (st->st_mode & S_IRGRP) != 0
-                                       : (st->st_mode & S_IROTH) != 0;
+    relay_redis_password_erase(&password);
+    strbuf_fini(&password);
+    strbuf_fini(&why);
 }
 
 static void check_password_file(const struct check *check, const char *path)
@@ -292,13 +346,37 @@ static void check_password_file(const struct check *check, const char *path)
         diag_report(check->diag, DIAG_ERROR, conf, 0, NULL,
                     "relay_store.redis_password_file: %s: %s", path,
                     relay_redis_password_fault(&st));
-    } else if (!may_daemon_read(check, &st)) {
+    } else if (!may_daemon(check, &st, S_IRUSR)) {
         diag_report(check->diag, DIAG_ERROR, conf, 0,
                     "give the file to that user, or to a group of his, who may read it",
                     "relay_store.redis_password_file: %s: the user of the daemon, %s, cannot read "
                     "it",
                     path, check->config->user);
+    } else {
+        check_password(check, path);
     }
+}
+
+static void check_ca_file(const struct check *check, const char *path)
+{
+    struct strbuf why;
+
+    if (*path == '\0') {
+        return;
+    }
+    strbuf_init(&why);
+    if (access(path, R_OK) != 0) {
+        strbuf_appendf(&why, "%s: %s", path, strerror(errno));
+    } else if (strncmp(check->config->relay_store.redis_url, "rediss://", strlen("rediss://")) ==
+               0) {
+        (void)relay_redis_tls_check(path, &why);
+    }
+    if (why.len > 0) {
+        diag_report(check->diag, DIAG_ERROR, check->config->path, 0,
+                    "name the file with the certificate of the authority that the server's is from",
+                    "relay_store.redis_ca_file: %s", why.data);
+    }
+    strbuf_fini(&why);
 }
 
 static void check_redis(const struct check *check)
@@ -306,11 +384,7 @@ static void check_redis(const struct check *check)
     const struct config_relay_store *store = &check->config->relay_store;
 
     check_password_file(check, store->redis_password_file);
-    if (*store->redis_ca_file != '\0' && access(store->redis_ca_file, R_OK) != 0) {
-        diag_report(check->diag, DIAG_ERROR, check->config->path, 0,
-                    "name the file with the certificate of the authority that the server's is from",
-                    "relay_store.redis_ca_file: %s: %s", store->redis_ca_file, strerror(errno));
-    }
+    check_ca_file(check, store->redis_ca_file);
 }
 
 void start_check(const struct config *config, bool as_root, struct diag *diag)

@@ -173,6 +173,25 @@ static bool check_groups(struct loader *loader, const struct login_pattern *row)
     return false;
 }
 
+/* A group that is called otherwise is a mistake more often than not, and nothing else would show it. */
+static void warn_of_names(struct loader *loader, const struct pattern *pattern)
+{
+    const char *name;
+
+    for (unsigned i = 0; (name = pattern_group_name(pattern, i)) != NULL; i++) {
+        bool is_known = false;
+
+        for (size_t group = 0; group < GROUPS; group++) {
+            is_known = is_known || strcmp(name, group_names[group]) == 0;
+        }
+        if (!is_known) {
+            diag_report(loader->diag, DIAG_WARNING, loader->file, loader->line,
+                        "the names are ip, user, service, session and logout",
+                        "the group \"%s\" tells nothing", name);
+        }
+    }
+}
+
 static void read_pattern(struct loader *loader, const char *text)
 {
     struct login_patterns *patterns = loader->patterns;
@@ -199,6 +218,7 @@ static void read_pattern(struct loader *loader, const char *text)
     }
     if (row.pattern != NULL && check_groups(loader, &row)) {
         warn_of_forgery(loader, whole.data, whole.len);
+        warn_of_names(loader, row.pattern);
         patterns->rows = xrealloc(patterns->rows, (patterns->count + 1) * sizeof(row));
         patterns->rows[patterns->count++] = row;
     } else {

@@ -191,7 +191,7 @@ static struct local *new_local(const struct relay_store_options *options)
 
     local->base.ops = &local_ops;
     local->index = relay_index_new();
-    local->trouble = relay_trouble_new(options->logger, options->file);
+    local->trouble = relay_trouble_new(options->logger, "file", options->file);
     relay_inbox_init(&local->inbox);
     local_configure(&local->base, &options->terms);
     return local;

@@ -110,6 +110,7 @@ static void refuse_excess(struct relay_redis_changes *changes, struct relay_chan
                    "the user has come from more than %u addresses (relay_store: "
                    "addresses_per_user)",
                    atomic_load(&changes->settings->addresses_per_user));
+    (void)atomic_fetch_add(&changes->counts->removed, removed);
     tell(changes, change, STATUS_INVALID, why, removed);
 }
 

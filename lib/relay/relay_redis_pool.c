@@ -4,6 +4,7 @@
 #include "lib/base/thread.h"
 #include "lib/base/xalloc.h"
 #include "lib/relay/relay_redis_command.h"
+#include "lib/relay/relay_redis_news.h"
 #include "lib/relay/relay_redis_scripts.h"
 #include "lib/relay/relay_redis_wait.h"
 
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_SIZE 512u
 #define IDLE_MS 1000 /* after so long the server may have ended a connection */
 
 struct idle {
@@ -22,7 +22,6 @@ struct idle {
 
 struct relay_redis_pool {
     const struct relay_redis_server *server;
-    struct logger *logger;
     void (*wake)(void *ctx);
     void *ctx;
     size_t wanted;
@@ -34,8 +33,9 @@ struct relay_redis_pool {
     size_t alive; /* of this age: idle ones and loans */
     unsigned age; /* of the pool: counted up whenever all links are given up */
     bool is_away;
-    bool was_there;       /* ever: a server that is away from the start is news, too */
-    char text[TEXT_SIZE]; /* why it is away */
+    bool was_there;                   /* ever: a server that is away from the start is news, too */
+    char text[RELAY_REDIS_NEWS_SIZE]; /* why it is away */
+    struct relay_redis_news news;
     int64_t away_since_ms;
     unsigned long missed; /* questions, meanwhile */
     struct relay_redis_state state;
@@ -48,7 +48,7 @@ struct relay_redis_pool *relay_redis_pool_new(const struct relay_redis_server *s
     struct relay_redis_pool *pool = xcalloc(1, sizeof(*pool));
 
     pool->server = server;
-    pool->logger = logger;
+    pool->news = (struct relay_redis_news){.logger = logger, .server = server->name};
     pool->wake = wake;
     pool->ctx = ctx;
     pool->wanted = links < RELAY_REDIS_LINKS_MAX ? links : RELAY_REDIS_LINKS_MAX;
@@ -72,34 +72,6 @@ void relay_redis_pool_free(struct relay_redis_pool **pool)
     (void)pthread_mutex_destroy(&(*pool)->mutex);
     free(*pool);
     *pool = NULL;
-}
-
-/* ---- the log ---- */
-
-static void log_loss(const struct relay_redis_pool *pool, const char *text)
-{
-    struct strbuf line;
-
-    strbuf_init(&line);
-    log_field(&line, "event", "relay_store");
-    log_field(&line, "redis", pool->server->name);
-    log_field(&line, "error", text);
-    log_line(pool->logger, LOG_LEVEL_ERROR, line.data);
-    strbuf_fini(&line);
-}
-
-static void log_return(const struct relay_redis_pool *pool, int64_t away_ms, unsigned long missed)
-{
-    struct strbuf line;
-
-    strbuf_init(&line);
-    log_field(&line, "event", "relay_store");
-    log_field(&line, "redis", pool->server->name);
-    log_field(&line, "result", "answers again");
-    log_field_uint(&line, "away_ms", (unsigned long)away_ms);
-    log_field_uint(&line, "unanswered", missed);
-    log_line(pool->logger, LOG_LEVEL_INFO, line.data);
-    strbuf_fini(&line);
 }
 
 /* ---- loss and return; with the mutex held ---- */
@@ -145,13 +117,14 @@ static void lose(struct relay_redis_pool *pool, unsigned age, const char *why)
         pool->age++;
         pool->alive = 0;
         note_text(pool, why);
+        (void)relay_redis_news_is_due(&pool->news, why, true, pool->away_since_ms);
         count = take_idle(pool, idle);
         (void)pthread_cond_broadcast(&pool->change);
     }
     (void)pthread_mutex_unlock(&pool->mutex);
     close_all(idle, count);
     if (is_news) {
-        log_loss(pool, why);
+        relay_redis_news_lost(&pool->news, why);
         pool->wake(pool->ctx);
     }
 }
@@ -364,7 +337,9 @@ bool relay_redis_pool_open(struct relay_redis_pool *pool, bool writes, struct st
     bool done = open_links(pool, writes, idle, &count, &state, why);
 
     (void)pthread_mutex_lock(&pool->mutex);
-    bool first_loss = !done && !pool->was_there && *pool->text == '\0';
+    bool is_first_loss = !pool->was_there && *pool->text == '\0';
+    bool is_news = !done && relay_redis_news_is_due(&pool->news, why->data, is_first_loss,
+                                                    relay_redis_now());
     bool returned = done && *pool->text != '\0';
     int64_t away_ms = relay_redis_now() - pool->away_since_ms;
     unsigned long missed = pool->missed;
@@ -385,11 +360,11 @@ bool relay_redis_pool_open(struct relay_redis_pool *pool, bool writes, struct st
     if (!done) {
         close_all(idle, count);
     }
-    if (first_loss) {
-        log_loss(pool, why->data);
+    if (is_news) {
+        relay_redis_news_lost(&pool->news, why->data);
     }
     if (returned) {
-        log_return(pool, away_ms, missed);
+        relay_redis_news_returned(&pool->news, away_ms, missed);
     }
     return done;
 }

@@ -92,7 +92,7 @@ void relay_redis_server_explain(const char *error, struct strbuf *why)
     } advices[] = {
         {"NOAUTH", "name a redis_password_file"},
         {"WRONGPASS", "see redis_password_file and the user of redis_url"},
-        {"NOPERM", "postern.conf(5) says what the user must be allowed"},
+        {"NOPERM", "postern(8) says what the user must be allowed"},
         {"READONLY", "redis_url must name the master"},
         {"MOVED", "a Redis cluster cannot be used"},
         {"CROSSSLOT", "a Redis cluster cannot be used"},

@@ -15,8 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define ERROR_SIZE 256
+#define NAME_SIZE 200
 
 struct relay_redis_tls {
     SSL *ssl;
@@ -31,10 +33,11 @@ bool relay_redis_tls_is_built(void)
 static void append_error(struct strbuf *why, const char *otherwise)
 {
     unsigned long code = ERR_peek_last_error();
+    const char *reason = ERR_reason_error_string(code);
     char text[ERROR_SIZE];
 
-    ERR_error_string_n(code, text, sizeof(text));
-    strbuf_append(why, code != 0 ? text : otherwise);
+    ERR_error_string_n(code, text, sizeof(text)); /* which names the reason by its number, too */
+    strbuf_append(why, code == 0 ? otherwise : reason != NULL ? reason : text);
     ERR_clear_error();
 }
 
@@ -48,9 +51,73 @@ static bool trust(SSL_CTX *context, const char *ca_file, struct strbuf *why)
     if (!done) {
         strbuf_appendf(why, "TLS: the certificates of %s cannot be read: ",
                        *ca_file == '\0' ? "the system" : ca_file);
-        append_error(why, "no reason is known");
+        if (*ca_file != '\0' && access(ca_file, R_OK) != 0) {
+            strbuf_append(why, strerror(errno));
+            ERR_clear_error();
+        } else {
+            append_error(why, "no reason is known");
+        }
     }
     return done;
+}
+
+bool relay_redis_tls_check(const char *ca_file, struct strbuf *why)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    bool done = context != NULL && trust(context, ca_file, why);
+
+    SSL_CTX_free(context);
+    return done;
+}
+
+/* What a fault of a certificate asks of whoever runs postern. */
+static const char *advice_for(int fault)
+{
+    switch (fault) {
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+        return "redis_url must have the host as the certificate names it";
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+        return "redis_ca_file does not have it";
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+        return "redis_ca_file does not have the authority that it is from";
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return "renew it, or set the clock";
+    default:
+        return NULL;
+    }
+}
+
+/*
+ * OpenSSL asks for each certificate of the chain: tells the text behind the session, while there is one, which of them is wrong. An
+ * authority that has expired is not to be taken for the server's own certificate.
+ */
+static int judge(int is_good, X509_STORE_CTX *chain)
+{
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct strbuf *why = SSL_get_app_data(ssl);
+    const X509 *cert = X509_STORE_CTX_get_current_cert(chain);
+    int fault = X509_STORE_CTX_get_error(chain);
+    bool is_servers = X509_STORE_CTX_get_error_depth(chain) == 0;
+    const char *advice = advice_for(fault);
+    char name[NAME_SIZE] = "";
+
+    if (is_good == 1 || why == NULL) {
+        return is_good;
+    }
+    if (cert != NULL) {
+        (void)X509_NAME_oneline(X509_get_subject_name(cert), name, sizeof(name));
+    }
+    strbuf_appendf(why, "TLS: the certificate of %s, %s: %s",
+                   is_servers ? "the server" : "an authority", name,
+                   X509_verify_cert_error_string(fault));
+    if (advice != NULL) {
+        strbuf_appendf(why, " (%s)", advice);
+    }
+    return is_good;
 }
 
 /* The certificate must be this host's, and not just anybody's whom the same authority knows. */
@@ -58,7 +125,7 @@ static bool demand_host(SSL *ssl, const char *host)
 {
     struct netaddr addr;
 
-    SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+    SSL_set_verify(ssl, SSL_VERIFY_PEER, judge);
     if (netaddr_parse(host, &addr)) {
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
     }
@@ -91,12 +158,8 @@ static SSL *new_ssl(int fd, const char *host, const char *ca_file, struct strbuf
 
 static void explain_greeting(const SSL *ssl, struct strbuf *why)
 {
-    long verified = SSL_get_verify_result(ssl);
-
-    if (verified != X509_V_OK) {
-        strbuf_appendf(why, "TLS: the server's certificate: %s",
-                       X509_verify_cert_error_string(verified));
-        ERR_clear_error();
+    if (SSL_get_verify_result(ssl) != X509_V_OK) {
+        ERR_clear_error(); /* judge() has told */
     } else {
         strbuf_append(why, "TLS: ");
         append_error(why, "the server ended the connection");
@@ -169,7 +232,7 @@ static bool greet(SSL *ssl, int fd, int64_t deadline_ms, struct strbuf *why)
             return false;
         }
         if (!relay_redis_wait(fd, events, deadline_ms)) {
-            strbuf_append(why, "TLS: the server did not answer in time");
+            strbuf_append(why, "TLS: the server did not answer in time (does its port speak TLS?)");
             return false;
         }
     }
@@ -183,7 +246,11 @@ struct relay_redis_tls *relay_redis_tls_new(int fd, const char *host, const char
     if (ssl == NULL) {
         return NULL;
     }
-    if (!greet(ssl, fd, deadline_ms, why)) {
+    SSL_set_app_data(ssl, why);
+    bool greeted = greet(ssl, fd, deadline_ms, why);
+
+    SSL_set_app_data(ssl, NULL); /* the text is the caller's */
+    if (!greeted) {
         SSL_free(ssl);
         return NULL;
     }

@@ -19,6 +19,9 @@ struct relay_redis_tls;
 /* Is this postern built with TLS? */
 bool relay_redis_tls_is_built(void);
 
+/* Can the certificates of `ca_file` be used, "" being the system's? False: `why` says what is wrong, with the name of the file. */
+bool relay_redis_tls_check(const char *ca_file, struct strbuf *why);
+
 /*
  * Greets the server on a socket that does not block, until `deadline_ms` (monotonic clock). `ca_file`: the certificates that are trusted;
  * "": the system's. NULL: `why` says why. The socket stays the caller's.

@@ -8,6 +8,13 @@ bool relay_redis_tls_is_built(void)
     return false;
 }
 
+bool relay_redis_tls_check(const char *ca_file, struct strbuf *why)
+{
+    (void)ca_file;
+    strbuf_append(why, "this postern was built without TLS");
+    return false;
+}
+
 struct relay_redis_tls *relay_redis_tls_new(int fd, const char *host, const char *ca_file,
                                             int64_t deadline_ms, struct strbuf *why)
 {

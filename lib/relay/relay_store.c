@@ -7,6 +7,7 @@
 #include "lib/relay/relay_usage.h"
 
 #include <pthread.h>
+#include <time.h>
 
 struct relay_store *relay_store_open(const struct relay_store_options *options, struct strbuf *why)
 {
@@ -54,6 +55,26 @@ enum status relay_store_find(const struct relay_store *store, const struct netad
                              int64_t now, struct relay_found *found_out)
 {
     return store->ops->find(store, client, now, found_out);
+}
+
+void relay_store_explain(const struct relay_store *store, const struct netaddr *client,
+                         struct strbuf *why)
+{
+    struct relay_found found;
+    char utc[40];
+    struct tm parts;
+
+    /* At the beginning of time no window was over. */
+    if (relay_store_find(store, client, 0, &found) == STATUS_OK) {
+        time_t when = (time_t)found.login_at;
+
+        if (gmtime_r(&when, &parts) != NULL &&
+            strftime(utc, sizeof(utc), "%Y-%m-%dT%H:%M:%SZ", &parts) > 0) {
+            strbuf_appendf(why, "its window is over, which began at %s", utc);
+            return;
+        }
+    }
+    strbuf_append(why, "no entry permits it");
 }
 
 enum status relay_store_charge(struct relay_store *store, const struct netaddr *addr,

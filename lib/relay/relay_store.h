@@ -98,6 +98,10 @@ struct relay_found {
 enum status relay_store_find(const struct relay_store *store, const struct netaddr *client,
                              int64_t now, struct relay_found *found_out);
 
+/* For people, of a client that was not found: appends whether there is an entry whose window is over, or none. */
+void relay_store_explain(const struct relay_store *store, const struct netaddr *client,
+                         struct strbuf *why);
+
 /*
  * A recipient is to be relayed because of the entry of `addr`, as relay_store_find() gave it: counts it against the entry's `limit` of
  * recipients an hour (0: any number, it is only counted). The hour begins with its first recipient. STATUS_OK: it is counted; STATUS_NOTFOUND: there were as many

@@ -277,7 +277,7 @@ static struct redis *new_redis(const struct relay_store_options *options, struct
     redis->server = server;
     redis->is_daemon = options->wait;
     relay_inbox_init(&redis->inbox);
-    redis->trouble = relay_trouble_new(options->logger, server->name);
+    redis->trouble = relay_trouble_new(options->logger, "redis", server->name);
     /* A program says itself why the store cannot be had. */
     redis->pool = relay_redis_pool_new(server, options->wait ? LINKS_OF_DAEMON : LINKS_OF_PROGRAM,
                                        options->wait ? options->logger : NULL, wake_thread, redis);

@@ -20,7 +20,8 @@ struct state {
 
 struct relay_trouble {
     struct logger *logger;
-    char *file;
+    const char *field; /* of the log, in which the store stands: a constant text */
+    char *store;
     pthread_mutex_t mutex;
     struct state states[RELAY_TROUBLE_KINDS];
 };
@@ -33,12 +34,13 @@ static int64_t now_s(void)
     return now.tv_sec;
 }
 
-struct relay_trouble *relay_trouble_new(struct logger *logger, const char *file)
+struct relay_trouble *relay_trouble_new(struct logger *logger, const char *field, const char *store)
 {
     struct relay_trouble *trouble = xcalloc(1, sizeof(*trouble));
 
     trouble->logger = logger;
-    trouble->file = xstrdup(file);
+    trouble->field = field;
+    trouble->store = xstrdup(store);
     (void)pthread_mutex_init(&trouble->mutex, NULL);
     return trouble;
 }
@@ -47,7 +49,7 @@ void relay_trouble_free(struct relay_trouble **trouble)
 {
     if (*trouble != NULL) {
         (void)pthread_mutex_destroy(&(*trouble)->mutex);
-        free((*trouble)->file);
+        free((*trouble)->store);
         free(*trouble);
         *trouble = NULL;
     }
@@ -60,7 +62,7 @@ static void write_log(const struct relay_trouble *trouble, enum log_level level,
 
     strbuf_init(&line);
     log_field(&line, "event", "relay_store");
-    log_field(&line, "file", trouble->file);
+    log_field(&line, trouble->field, trouble->store);
     log_field(&line, key, text);
     if (hushed > 0) {
         log_field_uint(&line, "repeated", hushed);

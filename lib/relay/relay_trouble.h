@@ -22,8 +22,9 @@ enum relay_trouble_kind {
 
 struct relay_trouble;
 
-/* `logger` may be NULL; it must live longer. */
-struct relay_trouble *relay_trouble_new(struct logger *logger, const char *file);
+/* `logger` may be NULL; it must live longer, as must `field`, in which the log has the name of the store. */
+struct relay_trouble *relay_trouble_new(struct logger *logger, const char *field,
+                                        const char *store);
 void relay_trouble_free(struct relay_trouble **trouble);
 
 /* There is trouble of this kind. */

@@ -203,6 +203,18 @@ unsigned pattern_named_group(const struct pattern *pattern, const char *name)
     return number > 0 ? (unsigned)number : 0;
 }
 
+const char *pattern_group_name(const struct pattern *pattern, unsigned index)
+{
+    PCRE2_SPTR table = NULL; /* of entries of one size: two bytes of a number, and a name */
+    uint32_t count = 0;
+    uint32_t size = 0;
+
+    (void)pcre2_pattern_info(pattern->code, PCRE2_INFO_NAMECOUNT, &count);
+    (void)pcre2_pattern_info(pattern->code, PCRE2_INFO_NAMEENTRYSIZE, &size);
+    (void)pcre2_pattern_info(pattern->code, PCRE2_INFO_NAMETABLE, &table);
+    return index < count ? (const char *)table + (size_t)index * size + 2 : NULL;
+}
+
 /* ---- matches ---- */
 
 static struct pattern_scratch *scratch_new(void)

@@ -63,6 +63,9 @@ unsigned pattern_groups(const struct pattern *pattern);
 /* The number of the group that is called `name`; 0: there is none, or there are several. */
 unsigned pattern_named_group(const struct pattern *pattern, const char *name);
 
+/* Name number `index`, from 0 on, of those that its groups have; NULL: there are no more. Lives as long as the pattern. */
+const char *pattern_group_name(const struct pattern *pattern, unsigned index);
+
 /* ---- matches ---- */
 
 /* Scratch for one thread until it is put back. Safe for threads. */

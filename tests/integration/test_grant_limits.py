@@ -109,7 +109,7 @@ def assert_refused(way, reply, code, dsn, text):
 
 
 def test_own_senders(site, way, popauth, home):
-    start(site, way, popauth, grant_senders="address")
+    postern = start(site, way, popauth, grant_senders="address")
     login(popauth, home)
     for sender in (ANN, "Ann@Neutral.TEST"):
         assert rcpt(site, way, home, sender).ok
@@ -119,6 +119,7 @@ def test_own_senders(site, way, popauth, home):
     # who may relay anyway has no limit
     assert rcpt(site, way, relay.RELAY_CLIENT, "bob@neutral.test").ok
     assert rcpt(site, way, home, "bob@neutral.test", "x@partner.test").ok
+    assert len(postern.entries(reason="grant_senders")) == 4, postern.log()
 
 
 def test_own_domain(site, way, popauth, home):
@@ -141,7 +142,7 @@ def send_many(session, subject, others):
 
 
 def test_recipients_of_a_message(site, way, popauth, home):
-    start(site, way, popauth, recipients_per_message=2)
+    postern = start(site, way, popauth, recipients_per_message=2)
     login(popauth, home)
     subjects = [unique("many"), unique("again")]
     with client(site, way, home) as session:
@@ -156,6 +157,7 @@ def test_recipients_of_a_message(site, way, popauth, home):
         assert sorted(rcpt for mail in outside for rcpt in mail.recipients) == ["0@outside.test", "1@outside.test"]
     with client(site, way, relay.RELAY_CLIENT) as session:
         assert all(reply.ok for reply in send_many(session, unique("own"), 4))
+    assert len(postern.entries(reason="recipients_per_message")) == 4, postern.log()
 
 
 def stats(postern):
@@ -183,6 +185,7 @@ def test_recipients_of_an_hour(site, way, popauth, home):
     postern.control("reload")
     assert rcpt(site, way, home, ANN).ok
     assert_refused(way, rcpt(site, way, home, ANN), 450, "4.7.1", HOUR_FULL)
+    assert len(postern.entries(reason="recipients_per_hour")) == 3, postern.log()
     store = stats(postern)
     assert (store["recipients"], store["recipients_refused"]) == (5, 3)
     assert store["top_addresses"] == [

@@ -205,6 +205,8 @@ class Words(Site):
         self.assertEqual(checked["permitted"], self.window == 0)
         if self.window == 0:
             self.assertEqual(checked["entry"], ann)
+        else:
+            self.assertEqual(checked["reason"], "its window is over, which began at 1998-09-22T22:15:27Z")
         refused = self.json("check", "10.0.0.1", code=1)
         self.assertEqual((refused["permitted"], refused["reason"]), (False, "no entry permits it"))
         self.assertEqual(self.json("add", "10.0.0.2")["result"], "ok")

@@ -40,6 +40,14 @@ class Lines(Watch):
         self.start("--state", self.state)
         self.wait_for("logout 10.0.0.2 user=u2 service=imap session=abc")
 
+    def test_end_of_a_session_before_its_begin(self):
+        """Several processes of Dovecot write one log: of a short session the end may stand there first, and it must not stay open."""
+        self.log.touch()
+        self.start()
+        self.append("Nov 22 10:01:00 mx1 dovecot: imap(u2)<7><abc>: Disconnected: Logged out in=1\n", login(2, session="abc"), login(3))
+        self.wait_for(request(3))
+        self.assertEqual(self.listener.requests, [request(2), request(3)])
+
     def test_users_are_escaped(self):
         self.start()
         self.append(login(1).replace("<u1>", "<an n%\u00e9=x>"))
@@ -136,6 +144,13 @@ class Test(Watch):
             f"lines=7 logins=2 logouts=2 wrong=1 too_long=1 patterns={self.count()}"])
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(self.listener.requests, [])
+
+    def test_end_of_a_session_before_its_begin(self):
+        """Two processes of Dovecot write these lines; those of a short session may come in this order."""
+        self.append(self.LINES[2], self.LINES[1])
+        done = self.run_test(self.log)
+        self.assertEqual(re.sub(r" pattern=\S*login-patterns:\d+", " at", done.stdout).splitlines()[1],
+                         "line=2 event=login client=10.0.0.1 user=u1 service=imap at")
 
     def count(self):
         lines = PATTERNS.read_text().splitlines()

@@ -364,6 +364,14 @@ static void test_load_warns_of_patterns_that_can_be_forged(void **state)
     check_problems("x rip=(?<ip>[0-9.]+)\\$\n", "1:W: the pattern does not say how the line ends");
 }
 
+static void test_load_warns_of_groups_that_tell_nothing(void **state)
+{
+    (void)state;
+    check_problems("x (?<sesion>a) (?<ip>[0-9.]+)$\n", "1:W: the group \"sesion\" tells nothing");
+    check_problems("x (?<ip>[0-9.]+) (?<user>a) (?<User>b)$\n",
+                   "1:W: the group \"User\" tells nothing");
+}
+
 static void check_line(struct login_patterns *patterns, const char *line, const char *expected)
 {
     char said[LONG_TEXT];
@@ -437,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_find_bytes_that_no_line_has),
         cmocka_unit_test(test_load_tells_what_is_wrong),
         cmocka_unit_test(test_load_warns_of_patterns_that_can_be_forged),
+        cmocka_unit_test(test_load_warns_of_groups_that_tell_nothing),
         cmocka_unit_test(test_find_first_pattern_decides_and_begins_at_the_first_byte),
         cmocka_unit_test(test_find_texts_that_the_daemon_would_not_take),
     };

@@ -21,7 +21,7 @@
     HEAD "client_address=198.18.0.7\nclient_name=unknown\nreverse_client_name=unknown\n"
 
 static enum status decide_later(struct scene *scene, struct policy_counts *counts, const char *text,
-                                struct reply *later)
+                                struct reply *later, const char **why_out)
 {
     const struct policy_facts facts = {
         .ruleset = scene->ruleset,
@@ -31,12 +31,11 @@ static enum status decide_later(struct scene *scene, struct policy_counts *count
         .trace = &scene->log.trace,
     };
     struct policy_request request;
-    const char *why = NULL;
     char *copy = strdup(text);
 
     assert_non_null(copy);
-    assert_true(policy_request_parse(copy, strlen(copy), &request, &why));
-    enum status status = policy_decision_make(&facts, &request, &why, later);
+    assert_true(policy_request_parse(copy, strlen(copy), &request, why_out));
+    enum status status = policy_decision_make(&facts, &request, why_out, later);
 
     free(copy);
     return status;
@@ -44,7 +43,8 @@ static enum status decide_later(struct scene *scene, struct policy_counts *count
 
 struct question {
     const char *text;
-    int code; /* 0: OK; 1: DUNNO; else what is refused for now */
+    int code;          /* 0: OK; 1: DUNNO; else what is refused for now */
+    const char *limit; /* that has refused; NULL: none */
 };
 
 static void ask(const char *conf, const struct question *questions, size_t count)
@@ -55,13 +55,15 @@ static void ask(const char *conf, const struct question *questions, size_t count
     scene_init(&scene, conf, "Connect:10.1.2 RELAY\n");
     scene_relayers(&scene, "198.18.0.7 1695420927 user=ann@neutral.test\n", false);
     for (size_t i = 0; i < count; i++) {
+        const char *limit = NULL;
         struct reply later;
-        enum status status = decide_later(&scene, counts, questions[i].text, &later);
+        enum status status = decide_later(&scene, counts, questions[i].text, &later, &limit);
         int code = status == STATUS_OK ? 0 : later.text == NULL ? 1 : later.code;
 
-        if (code != questions[i].code) {
-            fail_msg("%s%s: %d, not %d\n%s", conf, questions[i].text, code, questions[i].code,
-                     scene.log.text.data);
+        if (code != questions[i].code || (limit == NULL) != (questions[i].limit == NULL) ||
+            (limit != NULL && strcmp(limit, questions[i].limit) != 0)) {
+            fail_msg("%s%s: %d by %s, not %d\n%s", conf, questions[i].text, code,
+                     limit == NULL ? "no limit" : limit, questions[i].code, scene.log.text.data);
         }
     }
     scene_fini(&scene);
@@ -73,11 +75,12 @@ static void ask(const char *conf, const struct question *questions, size_t count
 static void test_limit_of_senders(void **state)
 {
     static const struct question questions[] = {
-        {ANN "recipient=x@other.test\n", 0},
-        {LOGGED_IN "sender=bob@neutral.test\nrecipient=x@other.test\n", 1},
-        {LOGGED_IN "sender=\nrecipient=x@other.test\n", 1},
-        {LOGGED_IN "sender=bob@neutral.test\nrecipient=x@partner.test\n", 0},
-        {HEAD "client_address=10.1.2.3\nsender=bob@neutral.test\nrecipient=x@other.test\n", 0},
+        {ANN "recipient=x@other.test\n", 0, NULL},
+        {LOGGED_IN "sender=bob@neutral.test\nrecipient=x@other.test\n", 1, "grant_senders"},
+        {LOGGED_IN "sender=\nrecipient=x@other.test\n", 1, "grant_senders"},
+        {LOGGED_IN "sender=bob@neutral.test\nrecipient=x@partner.test\n", 0, NULL},
+        {HEAD "client_address=10.1.2.3\nsender=bob@neutral.test\nrecipient=x@other.test\n", 0,
+         NULL},
     };
 
     (void)state;
@@ -87,18 +90,18 @@ static void test_limit_of_senders(void **state)
 static void test_limit_of_a_message(void **state)
 {
     static const struct question questions[] = {
-        {ANN "instance=1.2.3\nrecipient=a@other.test\n", 0},
-        {ANN "instance=1.2.3\nrecipient=x@partner.test\n", 0}, /* not counted */
-        {ANN "instance=1.2.3\nrecipient=b@other.test\n", 0},
-        {ANN "instance=1.2.3\nrecipient=c@other.test\n", 452},
-        {ANN "instance=1.2.3\nrecipient=x@partner.test\n", 0},
-        {ANN "instance=1.2.3\nrecipient=a@other.test\n", 0}, /* asked a second time */
-        {ANN "instance=1.2.4\nrecipient=a@other.test\n", 0}, /* another message */
-        {ANN "instance=1.2.4\nrecipient=c@other.test\n", 0},
-        {ANN "instance=1.2.4\nrecipient=b@other.test\n", 452},
+        {ANN "instance=1.2.3\nrecipient=a@other.test\n", 0, NULL},
+        {ANN "instance=1.2.3\nrecipient=x@partner.test\n", 0, NULL}, /* not counted */
+        {ANN "instance=1.2.3\nrecipient=b@other.test\n", 0, NULL},
+        {ANN "instance=1.2.3\nrecipient=c@other.test\n", 452, "recipients_per_message"},
+        {ANN "instance=1.2.3\nrecipient=x@partner.test\n", 0, NULL},
+        {ANN "instance=1.2.3\nrecipient=a@other.test\n", 0, NULL}, /* asked a second time */
+        {ANN "instance=1.2.4\nrecipient=a@other.test\n", 0, NULL}, /* another message */
+        {ANN "instance=1.2.4\nrecipient=c@other.test\n", 0, NULL},
+        {ANN "instance=1.2.4\nrecipient=b@other.test\n", 452, "recipients_per_message"},
         /* which message is it? */
-        {ANN "recipient=a@other.test\n", 1},
-        {ANN "recipient=a@partner.test\n", 0},
+        {ANN "recipient=a@other.test\n", 1, NULL},
+        {ANN "recipient=a@partner.test\n", 0, NULL},
     };
 
     (void)state;
@@ -108,17 +111,17 @@ static void test_limit_of_a_message(void **state)
 static void test_limit_of_an_hour(void **state)
 {
     static const struct question questions[] = {
-        {ANN "instance=1.2.3\nrecipient=a@other.test\n", 0},
-        {ANN "instance=1.2.3\nrecipient=a@other.test\n", 0}, /* asked a second time */
-        {ANN "recipient=b@other.test\n", 0},
-        {ANN "instance=1.2.5\nrecipient=a@other.test\n", 450},
-        {ANN "instance=1.2.5\nrecipient=x@partner.test\n", 0},
-        {ANN "instance=1.2.3\nrecipient=a@other.test\n", 0},
+        {ANN "instance=1.2.3\nrecipient=a@other.test\n", 0, NULL},
+        {ANN "instance=1.2.3\nrecipient=a@other.test\n", 0, NULL}, /* asked a second time */
+        {ANN "recipient=b@other.test\n", 0, NULL},
+        {ANN "instance=1.2.5\nrecipient=a@other.test\n", 450, "recipients_per_hour"},
+        {ANN "instance=1.2.5\nrecipient=x@partner.test\n", 0, NULL},
+        {ANN "instance=1.2.3\nrecipient=a@other.test\n", 0, NULL},
     };
     static const struct question filter[] = {
-        {ANN "instance=1.2.3\nrecipient=a@other.test\n", 0},
-        {ANN "instance=1.2.3\nrecipient=b@other.test\n", 0},
-        {ANN "recipient=c@other.test\n", 0},
+        {ANN "instance=1.2.3\nrecipient=a@other.test\n", 0, NULL},
+        {ANN "instance=1.2.3\nrecipient=b@other.test\n", 0, NULL},
+        {ANN "recipient=c@other.test\n", 0, NULL},
     };
 
     (void)state;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Parts of the Redis back end that need no server: the state, keys, commands, and the password file. */
 #include "lib/relay/relay_redis_command.h"
+#include "lib/relay/relay_redis_news.h"
 #include "lib/relay/relay_redis_password.h"
 #include "lib/relay/relay_redis_server.h"
 #include "lib/relay/relay_redis_state.h"
@@ -189,6 +190,22 @@ static void test_password_is_the_first_line_of_a_private_file(void **state)
     assert_false(read_password(kit, longest, RELAY_REDIS_PASSWORD_MAX + 1, 0600));
 }
 
+static void test_log_hears_of_a_loss_and_of_another_reason_that_lasts(void **state)
+{
+    struct relay_redis_news news = {.server = "redis://x"};
+
+    (void)state;
+    assert_true(relay_redis_news_is_due(&news, "it ended the connection", true, 1000));
+    assert_false(relay_redis_news_is_due(&news, "Connection refused", false, 1001));
+    assert_false(relay_redis_news_is_due(&news, "it ended the connection", false, 99000));
+    assert_true(relay_redis_news_is_due(&news, "NOAUTH", false, 1000 + RELAY_REDIS_NEWS_MS));
+    assert_false(relay_redis_news_is_due(&news, "NOAUTH", false, 99000));
+    assert_false(
+        relay_redis_news_is_due(&news, "Connection refused", false, 1001 + RELAY_REDIS_NEWS_MS));
+    /* After a return it is a loss again. */
+    assert_true(relay_redis_news_is_due(&news, "NOAUTH", true, 1002 + RELAY_REDIS_NEWS_MS));
+}
+
 /* A file that is none must not hold up the daemon. */
 static void test_password_of_what_is_no_file(void **state)
 {
@@ -214,6 +231,7 @@ int main(void)
         cmocka_unit_test(test_errors_that_mean_the_server_is_of_no_use),
         cmocka_unit_test_setup_teardown(test_password_is_the_first_line_of_a_private_file,
                                         kit_setup, kit_teardown),
+        cmocka_unit_test(test_log_hears_of_a_loss_and_of_another_reason_that_lasts),
         cmocka_unit_test_setup_teardown(test_password_of_what_is_no_file, kit_setup, kit_teardown),
     };
 

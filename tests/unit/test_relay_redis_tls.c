@@ -51,6 +51,16 @@ static void make_authority(const struct redis_kit *kit, const char *name)
     run(kit, command);
 }
 
+/* The same authority, whose time was over yesterday. */
+static void make_old_authority(const struct redis_kit *kit, const char *name, const char *of)
+{
+    char command[COMMAND_SIZE];
+
+    (void)snprintf(command, sizeof(command),
+                   "openssl x509 -in %s.crt -signkey %s.key -days -1 -out %s.crt", of, of, name);
+    run(kit, command);
+}
+
 /* A port that is free now. */
 static unsigned free_port(void)
 {
@@ -103,16 +113,20 @@ static void test_certificate_must_be_valid_and_of_the_host(void **state)
     struct redis_kit *kit = *state;
     char ca[KIT_PATH_SIZE + 8];
     char other[KIT_PATH_SIZE + 8];
+    char old[KIT_PATH_SIZE + 8];
 
     if (!relay_redis_tls_is_built() || system("openssl version >/dev/null 2>&1") != 0) {
         skip();
     }
     (void)snprintf(ca, sizeof(ca), "%.200s/ca.crt", kit->kit.folder);
     (void)snprintf(other, sizeof(other), "%.200s/other.crt", kit->kit.folder);
+    (void)snprintf(old, sizeof(old), "%.200s/old.crt", kit->kit.folder);
     make_authority(kit, "ca");
     make_authority(kit, "other");
+    make_old_authority(kit, "old", "ca");
     make_certificate(kit, "name", "ca", "DNS:localhost", "2");
     make_certificate(kit, "address", "ca", "IP:127.0.0.1", "2");
+    make_certificate(kit, "stale", "ca", "IP:127.0.0.1", "-1");
     kit->kit.options.wait = false;
     kit->kit.options.redis.ca_file = ca;
 
@@ -126,14 +140,16 @@ static void test_certificate_must_be_valid_and_of_the_host(void **state)
     relay_store_close(&store);
     /* The same server by a name that its certificate does not have, and by an authority that did not sign it. */
     set_url(kit, "127.0.0.1", port);
-    kit_assert_cannot_open(&kit->kit, "certificate");
+    kit_assert_cannot_open(&kit->kit, "redis_url must have the host as the certificate names it");
     set_url(kit, "localhost", port);
     kit->kit.options.redis.ca_file = other;
-    kit_assert_cannot_open(&kit->kit, "certificate");
+    kit_assert_cannot_open(&kit->kit, "redis_ca_file does not have");
     kit->kit.options.redis.ca_file = "";
     kit_assert_cannot_open(&kit->kit, "certificate");
+    kit->kit.options.redis.ca_file = old;
+    kit_assert_cannot_open(&kit->kit, "of an authority, /CN=ca: certificate has expired");
     kit->kit.options.redis.ca_file = "/no/such/file";
-    kit_assert_cannot_open(&kit->kit, "/no/such/file");
+    kit_assert_cannot_open(&kit->kit, "/no/such/file cannot be read: No such file or directory");
     redis_kit_kill(kit);
 
     port = start_tls(kit, "address");
@@ -143,6 +159,11 @@ static void test_certificate_must_be_valid_and_of_the_host(void **state)
     relay_store_close(&store);
     set_url(kit, "localhost", port);
     kit_assert_cannot_open(&kit->kit, "certificate");
+    redis_kit_kill(kit);
+
+    port = start_tls(kit, "stale");
+    set_url(kit, "127.0.0.1", port);
+    kit_assert_cannot_open(&kit->kit, "of the server, /CN=stale: certificate has expired");
     /* Without TLS there is no answer that makes sense. */
     (void)snprintf(kit->url, sizeof(kit->url), "redis://127.0.0.1:%u", port);
     kit_assert_cannot_open(&kit->kit, kit->url);

@@ -84,6 +84,7 @@ static void test_a_user_whose_addresses_cannot_be_counted(void **state)
 static void test_a_user_of_too_many_addresses_loses_all_entries(void **state)
 {
     struct redis_kit *kit = *state;
+    struct relay_store_stats stats;
     struct relay_change change;
     char text[128];
 
@@ -107,6 +108,9 @@ static void test_a_user_of_too_many_addresses_loses_all_entries(void **state)
     assert_false(
         redis_kit_login(kit, store, 1, "ann", &change)); /* out until the window has passed */
     assert_int_equal(redis_kit_find(store, "192.0.2.1", time(NULL)), STATUS_NOTFOUND);
+    relay_store_stats(store, &stats);
+    assert_int_equal(stats.removed, 2);
+    assert_int_equal(stats.refused, 2);
     relay_store_close(&store);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What `postern -t` and `posternctl check` say of settings that a start fails on. */
 #include "lib/policy/start_check.h"
+#include "lib/relay/relay_redis_tls.h"
 #include "lib/relay/relay_store_redis.h"
 #include "tests/unit/support.h"
 
@@ -20,8 +21,8 @@
 
 /*
  * What is said of a postern.conf with `conf`, where each @ stands for the folder of the site: there are a file "file", a folder
- * "sub", "link", another name of the access file, and
- * "secret" with its mode.
+ * "sub", a folder "open" for everybody with a file "mine", "link", another name of the access file, "pointer", a symbolic link, "blank", whose
+ * first line is empty, and "secret" with its mode.
  */
 static void expect_with(const char *conf, mode_t secret_mode, bool as_root, const char *said)
 {
@@ -35,7 +36,14 @@ static void expect_with(const char *conf, mode_t secret_mode, bool as_root, cons
     site_write(&site, "access", "");
     site_write(&site, "secret", "hush");
     assert_int_equal(chmod(site_path(&site, "secret", path), secret_mode), 0);
+    site_write(&site, "blank", "\nhush\n");
+    assert_int_equal(chmod(site_path(&site, "blank", path), 0600), 0);
     assert_int_equal(mkdir(site_path(&site, "sub", path), 0755), 0);
+    assert_int_equal(symlink("file", site_path(&site, "pointer", path)), 0);
+    assert_int_equal(mkdir(site_path(&site, "open", path), 0755), 0);
+    assert_int_equal(chmod(path, 0777), 0); /* whatever the umask is */
+    site_write(&site, "open/mine", "");
+    assert_int_equal(chmod(site_path(&site, "open/mine", path), 0600), 0);
     assert_int_equal(link(site_path(&site, "access", path), site_path(&site, "link", other)), 0);
     strbuf_init(&text);
     strbuf_append(&text, NO_ACCOUNTS);
@@ -153,6 +161,7 @@ static void test_the_file_of_the_store(void **state)
 #define OF(file, key)                                                                            \
     "postern.conf: error: relay_store.file: " file " is the file of " key "; give it a file of " \
     "its own\n"
+#define USER_NOBODY "user = \"nobody\"\n"
 #define NOBODY ": nobody relays because of a login to POP or IMAP; "
 
     (void)state;
@@ -163,6 +172,24 @@ static void test_the_file_of_the_store(void **state)
            "create the folder, and give it to the user of the daemon\n");
     expect(STORE("@/sub"), false,
            "postern.conf: warning: relay_store.file: sub is no file" NOBODY "name a file\n");
+    expect(STORE("@/pointer"), false,
+           "postern.conf: warning: relay_store.file: pointer is a symbolic link" NOBODY
+           "name the file itself\n");
+    expect(STORE("@/open/file"), false,
+           "postern.conf: warning: relay_store.file: everybody can write into the folder open: who "
+           "puts another file there relays; take that away: chmod o-w FOLDER\n");
+    if (geteuid() == 0) {
+        expect(USER_NOBODY STORE("@/sub/file"), true,
+               "postern.conf: warning: relay_store.file: the folder sub cannot be written by the "
+               "user of the daemon, nobody" NOBODY "give the folder to that user\n");
+        expect(
+            USER_NOBODY STORE("@/open/mine"), true,
+            "postern.conf: warning: relay_store.file: open/mine cannot be written by the user of "
+            "the daemon, nobody" NOBODY "give it to that user\n"
+            "postern.conf: warning: relay_store.file: everybody can write into the folder open: "
+            "who puts another file there relays; take that away: chmod o-w FOLDER\n");
+        expect(USER_NOBODY STORE("@/sub/file"), false, "");
+    }
     expect(STORE("@/access"), false, OF("access", "access"));
     expect(STORE("@/link"), false, OF("link", "access"));
     expect(STORE("@/access.gdbm"), false, OF("access.gdbm", "access"));
@@ -193,6 +220,17 @@ static void test_the_password_of_a_redis_server(void **state)
            "the file with the certificate of the authority that the server's is from\n");
     expect(REDIS("redis_password_file = \"@/sub\""), true,
            "postern.conf: error: relay_store.redis_password_file: sub: is no regular file\n");
+    expect(
+        REDIS("redis_password_file = \"@/blank\""), true,
+        "postern.conf: error: relay_store.redis_password_file: blank: its first line is empty; write "
+        "the password into its first line\n");
+    if (relay_redis_tls_is_built()) {
+        expect(
+            REDIS("redis_url = \"rediss://localhost\"  redis_ca_file = \"@/secret\""), true,
+            "postern.conf: error: relay_store.redis_ca_file: TLS: the certificates of secret cannot be read: no "
+            "certificate or crl found; name the file with the certificate of the authority that the server's is "
+            "from\n");
+    }
     PASSWORD_OF("", 0600, "");
     PASSWORD_OF("", 0640, "");
     PASSWORD_OF("", 0644, FAULT("is open to everybody; take that away: chmod o= FILE"));

@@ -175,6 +175,29 @@ static void test_sessions_many(void **state)
     watch_sessions_free(&sessions);
 }
 
+static void test_sessions_whose_end_stands_before_their_begin(void **state)
+{
+    struct watch_sessions *sessions = watch_sessions_new(10);
+    const struct netaddr one = address("192.0.2.1");
+    char name[16];
+
+    (void)state;
+    check_taken(sessions, "a", NULL);
+    assert_true(watch_sessions_add(sessions, "b", &one));
+    assert_false(watch_sessions_add(sessions, "a", &one));
+    assert_int_equal(watch_sessions_count(sessions), 1);
+    assert_true(watch_sessions_add(sessions, "a", &one)); /* one end is of one begin */
+    check_taken(sessions, "a", "192.0.2.1");
+    /* Of very many the last are known. */
+    for (unsigned i = 0; i < WATCH_SESSIONS_EARLY + 1; i++) {
+        (void)snprintf(name, sizeof(name), "s%u", i);
+        check_taken(sessions, name, NULL);
+    }
+    assert_true(watch_sessions_add(sessions, "s0", &one));
+    assert_false(watch_sessions_add(sessions, "s1", &one));
+    watch_sessions_free(&sessions);
+}
+
 static void test_sessions_as_text(void **state)
 {
     struct watch_sessions *sessions = watch_sessions_new(2);
@@ -225,6 +248,7 @@ int main(void)
         cmocka_unit_test(test_rotated_files_oldest_first),
         cmocka_unit_test(test_sessions_make_room),
         cmocka_unit_test(test_sessions_many),
+        cmocka_unit_test(test_sessions_whose_end_stands_before_their_begin),
         cmocka_unit_test(test_sessions_as_text),
         cmocka_unit_test(test_requests),
     };
