@@ -73,6 +73,15 @@ void site_init(struct site *site)
     diag_log_init(&site->log, site->folder);
 }
 
+int site_setup(void **state)
+{
+    struct site *site = calloc(1, sizeof(*site));
+
+    site_init(site);
+    *state = site;
+    return 0;
+}
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
     (void)st;
@@ -85,6 +94,13 @@ void site_fini(struct site *site)
 {
     diag_log_fini(&site->log);
     assert_int_equal(nftw(site->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+int site_teardown(void **state)
+{
+    site_fini(*state);
+    free(*state);
+    return 0;
 }
 
 const char *site_path(const struct site *site, const char *name, char buf[SITE_PATH_SIZE])
@@ -113,6 +129,14 @@ bool site_has(const struct site *site, const char *name)
 void site_conf_exactly(const struct site *site, const char *text)
 {
     site_write(site, "postern.conf", text);
+}
+
+struct config *site_load_conf(struct site *site, const char *text)
+{
+    char path[SITE_PATH_SIZE];
+
+    site_conf_exactly(site, text);
+    return config_load(site_path(site, "postern.conf", path), &site->log.diag);
 }
 
 void site_conf(const struct site *site, const char *more)

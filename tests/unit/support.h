@@ -11,6 +11,7 @@
 #include "lib/base/diag.h"
 #include "lib/base/status.h"
 #include "lib/base/strbuf.h"
+#include "lib/policy/config.h"
 #include "lib/policy/ruleset.h"
 #include "lib/policy/session.h"
 #include "lib/policy/trace.h"
@@ -51,6 +52,10 @@ struct site {
 void site_init(struct site *site);
 void site_fini(struct site *site);
 
+/* cmocka's setup and teardown of a test whose *state is a site. */
+int site_setup(void **state);
+int site_teardown(void **state);
+
 /* FOLDER/NAME, in a buffer of the caller. Returns `buf`. */
 #define SITE_PATH_SIZE 320
 const char *site_path(const struct site *site, const char *name, char buf[SITE_PATH_SIZE]);
@@ -60,6 +65,9 @@ bool site_has(const struct site *site, const char *name);
 
 /* Writes a postern.conf that is exactly `text`. */
 void site_conf_exactly(const struct site *site, const char *text);
+
+/* The same, and loads it: config_load(). */
+struct config *site_load_conf(struct site *site, const char *text);
 
 /*
  * Writes a postern.conf of the world of the golden sessions: own name mx.home.example, class w

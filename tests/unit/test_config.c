@@ -16,33 +16,11 @@
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-static int make_site(void **state)
-{
-    struct site *site = calloc(1, sizeof(*site));
-
-    site_init(site);
-    *state = site;
-    return 0;
-}
-
-static int drop_site(void **state)
-{
-    site_fini(*state);
-    free(*state);
-    return 0;
-}
-
 static struct config *load(struct site *site)
 {
     char path[SITE_PATH_SIZE];
 
-    return config_load(site_path(site, "my.conf", path), &site->log.diag);
-}
-
-static struct config *load_text(struct site *site, const char *text)
-{
-    site_write(site, "my.conf", text);
-    return load(site);
+    return config_load(site_path(site, "postern.conf", path), &site->log.diag);
 }
 
 /* ---- what is taken ---- */
@@ -50,7 +28,7 @@ static struct config *load_text(struct site *site, const char *text)
 /* The manual's table of keys. */
 static void test_load_empty_file_has_all_defaults(void **state)
 {
-    struct config *config = load_text(*state, "");
+    struct config *config = site_load_conf(*state, "");
 
     assert_non_null(config);
     assert_string_equal(config->listen, "unix:" POSTERN_RUNSTATEDIR "/milter.sock");
@@ -95,26 +73,27 @@ static void test_load_empty_file_has_all_defaults(void **state)
 static void test_load_takes_each_key(void **state)
 {
     struct site *site = *state;
-    struct config *config = load_text(site, "# a comment\n"
-                                            "listen = \"inet:8899@127.0.0.1\"\n"
-                                            "listen_mode = \"0600\"\n"
-                                            "listen_group = \"mail\"\n"
-                                            "user = \"nobody\"\n"
-                                            "pid_file = \"/run/x.pid\"\n"
-                                            "hostname = \"mx.example.org\"\n"
-                                            "control_socket = \"\"\n"
-                                            "access = \"/tmp/a\"\n"
-                                            "spammers = \"/tmp/s\"\n"
-                                            "local_host_names = \"/tmp/w\"\n"
-                                            "relay_domains = \"/tmp/r\"\n"
-                                            "local_domains = { \"a.test\", \"b.test\" }\n"
-                                            "local_mailers = { \"lmtp\" }\n"
-                                            "trust_auth_mech = { \"PLAIN\", LOGIN }\n"
-                                            "features = { \"delay_checks\" }\n"
-                                            "relay_control = \"off\"\n"
-                                            "reject_message = \"550 5.7.9 No\"\n"
-                                            "recipient_reject_message = \"551 Gone\"\n"
-                                            "log { facility = \"local3\"  level = \"debug\" }\n");
+    struct config *config = site_load_conf(site,
+                                           "# a comment\n"
+                                           "listen = \"inet:8899@127.0.0.1\"\n"
+                                           "listen_mode = \"0600\"\n"
+                                           "listen_group = \"mail\"\n"
+                                           "user = \"nobody\"\n"
+                                           "pid_file = \"/run/x.pid\"\n"
+                                           "hostname = \"mx.example.org\"\n"
+                                           "control_socket = \"\"\n"
+                                           "access = \"/tmp/a\"\n"
+                                           "spammers = \"/tmp/s\"\n"
+                                           "local_host_names = \"/tmp/w\"\n"
+                                           "relay_domains = \"/tmp/r\"\n"
+                                           "local_domains = { \"a.test\", \"b.test\" }\n"
+                                           "local_mailers = { \"lmtp\" }\n"
+                                           "trust_auth_mech = { \"PLAIN\", LOGIN }\n"
+                                           "features = { \"delay_checks\" }\n"
+                                           "relay_control = \"off\"\n"
+                                           "reject_message = \"550 5.7.9 No\"\n"
+                                           "recipient_reject_message = \"551 Gone\"\n"
+                                           "log { facility = \"local3\"  level = \"debug\" }\n");
 
     assert_string_equal(site->log.text.data, "");
     assert_non_null(config);
@@ -204,7 +183,7 @@ static void test_feature_parse_knows_each_name(void **state)
 
 static void test_load_adds_up_features(void **state)
 {
-    struct config *config = load_text(
+    struct config *config = site_load_conf(
         *state,
         "features = { \"require_rdns\", delay_checks_hater, accept_unresolvable_domains }\n");
 
@@ -225,16 +204,16 @@ static const struct bad_case {
     const char *expected;
 } bad_cases[] = {
     {"unknown key", "user = \"nobody\"\n\nusr = \"nobody\"\n",
-     "my.conf:3: error: no such option 'usr'\n"},
+     "postern.conf:3: error: no such option 'usr'\n"},
     {"unknown key in a section", "log {\n  facility = \"mail\"\n  colour = \"red\"\n}\n",
-     "my.conf:3: error: no such option 'colour'\n"},
+     "postern.conf:3: error: no such option 'colour'\n"},
     {"unknown section", "\nlogging { level = \"info\" }\n",
-     "my.conf:2: error: no such option 'logging'\n"},
+     "postern.conf:2: error: no such option 'logging'\n"},
     {"the hidden option", "\" diag\" = 1\n", NULL},
     {"unknown feature", "features = { \"delay_checks\",\n \"delay_check\" }\n",
-     "my.conf:2: error: features: there is no \"delay_check\"; postern.conf(5) lists them\n"},
+     "postern.conf:2: error: features: there is no \"delay_check\"; postern.conf(5) lists them\n"},
     {"unknown feature, later in the file", "\n\n\nfeatures = { \"spf\" }\n",
-     "my.conf:4: error: features: there is no \"spf\"; postern.conf(5) lists them\n"},
+     "postern.conf:4: error: features: there is no \"spf\"; postern.conf(5) lists them\n"},
     {"list where a text is wanted", "\nuser = { \"a\", \"b\" }\n", NULL},
     {"text where a section is wanted", "\nlog = \"mail\"\n", NULL},
     {"missing value", "user =\n", NULL},
@@ -242,35 +221,35 @@ static const struct bad_case {
     {"list that does not end", "features = { \"skip\"\n", NULL},
     {"quote that does not end", "user = \"nobody\n", NULL},
     {"relative path", "\naccess = \"access\"\n",
-     "my.conf:2: error: access: \"access\" must be an absolute path, or \"\" for none\n"},
+     "postern.conf:2: error: access: \"access\" must be an absolute path, or \"\" for none\n"},
     {"relative path of a list", "relay_domains = \"x\"\n",
-     "my.conf:1: error: relay_domains: \"x\" must be an absolute path, or \"\" for none\n"},
+     "postern.conf:1: error: relay_domains: \"x\" must be an absolute path, or \"\" for none\n"},
     {"relative control socket", "control_socket = \"control.sock\"\n",
-     "my.conf:1: error: control_socket: \"control.sock\" must be an absolute path, or \"\" for "
+     "postern.conf:1: error: control_socket: \"control.sock\" must be an absolute path, or \"\" for "
      "none\n"},
     {"control socket whose path is too long",
      "control_socket = \"/1234567890/1234567890/1234567890/1234567890/1234567890/1234567890/1234567890"
      "/1234567890/1234567890/12\"\n",
-     "my.conf:1: error: control_socket: the path of a socket has at most 100 bytes\n"},
+     "postern.conf:1: error: control_socket: the path of a socket has at most 100 bytes\n"},
     {"relative path of another socket", "popauth_socket = \"popauth.sock\"\n",
-     "my.conf:1: error: popauth_socket: \"popauth.sock\" must be an absolute path, or \"\" for "
+     "postern.conf:1: error: popauth_socket: \"popauth.sock\" must be an absolute path, or \"\" for "
      "none\n"},
     {"store without a file", "relay_store {\n  file = \"\"\n}\n",
-     "my.conf:2: error: file: write the absolute path of the file that keeps the addresses\n"},
+     "postern.conf:2: error: file: write the absolute path of the file that keeps the addresses\n"},
     {"store with a relative path", "relay_store { file = \"relayers.gdbm\" }\n", NULL},
     {"store of no such kind", "relay_store { backend = \"mysql\" }\n",
-     "my.conf:1: error: backend: \"mysql\" is none of \"gdbm\", \"redis\"\n"},
+     "postern.conf:1: error: backend: \"mysql\" is none of \"gdbm\", \"redis\"\n"},
     {"window that is negative", "relay_store {\n  window_minutes = -1\n}\n",
-     "my.conf:2: error: window_minutes: -1 is not between 0 and 52560000\n"},
+     "postern.conf:2: error: window_minutes: -1 is not between 0 and 52560000\n"},
     {"store for nothing", "relay_store { max_entries = 0 }\n",
-     "my.conf:1: error: max_entries: 0 is not between 1 and 100000000\n"},
+     "postern.conf:1: error: max_entries: 0 is not between 1 and 100000000\n"},
     {"networks of more than one site", "relay_store { ipv6_prefix_bits = 47 }\n",
-     "my.conf:1: error: ipv6_prefix_bits: 47 is not between 48 and 128\n"},
+     "postern.conf:1: error: ipv6_prefix_bits: 47 is not between 48 and 128\n"},
     {"more bits than there are", "relay_store { ipv6_prefix_bits = 129 }\n", NULL},
     {"relative path of a rule file", "regex = \"regex\"\n",
-     "my.conf:1: error: regex: \"regex\" must be an absolute path, or \"\" for none\n"},
+     "postern.conf:1: error: regex: \"regex\" must be an absolute path, or \"\" for none\n"},
     {"listen without a kind", "listen = \"/run/milter.sock\"\n",
-     "my.conf:1: error: listen: \"/run/milter.sock\": write unix:/path, inet:port@host or "
+     "postern.conf:1: error: listen: \"/run/milter.sock\": write unix:/path, inet:port@host or "
      "inet6:port@host\n"},
     {"listen on nothing", "listen = \"\"\n", NULL},
     {"listen on a relative path", "listen = \"unix:milter.sock\"\n", NULL},
@@ -279,53 +258,53 @@ static const struct bad_case {
     {"listen without a port", "listen = \"inet:@127.0.0.1\"\n", NULL},
     {"listen without a host", "listen = \"inet:8899@\"\n", NULL},
     {"mode that is not octal", "listen_mode = \"0668\"\n",
-     "my.conf:1: error: listen_mode: \"0668\" is no octal mode such as \"0660\"\n"},
+     "postern.conf:1: error: listen_mode: \"0668\" is no octal mode such as \"0660\"\n"},
     {"mode with special bits", "listen_mode = \"4755\"\n", NULL},
     {"mode that is empty", "listen_mode = \"\"\n", NULL},
     {"relay_control of no such kind", "relay_control = \"on\"\n",
-     "my.conf:1: error: relay_control: \"on\" is none of \"mta\", "
+     "postern.conf:1: error: relay_control: \"on\" is none of \"mta\", "
      "\"milter\", \"off\"\n"},
     {"reply without a code", "reject_message = \"Access denied\"\n",
-     "my.conf:1: error: reject_message: \"Access denied\": write a reply with its code, such "
+     "postern.conf:1: error: reject_message: \"Access denied\": write a reply with its code, such "
      "as \"550 5.7.1 Access denied\"\n"},
     {"reply with the code of a success", "recipient_reject_message = \"250 OK\"\n", NULL},
     {"reply without a text", "reject_message = \"550 5.7.1\"\n", NULL},
     {"reply that is empty", "reject_message = \"\"\n", NULL},
     {"relay_message without a code", "relay_message = \"No\"\n", NULL},
     {"facility", "log { facility = \"post\" }\n",
-     "my.conf:1: error: facility: \"post\" is unknown; write mail, daemon, auth, user or local0 "
+     "postern.conf:1: error: facility: \"post\" is unknown; write mail, daemon, auth, user or local0 "
      "to local7\n"},
     {"level", "log {\n level = \"loud\"\n}\n",
-     "my.conf:2: error: level: \"loud\" is none of error, warning, info, debug\n"},
+     "postern.conf:2: error: level: \"loud\" is none of error, warning, info, debug\n"},
     /* what this version would silently not do */
     {"daemon with an unknown key", "daemon \"MSA\" {\n  require_tls = true\n}\n", NULL},
     {"daemon with a wrong relay_control", "daemon \"MSA\" {\n  relay_control = \"on\"\n}\n",
-     "my.conf:2: error: relay_control: \"on\" is none of \"mta\", \"milter\", \"off\"\n"},
+     "postern.conf:2: error: relay_control: \"on\" is none of \"mta\", \"milter\", \"off\"\n"},
     {"daemon twice", "daemon \"MSA\" { }\ndaemon \"MSA\" { }\n", NULL},
     {"relay_by_certificate of no such kind", "relay_by_certificate = \"any\"\n",
-     "my.conf:1: error: relay_by_certificate: \"any\" is neither \"dn\" nor \"cn\"\n"},
+     "postern.conf:1: error: relay_by_certificate: \"any\" is neither \"dn\" nor \"cn\"\n"},
     {"a section that is not closed", "user = \"a\"\nlog {\n  level = \"debug\"\n",
-     "my.conf:3: error: the section log is not closed: its } is missing; close each section "
+     "postern.conf:3: error: the section log is not closed: its } is missing; close each section "
      "with a }\n"},
     {"the last line without its end", "relay_store { window_minutes = 3 # }",
-     "my.conf:1: error: the section relay_store is not closed: its } is missing; close each "
+     "postern.conf:1: error: the section relay_store is not closed: its } is missing; close each "
      "section with a }\n"},
     {"a listener that is not closed", "daemon \"MSA\" {\n  features = { \"skip\" }\n",
-     "my.conf:2: error: the section daemon \"MSA\" is not closed: its } is missing; close each "
+     "postern.conf:2: error: the section daemon \"MSA\" is not closed: its } is missing; close each "
      "section with a }\n"},
     {"value that is missing", "user =\n", NULL},
     {"log twice", "log { level = \"debug\" }\nuser = \"a\"\nlog {\n  level = \"info\"\n}\n",
-     "my.conf:5: error: the section log that ends here is the second one; write all its keys "
+     "postern.conf:5: error: the section log that ends here is the second one; write all its keys "
      "into one\n"},
     {"a quote too many", "user = \"a\"\"\n", NULL},
     {"an apostrophe too many", "user = \"a\"'\n", NULL},
     {"comment without an end", "user = \"a\" /* b\n", NULL},
     {"wrong key behind comments",
      "# a \"\nuser = \"a # b\" # '\n#\n# c\nlog {# d\n} # e\nusr = 1\n",
-     "my.conf:7: error: no such option 'usr'\n"},
+     "postern.conf:7: error: no such option 'usr'\n"},
     {"relay_store twice", "relay_store { }\nrelay_store { }\n", NULL},
     {"no number", "dns { timeout_ms = \"soon\" }\n",
-     "my.conf:1: error: invalid integer value for option 'timeout_ms'\n"},
+     "postern.conf:1: error: invalid integer value for option 'timeout_ms'\n"},
 };
 
 static void test_load_refuses_with_file_and_line(void **state)
@@ -334,7 +313,7 @@ static void test_load_refuses_with_file_and_line(void **state)
 
     for (size_t i = 0; i < COUNT(bad_cases); i++) {
         const struct bad_case *c = &bad_cases[i];
-        struct config *config = load_text(site, c->text);
+        struct config *config = site_load_conf(site, c->text);
 
         if (config != NULL) {
             fail_msg("%s: taken", c->name);
@@ -342,7 +321,7 @@ static void test_load_refuses_with_file_and_line(void **state)
         if (site->log.diag.errors == 0) {
             fail_msg("%s: refused without a word", c->name);
         }
-        if (strncmp(site->log.text.data, "my.conf:", strlen("my.conf:")) != 0) {
+        if (strncmp(site->log.text.data, "postern.conf:", strlen("postern.conf:")) != 0) {
             fail_msg("%s: no file and line: %s", c->name, site->log.text.data);
         }
         if (c->expected != NULL && strcmp(site->log.text.data, c->expected) != 0) {
@@ -357,15 +336,16 @@ static void test_load_refuses_a_title_that_is_there_twice(void **state)
 {
     struct site *site = *state;
 
-    assert_null(load_text(site, "dnsbl \"a.test\" { }\ndnsbl \"a.test\" { }\n"));
+    assert_null(site_load_conf(site, "dnsbl \"a.test\" { }\ndnsbl \"a.test\" { }\n"));
     assert_int_not_equal(site->log.diag.errors, 0);
 }
 
 static void test_load_keeps_the_paths_of_patterns(void **state)
 {
     struct site *site = *state;
-    struct config *config = load_text(site, "regex = \"/x/regex\"\nheader_checks = \"/x/headers\"\n"
-                                            "mime_header_checks = \"/x/mime\"\n");
+    struct config *config = site_load_conf(site,
+                                           "regex = \"/x/regex\"\nheader_checks = \"/x/headers\"\n"
+                                           "mime_header_checks = \"/x/mime\"\n");
 
     assert_non_null(config);
     assert_string_equal(config->regex, "/x/regex");
@@ -377,7 +357,7 @@ static void test_load_keeps_the_paths_of_patterns(void **state)
 
 static void test_load_takes_the_store_and_its_sockets(void **state)
 {
-    struct config *config = load_text(
+    struct config *config = site_load_conf(
         *state, "popauth_socket = \"/run/x/popauth.sock\"\n"
                 "popauth_group = \"dovecot\"\n"
                 "map_socket = \"\"\n"
@@ -402,8 +382,8 @@ static void test_load_takes_the_store_and_its_sockets(void **state)
 static void test_load_takes_rule_keys_that_are_empty(void **state)
 {
     struct site *site = *state;
-    struct config *config = load_text(site, "regex = \"\"\nheader_checks = \"\"\n"
-                                            "mime_header_checks = \"\"\nmap_socket = \"\"\n");
+    struct config *config = site_load_conf(site, "regex = \"\"\nheader_checks = \"\"\n"
+                                                 "mime_header_checks = \"\"\nmap_socket = \"\"\n");
 
     assert_non_null(config);
     assert_string_equal(site->log.text.data, "");
@@ -419,7 +399,7 @@ static void test_load_of_a_file_that_is_not_there(void **state)
 
     assert_null(load(site));
     assert_string_equal(site->log.text.data,
-                        "my.conf: error: cannot be read: No such file or directory; name "
+                        "postern.conf: error: cannot be read: No such file or directory; name "
                         "another file with -c FILE or in POSTERN_CONF\n");
 }
 
@@ -428,10 +408,10 @@ static void test_load_of_a_folder(void **state)
     struct site *site = *state;
     char path[SITE_PATH_SIZE];
 
-    assert_int_equal(mkdir(site_path(site, "my.conf", path), 0755), 0);
+    assert_int_equal(mkdir(site_path(site, "postern.conf", path), 0755), 0);
     assert_null(load(site));
     assert_string_equal(site->log.text.data,
-                        "my.conf: error: cannot be read: Is a directory; name another file "
+                        "postern.conf: error: cannot be read: Is a directory; name another file "
                         "with -c FILE or in POSTERN_CONF\n");
 }
 
@@ -439,8 +419,8 @@ static void test_load_of_a_folder(void **state)
 static void test_load_keeps_optional_paths_that_were_named(void **state)
 {
     struct site *site = *state;
-    struct config *config = load_text(site, "spammers = \"/nonexistent/spammers\"\n"
-                                            "relay_domains = \"/nonexistent/relay\"\n");
+    struct config *config = site_load_conf(site, "spammers = \"/nonexistent/spammers\"\n"
+                                                 "relay_domains = \"/nonexistent/relay\"\n");
 
     assert_non_null(config);
     assert_string_equal(config->spammers, "/nonexistent/spammers");
@@ -475,7 +455,7 @@ static void test_map_path_lies_beside_the_text(void **state)
     free(path);
 }
 
-#define WITH_SITE(test) cmocka_unit_test_setup_teardown(test, make_site, drop_site)
+#define WITH_SITE(test) cmocka_unit_test_setup_teardown(test, site_setup, site_teardown)
 
 int main(void)
 {

@@ -16,33 +16,9 @@
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-static int make_site(void **state)
-{
-    struct site *site = calloc(1, sizeof(*site));
-
-    site_init(site);
-    *state = site;
-    return 0;
-}
-
-static int drop_site(void **state)
-{
-    site_fini(*state);
-    free(*state);
-    return 0;
-}
-
-static struct config *load_text(struct site *site, const char *text)
-{
-    char path[SITE_PATH_SIZE];
-
-    site_conf_exactly(site, text);
-    return config_load(site_path(site, "postern.conf", path), &site->log.diag);
-}
-
 static void test_load_without_sections_has_the_defaults(void **state)
 {
-    struct config *config = load_text(*state, "");
+    struct config *config = site_load_conf(*state, "");
     struct netaddr addr;
 
     assert_non_null(config);
@@ -66,7 +42,7 @@ static void test_load_without_sections_has_the_defaults(void **state)
 static void test_load_of_lists_in_the_order_of_the_file(void **state)
 {
     struct site *site = *state;
-    struct config *config = load_text(
+    struct config *config = site_load_conf(
         site,
         "dns { servers = { \"192.0.2.53\", \"[::1]:5353\" } timeout_ms = 500 answer_at = mail }\n"
         "enhdnsbl \"First.Test\" { match = { \"127.0.0.2-127.0.0.11\", \"127.0.1.0/24\" } }\n"
@@ -117,13 +93,13 @@ static void test_load_of_too_many_lists(void **state)
     for (unsigned i = 0; i < CONFIG_DNSBL_MAX; i++) {
         strbuf_appendf(&text, "dnsbl \"n%u.test\" { }\n", i);
     }
-    struct config *config = load_text(site, text.data);
+    struct config *config = site_load_conf(site, text.data);
 
     assert_non_null(config);
     assert_string_equal(config->dns.lists[63].zone, "n63.test");
     config_free(&config);
     strbuf_append(&text, "dnsbl \"one.more.test\" { }\n");
-    assert_null(load_text(site, text.data));
+    assert_null(site_load_conf(site, text.data));
     assert_string_equal(
         site->log.text.data,
         "postern.conf:65: error: dnsbl \"one.more.test\": there are more than 64 lists\n");
@@ -203,7 +179,7 @@ static void test_load_refuses_with_file_and_line(void **state)
     struct site *site = *state;
 
     for (size_t i = 0; i < COUNT(bad_cases); i++) {
-        struct config *config = load_text(site, bad_cases[i].text);
+        struct config *config = site_load_conf(site, bad_cases[i].text);
 
         if (config != NULL) {
             fail_msg("%s: taken", bad_cases[i].name);
@@ -282,7 +258,7 @@ static void test_reply_has_one_line_however_long_the_record_is(void **state)
     arena_free(&arena);
 }
 
-#define WITH_SITE(test) cmocka_unit_test_setup_teardown(test, make_site, drop_site)
+#define WITH_SITE(test) cmocka_unit_test_setup_teardown(test, site_setup, site_teardown)
 
 int main(void)
 {

@@ -14,33 +14,9 @@
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-static int make_site(void **state)
-{
-    struct site *site = calloc(1, sizeof(*site));
-
-    site_init(site);
-    *state = site;
-    return 0;
-}
-
-static int drop_site(void **state)
-{
-    site_fini(*state);
-    free(*state);
-    return 0;
-}
-
-static struct config *load_text(struct site *site, const char *text)
-{
-    char path[SITE_PATH_SIZE];
-
-    site_write(site, "my.conf", text);
-    return config_load(site_path(site, "my.conf", path), &site->log.diag);
-}
-
 static void test_load_takes_each_key(void **state)
 {
-    struct config *config = load_text(
+    struct config *config = site_load_conf(
         *state, "relay_store {\n  redis_url = \"redis://ann@[2001:db8::1]:1/2\"\n"
                 "  redis_password_file = \"/etc/secret\"\n  redis_ca_file = \"/etc/ca\"\n"
                 "  redis_key_prefix = \"x\"\n  timeout_ms = 10\n}\n");
@@ -65,22 +41,22 @@ static void test_load_refuses_what_cannot_be(void **state)
         const char *said;
     } cases[] = {
         {"redis_url = \"localhost:6379\"",
-         "my.conf:1: error: redis_url: it begins with none of redis://, rediss://, unix:/\n"},
+         "postern.conf:1: error: redis_url: it begins with none of redis://, rediss://, unix:/\n"},
         {"redis_url = \"\"", NULL},
         /* what was written is not repeated */
         {"redis_url = \"redis://:hushhush@localhost\"",
-         "my.conf:1: error: redis_url: a password does not belong into the URL; put it into a "
+         "postern.conf:1: error: redis_url: a password does not belong into the URL; put it into a "
          "file, and name that as redis_password_file\n"},
         {"redis_password_file = \"secret\"",
-         "my.conf:1: error: redis_password_file: \"secret\" must be an absolute path, or \"\" for "
+         "postern.conf:1: error: redis_password_file: \"secret\" must be an absolute path, or \"\" for "
          "none\n"},
         {"redis_ca_file = \"ca\"", NULL},
         {"redis_key_prefix = \"a b\"",
-         "my.conf:1: error: redis_key_prefix: holds a blank or a byte that is no printable "
+         "postern.conf:1: error: redis_key_prefix: holds a blank or a byte that is no printable "
          "ASCII\n"},
         {"redis_key_prefix = \"" LONG LONG "x\"",
-         "my.conf:1: error: redis_key_prefix: has more than 64 bytes\n"},
-        {"timeout_ms = 9", "my.conf:1: error: timeout_ms: 9 is not between 10 and 60000\n"},
+         "postern.conf:1: error: redis_key_prefix: has more than 64 bytes\n"},
+        {"timeout_ms = 9", "postern.conf:1: error: timeout_ms: 9 is not between 10 and 60000\n"},
         {"timeout_ms = 60001", NULL},
     };
     struct site *site = *state;
@@ -91,7 +67,7 @@ static void test_load_refuses_what_cannot_be(void **state)
         strbuf_init(&text);
         strbuf_appendf(&text, "relay_store { %s }\n", cases[i].text);
         strbuf_reset(&site->log.text);
-        struct config *config = load_text(site, text.data);
+        struct config *config = site_load_conf(site, text.data);
 
         strbuf_fini(&text);
         if (config != NULL || site->log.text.len == 0 ||
@@ -105,7 +81,7 @@ static void test_load_refuses_what_cannot_be(void **state)
 static void test_load_refuses_what_was_not_built(void **state)
 {
     struct site *site = *state;
-    struct config *config = load_text(site, "relay_store { backend = \"redis\" }\n");
+    struct config *config = site_load_conf(site, "relay_store { backend = \"redis\" }\n");
 
     if (relay_store_redis_lacks(NULL) == NULL) {
         assert_non_null(config);
@@ -119,7 +95,7 @@ static void test_load_refuses_what_was_not_built(void **state)
         return;
     }
     strbuf_reset(&site->log.text);
-    config = load_text(site, "relay_store { redis_url = \"rediss://host\" }\n");
+    config = site_load_conf(site, "relay_store { redis_url = \"rediss://host\" }\n");
     struct relay_redis_url url = {.kind = RELAY_REDIS_TLS};
 
     if (relay_store_redis_lacks(&url) == NULL) {
@@ -134,9 +110,11 @@ static void test_load_refuses_what_was_not_built(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_load_takes_each_key, make_site, drop_site),
-        cmocka_unit_test_setup_teardown(test_load_refuses_what_cannot_be, make_site, drop_site),
-        cmocka_unit_test_setup_teardown(test_load_refuses_what_was_not_built, make_site, drop_site),
+        cmocka_unit_test_setup_teardown(test_load_takes_each_key, site_setup, site_teardown),
+        cmocka_unit_test_setup_teardown(test_load_refuses_what_cannot_be, site_setup,
+                                        site_teardown),
+        cmocka_unit_test_setup_teardown(test_load_refuses_what_was_not_built, site_setup,
+                                        site_teardown),
     };
 
     return cmocka_run_group_tests_name("config_redis", tests, NULL, NULL);

@@ -14,33 +14,9 @@
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-static int make_site(void **state)
-{
-    struct site *site = calloc(1, sizeof(*site));
-
-    site_init(site);
-    *state = site;
-    return 0;
-}
-
-static int drop_site(void **state)
-{
-    site_fini(*state);
-    free(*state);
-    return 0;
-}
-
-static struct config *load_text(struct site *site, const char *text)
-{
-    char path[SITE_PATH_SIZE];
-
-    site_write(site, "my.conf", text);
-    return config_load(site_path(site, "my.conf", path), &site->log.diag);
-}
-
 static void test_load_defaults(void **state)
 {
-    struct config *config = load_text(*state, "");
+    struct config *config = site_load_conf(*state, "");
 
     assert_non_null(config);
     const struct config_relay_store *store = &config->relay_store;
@@ -60,7 +36,7 @@ static void test_load_defaults(void **state)
 
 static void test_load_takes_each_key(void **state)
 {
-    struct config *config = load_text(
+    struct config *config = site_load_conf(
         *state, "relay_store {\n  window_minutes = 30 ipv6_prefix_bits = 64\n"
                 "  session_max_hours = 8760 max_sessions = 10000000\n"
                 "  grant_senders = \"domain\" recipients_per_message = 1 recipients_per_hour = 2\n"
@@ -110,14 +86,14 @@ static void test_load_refuses_what_cannot_be(void **state)
         char said[256];
 
         (void)snprintf(text, sizeof(text), "relay_store {\n  %s\n}\n", rows[i].text);
-        (void)snprintf(said, sizeof(said), "my.conf:2: error: %s\n", rows[i].expected);
+        (void)snprintf(said, sizeof(said), "postern.conf:2: error: %s\n", rows[i].expected);
         strbuf_reset(&site->log.text);
-        assert_null(load_text(site, text));
+        assert_null(site_load_conf(site, text));
         assert_string_equal(site->log.text.data, said);
     }
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, make_site, drop_site)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, site_setup, site_teardown)
 
 int main(void)
 {
