@@ -79,7 +79,14 @@ step_checks() {
   return $failed
 }
 
-step_unit() { make -C "$BUILD/plain" -j "$JOBS" check VERBOSE=1; }
+# check_in BUILD [COMMAND...]: runs its tests, by way of the command. Most of them wait most of the time.
+check_in() {
+  local build=$1
+  shift
+  make -C "$build" -j "$JOBS" check-programs && "$@" make -C "$build" -j $((2 * JOBS)) check VERBOSE=1
+}
+
+step_unit() { check_in "$BUILD/plain"; }
 
 # As root the plain tests run as root; these run as an ordinary user then, for tests must pass as either.
 as_nobody() {
@@ -97,8 +104,7 @@ as_nobody() {
 step_asan() {
   configure_in "$BUILD/asan" --enable-werror --enable-sanitizers=address,undefined &&
     make -C "$BUILD/asan" -j "$JOBS" all &&
-    make -C "$BUILD/asan" -j "$JOBS" check-programs &&
-    ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 as_nobody make -C "$BUILD/asan" -j "$JOBS" check VERBOSE=1
+    ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 check_in "$BUILD/asan" as_nobody
 }
 
 # Mail servers are started by root.
@@ -122,7 +128,7 @@ fixed_addresses() {
 step_tsan() {
   configure_in "$BUILD/tsan" --enable-werror --enable-sanitizers=thread &&
     make -C "$BUILD/tsan" -j "$JOBS" all &&
-    fixed_addresses make -C "$BUILD/tsan" -j "$JOBS" check VERBOSE=1 &&
+    check_in "$BUILD/tsan" fixed_addresses &&
     as_root "$0" --fixed-addresses make -C "$BUILD/tsan" check-integration PYTEST_ARGS='-q -k reload'
 }
 
