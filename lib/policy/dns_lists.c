@@ -37,6 +37,7 @@ struct dns_lists *dns_lists_new(const struct config_dns *config)
             .listed = list->probe_listed,
             .unlisted = list->probe_unlisted,
             .probe = list->probe,
+            .silence_counts = *list->tempfail_reply != '\0',
         };
 
         lists->lists[i].config = list;
