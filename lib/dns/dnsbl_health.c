@@ -339,3 +339,12 @@ void dnsbl_health_describe(const struct dnsbl_health *health, struct strbuf *out
         strbuf_appendf(out, " (%s: %s)", probe_name(health), health->said);
     }
 }
+
+void dnsbl_health_describe_ipv6(const struct dnsbl_health *health, struct strbuf *out)
+{
+    if (dnsbl_health_has_ipv6(health)) {
+        strbuf_append(out, "passes its probe for IPv6");
+    } else {
+        strbuf_appendf(out, "fails its probe for IPv6 (%s: %s)", probe_name(health), health->said);
+    }
+}

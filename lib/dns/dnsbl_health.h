@@ -73,4 +73,7 @@ const char *dnsbl_health_name(enum dnsbl_health_state state);
 /* Appends a sentence about the state, such as "does not list 127.0.0.2 (2.0.0.127.bl.example: NXDOMAIN)". By who probes. */
 void dnsbl_health_describe(const struct dnsbl_health *health, struct strbuf *out);
 
+/* The same about IPv6, of a list that is GOOD and whose last probe asked about it. */
+void dnsbl_health_describe_ipv6(const struct dnsbl_health *health, struct strbuf *out);
+
 #endif

@@ -140,6 +140,21 @@ static void report_state(struct logger *logger, struct dns_list *list, bool chan
     strbuf_fini(&text);
 }
 
+/* IPv6 clients pass a list that is in order for others: that is told as well. */
+static void report_ipv6(struct logger *logger, const struct dns_list *list, bool had)
+{
+    bool has = dnsbl_health_has_ipv6(list->health);
+    struct strbuf text;
+
+    if (has == had || dnsbl_health_state(list->health) != DNSBL_HEALTH_GOOD) {
+        return;
+    }
+    strbuf_init(&text);
+    dnsbl_health_describe_ipv6(list->health, &text);
+    log_list(logger, LOG_LEVEL_WARNING, list, has ? "resumed" : "ipv4-only", text.data);
+    strbuf_fini(&text);
+}
+
 /* Answers to sessions that were errors of the list: is it the list as a whole? */
 static void report_errors(struct logger *logger, struct dns_list *list, int64_t now)
 {
@@ -200,6 +215,7 @@ static void finish(const struct dns_lists *lists, struct dns_list *list, struct 
                    int64_t now)
 {
     bool first = dnsbl_health_state(list->health) == DNSBL_HEALTH_UNKNOWN;
+    bool had_ipv6 = dnsbl_health_has_ipv6(list->health);
     bool changed = dnsbl_health_finish(list->health);
     int64_t wait = lists->config->probe_seconds;
 
@@ -208,6 +224,9 @@ static void finish(const struct dns_lists *lists, struct dns_list *list, struct 
     }
     list->next_probe = now + wait * SECOND;
     report_state(logger, list, changed, first, now);
+    if (!changed) {
+        report_ipv6(logger, list, had_ipv6);
+    }
 }
 
 static void begin(const struct dns_lists *lists, struct dns_list *list, struct resolver *resolver,

@@ -226,7 +226,7 @@ static void note_ipv6(const struct walk *walk, const struct dns_list *list,
     if (lookup == DNS_LOOKUP_ADDRESS && walk->session->client_net.family == NETADDR_IPV6 &&
         !dnsbl_health_has_ipv6(list->health)) {
         note(walk, list,
-             list->config->ipv6 ? "not asked about IPv6, for which it has no test entry"
+             list->config->ipv6 ? "not asked about IPv6, for which it fails its probe"
                                 : "not asked about IPv6 (ipv6 = false)");
     }
 }
