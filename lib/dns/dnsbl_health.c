@@ -29,6 +29,7 @@ struct dnsbl_health {
     struct dns_answer *answers[PROBES]; /* NULL: not part of this list's probe */
     bool probing;
     bool ipv6_missed;                  /* the last probe got no answer about IPv6 */
+    bool put_off;                      /* not all of the last probe could be asked */
     enum probe failed;                 /* which one decided against the list */
     char said[NETADDR_TEXT_SIZE + 32]; /* and what was answered */
 };
@@ -138,7 +139,8 @@ void dnsbl_health_begin(struct dnsbl_health *health, struct resolver *resolver)
 
 bool dnsbl_health_is_unsure(const struct dnsbl_health *health)
 {
-    return dnsbl_health_state(health) != DNSBL_HEALTH_GOOD || health->ipv6_missed;
+    return dnsbl_health_state(health) != DNSBL_HEALTH_GOOD || health->ipv6_missed ||
+           health->put_off;
 }
 
 bool dnsbl_health_is_probing(const struct dnsbl_health *health)
@@ -185,49 +187,71 @@ static void remember(struct dnsbl_health *health, enum probe probe, const struct
 }
 
 /* GOOD, or what one answer says against the list. */
-static enum dnsbl_health_state judge(struct dnsbl_health *health, enum probe probe)
+static enum dnsbl_health_state judge(const struct dns_result *result, bool has_to_be_listed,
+                                     const struct dns_record **record_out)
 {
-    const struct dns_result *result = dns_answer_result(health->answers[probe]);
-    const struct dns_record *record;
-    enum dnsbl_health_state state = DNSBL_HEALTH_GOOD;
-
-    switch (dnsbl_judge(result, &any, &record)) {
+    switch (dnsbl_judge(result, &any, record_out)) {
     case DNSBL_UNKNOWN:
-        state = DNSBL_HEALTH_SILENT;
-        break;
+        return DNSBL_HEALTH_SILENT;
     case DNSBL_ERROR:
-        state = DNSBL_HEALTH_REFUSES;
-        break;
+        return DNSBL_HEALTH_REFUSES;
     case DNSBL_LISTED:
-        state = has_to_be_listed(probe) ? DNSBL_HEALTH_GOOD : DNSBL_HEALTH_LISTS_ALL;
-        break;
+        return has_to_be_listed ? DNSBL_HEALTH_GOOD : DNSBL_HEALTH_LISTS_ALL;
     case DNSBL_CLEAN:
-        state = has_to_be_listed(probe) ? DNSBL_HEALTH_EMPTY : DNSBL_HEALTH_GOOD;
         break;
     }
-    if (state != DNSBL_HEALTH_GOOD) {
-        remember(health, probe, result, record);
-    }
-    return state;
+    return has_to_be_listed ? DNSBL_HEALTH_EMPTY : DNSBL_HEALTH_GOOD;
 }
 
-/* What the probes from `first` to `last` say together. */
+/*
+ * What the probes from `first` to `last` say together. A wrong answer outweighs one that is lost: a silent list may go on deciding where
+ * its silence counts, one that lists all must not.
+ */
 static enum dnsbl_health_state judge_all(struct dnsbl_health *health, int first, int last)
 {
     enum dnsbl_health_state state = DNSBL_HEALTH_GOOD;
 
-    for (int probe = first; probe <= last && state == DNSBL_HEALTH_GOOD; probe++) {
-        if (health->answers[probe] != NULL) {
-            state = judge(health, (enum probe)probe);
+    for (int i = first; i <= last; i++) {
+        enum probe probe = (enum probe)i;
+        const struct dns_record *record;
+
+        if (health->answers[probe] == NULL) {
+            continue;
+        }
+        const struct dns_result *result = dns_answer_result(health->answers[probe]);
+        enum dnsbl_health_state found = judge(result, has_to_be_listed(probe), &record);
+
+        if (found != DNSBL_HEALTH_GOOD &&
+            (state == DNSBL_HEALTH_GOOD ||
+             (state == DNSBL_HEALTH_SILENT && found != DNSBL_HEALTH_SILENT))) {
+            state = found;
+            remember(health, probe, result, record);
         }
     }
     return state;
+}
+
+/* Was some of it not asked at all: too many questions are under way, as clients may cause, or no server answers? The list is not to blame. */
+static bool was_put_off(const struct dnsbl_health *health)
+{
+    for (int i = 0; i < PROBES; i++) {
+        enum dns_failure failure = health->answers[i] == NULL
+                                       ? DNS_FAILURE_NONE
+                                       : dns_answer_result(health->answers[i])->failure;
+
+        if (failure == DNS_FAILURE_OVERLOAD || failure == DNS_FAILURE_DOWN ||
+            failure == DNS_FAILURE_STOPPED) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A list that knows no IPv6 addresses is as good as ever for others; it is only not asked for them. One lost answer takes nothing away. */
 static bool finish_ipv6(struct dnsbl_health *health)
 {
     bool missed = health->ipv6_missed;
+    bool had = dnsbl_health_has_ipv6(health);
 
     health->ipv6_missed = false;
     if (health->answers[IPV6_LISTED] == NULL) {
@@ -235,9 +259,11 @@ static bool finish_ipv6(struct dnsbl_health *health)
     }
     enum dnsbl_health_state state = judge_all(health, IPV6_LISTED, IPV6_UNLISTED);
 
-    health->ipv6_missed = state == DNSBL_HEALTH_SILENT;
-    return state == DNSBL_HEALTH_GOOD ||
-           (state == DNSBL_HEALTH_SILENT && !missed && dnsbl_health_has_ipv6(health));
+    if (state != DNSBL_HEALTH_SILENT) {
+        return state == DNSBL_HEALTH_GOOD;
+    }
+    health->ipv6_missed = missed || !health->put_off;
+    return had && (!missed || health->put_off || health->options.silence_counts);
 }
 
 bool dnsbl_health_finish(struct dnsbl_health *health)
@@ -247,11 +273,18 @@ bool dnsbl_health_finish(struct dnsbl_health *health)
     if (!health->probing) {
         return false;
     }
+    health->put_off = was_put_off(health);
+
     bool ipv6 = finish_ipv6(health);
     enum dnsbl_health_state state = judge_all(health, IPV4_LISTED, DOMAIN_UNLISTED);
 
+    if (state == DNSBL_HEALTH_SILENT && health->put_off && before != DNSBL_HEALTH_UNKNOWN) {
+        state = before;
+    }
     atomic_store(&health->state, (int)state);
-    atomic_store(&health->ipv6, ipv6 && state == DNSBL_HEALTH_GOOD);
+    atomic_store(&health->ipv6,
+                 ipv6 && (state == DNSBL_HEALTH_GOOD ||
+                          (state == DNSBL_HEALTH_SILENT && health->options.silence_counts)));
     forget_answers(health);
     return state != before;
 }
@@ -304,5 +337,14 @@ void dnsbl_health_describe(const struct dnsbl_health *health, struct strbuf *out
     strbuf_append(out, texts[state]);
     if (state > DNSBL_HEALTH_GOOD) {
         strbuf_appendf(out, " (%s: %s)", probe_name(health), health->said);
+    }
+}
+
+void dnsbl_health_describe_ipv6(const struct dnsbl_health *health, struct strbuf *out)
+{
+    if (dnsbl_health_has_ipv6(health)) {
+        strbuf_append(out, "passes its probe for IPv6");
+    } else {
+        strbuf_appendf(out, "fails its probe for IPv6 (%s: %s)", probe_name(health), health->said);
     }
 }

@@ -32,6 +32,7 @@ struct dnsbl_health_options {
     const char *listed;   /* a domain that it lists */
     const char *unlisted; /* and one that it does not */
     bool probe;           /* false: it is always believed */
+    bool silence_counts;  /* it is asked while it is silent, too: about IPv6 no less than before */
 };
 
 struct dnsbl_health;
@@ -44,10 +45,10 @@ void dnsbl_health_copy(struct dnsbl_health *health, const struct dnsbl_health *f
 
 enum dnsbl_health_state dnsbl_health_state(const struct dnsbl_health *health);
 
-/* May it be asked for IPv6 addresses? It passed its probe for these as well, the last one or that before which was not answered. */
+/* May it be asked for IPv6 addresses? It passed its probe for these as well, the last one or that before which was not answered; where silence counts, the last one that was. */
 bool dnsbl_health_has_ipv6(const struct dnsbl_health *health);
 
-/* Is there a reason to probe it again soon: it fails, or said nothing about IPv6? By who probes. */
+/* Is there a reason to probe it again soon: it fails, said nothing about IPv6, or could not be asked? By who probes. */
 bool dnsbl_health_is_unsure(const struct dnsbl_health *health);
 
 /* Puts the questions of a probe. */
@@ -60,7 +61,10 @@ bool dnsbl_health_is_answered(const struct dnsbl_health *health);
 /* Waits for the answers. */
 void dnsbl_health_wait(struct dnsbl_health *health, int64_t deadline);
 
-/* Ends the probe by what was answered until now, and sets the state. True: it is another one than before. */
+/*
+ * Ends the probe by what was answered until now, and sets the state. True: it is another one than before. A probe that could not be asked
+ * (DNS_FAILURE_OVERLOAD, DOWN, STOPPED) changes nothing, unless it is the first.
+ */
 bool dnsbl_health_finish(struct dnsbl_health *health);
 
 /* "good", "empty", ... */
@@ -68,5 +72,8 @@ const char *dnsbl_health_name(enum dnsbl_health_state state);
 
 /* Appends a sentence about the state, such as "does not list 127.0.0.2 (2.0.0.127.bl.example: NXDOMAIN)". By who probes. */
 void dnsbl_health_describe(const struct dnsbl_health *health, struct strbuf *out);
+
+/* The same about IPv6, of a list that is GOOD and whose last probe asked about it. */
+void dnsbl_health_describe_ipv6(const struct dnsbl_health *health, struct strbuf *out);
 
 #endif

@@ -17,7 +17,7 @@ static void check_threshold(const struct config *config, struct diag *diag)
     }
     if (config->dns.score_threshold > most) {
         diag_report(diag, DIAG_WARNING, config->path, 0, "lower it, or give lists a weight",
-                    "score_threshold %d is never reached: the weights of all lists add up to %lld",
+                    "score_threshold %d is never reached: the weights above 0 add up to %lld",
                     config->dns.score_threshold, (long long)most);
     }
 }

@@ -37,6 +37,7 @@ struct dns_lists *dns_lists_new(const struct config_dns *config)
             .listed = list->probe_listed,
             .unlisted = list->probe_unlisted,
             .probe = list->probe,
+            .silence_counts = *list->tempfail_reply != '\0',
         };
 
         lists->lists[i].config = list;
@@ -139,6 +140,33 @@ static void report_state(struct logger *logger, struct dns_list *list, bool chan
     strbuf_fini(&text);
 }
 
+/* IPv6 clients pass a list that is in order for others: that is told as well. */
+static void report_ipv6(struct logger *logger, const struct dns_list *list, bool had)
+{
+    bool has = dnsbl_health_has_ipv6(list->health);
+    struct strbuf text;
+
+    if (has == had || dnsbl_health_state(list->health) != DNSBL_HEALTH_GOOD) {
+        return;
+    }
+    strbuf_init(&text);
+    dnsbl_health_describe_ipv6(list->health, &text);
+    log_list(logger, LOG_LEVEL_WARNING, list, has ? "resumed" : "ipv4-only", text.data);
+    strbuf_fini(&text);
+}
+
+/* There is a reason for a probe. One that failed a moment ago would only be told once more what is remembered of that. */
+static void hasten(struct dns_list *list, int64_t now)
+{
+    bool unsure = dnsbl_health_is_unsure(list->health);
+    int64_t remembered = list->probed_at + RETURN_SECONDS * SECOND;
+    int64_t soonest = unsure && now < remembered ? remembered : now;
+
+    if (soonest < list->next_probe) {
+        list->next_probe = soonest;
+    }
+}
+
 /* Answers to sessions that were errors of the list: is it the list as a whole? */
 static void report_errors(struct logger *logger, struct dns_list *list, int64_t now)
 {
@@ -155,7 +183,7 @@ static void report_errors(struct logger *logger, struct dns_list *list, int64_t 
     log_list(logger, LOG_LEVEL_ERROR, list, "error", text);
     list->errors_told = errors;
     list->next_error = now + RETRY_SECONDS * SECOND;
-    list->next_probe = now;
+    hasten(list, now);
 }
 
 /* Sessions got no answer, and each has waited for it: is it the list? If all servers are silent it is not. */
@@ -171,7 +199,7 @@ static void doubt(struct resolver *resolver, struct dns_list *list, int64_t now)
     list->failures_seen = failures;
     list->next_doubt = now + RETRY_SECONDS * SECOND;
     if (!stats.down) {
-        list->next_probe = now;
+        hasten(list, now);
     }
 }
 
@@ -190,7 +218,7 @@ static void suspect(struct dns_list *list, int64_t now)
     }
     list->listed_seen = listed;
     list->next_suspicion = now + RETRY_SECONDS * SECOND;
-    list->next_probe = now;
+    hasten(list, now);
 }
 
 /* ---- probes ---- */
@@ -199,6 +227,7 @@ static void finish(const struct dns_lists *lists, struct dns_list *list, struct 
                    int64_t now)
 {
     bool first = dnsbl_health_state(list->health) == DNSBL_HEALTH_UNKNOWN;
+    bool had_ipv6 = dnsbl_health_has_ipv6(list->health);
     bool changed = dnsbl_health_finish(list->health);
     int64_t wait = lists->config->probe_seconds;
 
@@ -206,7 +235,11 @@ static void finish(const struct dns_lists *lists, struct dns_list *list, struct 
         wait = RETRY_SECONDS;
     }
     list->next_probe = now + wait * SECOND;
+    list->probed_at = now;
     report_state(logger, list, changed, first, now);
+    if (!changed) {
+        report_ipv6(logger, list, had_ipv6);
+    }
 }
 
 static void begin(const struct dns_lists *lists, struct dns_list *list, struct resolver *resolver,

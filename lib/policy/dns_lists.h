@@ -30,6 +30,7 @@ struct dns_list {
     /* of who probes */
     int64_t next_probe;     /* dns_now(); 0: at once */
     int64_t probe_ends;     /* of the one under way */
+    int64_t probed_at;      /* when the last one ended; 0: there was none */
     int64_t next_warning;   /* not before this the same thing is said again */
     int64_t next_error;     /* likewise, of answers that were errors */
     int64_t next_doubt;     /* before this, questions without an answer are no reason for a probe */

@@ -7,6 +7,7 @@
 #include "lib/policy/dns_text.h"
 #include "lib/policy/dnsbl_exempt.h"
 #include "lib/policy/dnsbl_subject.h"
+#include "lib/policy/dnsbl_trace.h"
 #include "lib/policy/ruleset.h"
 
 #include <string.h>
@@ -122,14 +123,6 @@ void dnsbl_rules_expect(struct session *session, unsigned lookups)
 
 /* ---- what is answered ---- */
 
-static void note(const struct walk *walk, const struct dns_list *list, const char *what)
-{
-    if (walk->session->trace != NULL) {
-        rules_note(walk->session,
-                   arena_printf(walk->session->scratch, "dnsbl %s: %s", list->config->title, what));
-    }
-}
-
 /* For the log: what a list said, other than "not listed". */
 static void remember(const struct walk *walk, const struct dns_list *list,
                      enum config_dns_lookup lookup)
@@ -214,21 +207,9 @@ static enum look weigh(struct walk *walk, struct dns_list *list, enum config_dns
     }
     count(walk, list, lookup, sense, record);
     if (sense == DNSBL_ERROR) {
-        note(walk, list, "the answer is an error of the list, not a listing");
+        dnsbl_trace_note(walk->session, list, "the answer is an error of the list, not a listing");
     }
     return LOOK_DONE;
-}
-
-/* For who looks on: why a list is not asked about an address. */
-static void note_ipv6(const struct walk *walk, const struct dns_list *list,
-                      enum config_dns_lookup lookup)
-{
-    if (lookup == DNS_LOOKUP_ADDRESS && walk->session->client_net.family == NETADDR_IPV6 &&
-        !dnsbl_health_has_ipv6(list->health)) {
-        note(walk, list,
-             list->config->ipv6 ? "not asked about IPv6, for which it has no test entry"
-                                : "not asked about IPv6 (ipv6 = false)");
-    }
 }
 
 /* What the list says of one fact. */
@@ -241,7 +222,7 @@ static enum look ask(struct walk *walk, struct dns_list *list, enum config_dns_l
 
     *sense_out = DNSBL_CLEAN;
     if (!dnsbl_subject_name(&walk->subject, list, lookup, name)) {
-        note_ipv6(walk, list, lookup);
+        dnsbl_trace_ipv6(session, list, lookup);
         return LOOK_DONE;
     }
     if (!dns_questions_is_answered(session, span, name, DNS_A) &&
@@ -341,7 +322,7 @@ static struct rules_result cannot_ask(const struct walk *walk, const struct dns_
     struct dns_text text;
 
     if (*list->config->tempfail_reply == '\0') {
-        note(walk, list, "cannot be asked, which is ignored (on_tempfail)");
+        dnsbl_trace_note(walk->session, list, "cannot be asked, which is ignored (on_tempfail)");
         return rules_nothing();
     }
     (void)words_of(walk, "", list->config->title, &text);
@@ -355,17 +336,6 @@ static struct rules_result cannot_ask(const struct walk *walk, const struct dns_
     return result;
 }
 
-static void note_suspended(const struct walk *walk, const struct dns_list *list)
-{
-    if (walk->session->trace != NULL) {
-        const char *why = dnsbl_health_name(dnsbl_health_state(list->health));
-
-        note(walk, list,
-             arena_printf(walk->session->scratch, "suspended, because it fails its probe (%s)",
-                          why));
-    }
-}
-
 /* Is the list asked for this client? Who looks on is told why not; otherwise that is seen when it says something. */
 static bool is_asked(struct walk *walk, size_t index, const struct dns_list *list, unsigned lookups)
 {
@@ -373,14 +343,11 @@ static bool is_asked(struct walk *walk, size_t index, const struct dns_list *lis
         return false;
     }
     if (walk->session->trace != NULL && spares(walk, list) == DNSBL_EXEMPT_YES) {
-        note(walk, list,
-             (list->config->exempt & walk->exempt.reasons & DNS_EXEMPT_AUTHENTICATED) != 0
-                 ? "not asked for clients that logged in"
-                 : "not asked for clients that may relay");
+        dnsbl_trace_spared(walk->session, list, walk->exempt.reasons);
         return false;
     }
     if (!dns_list_is_usable(list)) {
-        note_suspended(walk, list);
+        dnsbl_trace_suspended(walk->session, list);
         return false;
     }
     return true;
@@ -447,7 +414,7 @@ static struct rules_result ask_allowing(struct walk *walk, unsigned lookups, boo
                 return unanswered(look);
             }
             if (sense == DNSBL_LISTED) {
-                note(walk, list, "allowed: the other lists are not asked");
+                dnsbl_trace_note(walk->session, list, "allowed: the other lists are not asked");
                 *allowed = true;
                 return rules_nothing();
             }
@@ -460,11 +427,7 @@ static struct rules_result check_score(struct walk *walk)
 {
     const struct config_dns *dns = &ruleset_config(walk->session->ruleset)->dns;
 
-    if (*walk->scorers != '\0' && walk->session->trace != NULL) {
-        rules_note(walk->session,
-                   arena_printf(walk->session->scratch, "dnsbl: the score is %d of %d (%s)",
-                                walk->score, dns->score_threshold, walk->scorers));
-    }
+    dnsbl_trace_score(walk->session, walk->score, dns->score_threshold, walk->scorers);
     if (dns->score_threshold <= 0 || walk->score < dns->score_threshold) {
         return rules_nothing();
     }

@@ -153,3 +153,28 @@ def test_status_counts_questions(site, dns):
     text = postern.control("status").stdout
     assert "ip.bl.test" in text, text
     assert "questions" in text, text
+
+
+# ---- IPv6
+
+
+def test_end_of_ipv6_is_told(site, dns):
+    """IPv6 clients are no longer asked about, while the list is in order for all others: the log says when and why."""
+    v6 = "0.0.0.0.0.f.7.f.f.f.f" + ".0" * 20 + "." + LIST
+    dns.negative_ttl = 1
+    add_list(dns)
+    dns.zone.add("2." + v6, "A", "127.0.0.2", ttl=1)
+    postern = site.daemon("", sections=dns_section(dns, probe_seconds=1) + list_section(LIST))
+
+    def told(state):
+        return [line for line in postern.lines() if LIST in line and f"state={state}" in line]
+
+    assert not told("ipv4-only")
+    dns.zone.records.clear()
+    add_list(dns)
+    tools.wait_for(lambda: told("ipv4-only"), "the log to tell that IPv6 clients pass", 10)
+    assert "::ffff:7f00:2" in told("ipv4-only")[0]
+    assert not suspended(postern) and not told("resumed")
+    dns.zone.add("2." + v6, "A", "127.0.0.2", ttl=1)
+    tools.wait_for(lambda: told("resumed"), "the log to tell that IPv6 clients are asked about again", 10)
+    assert len(told("ipv4-only")) == 1

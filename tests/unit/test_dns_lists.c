@@ -379,6 +379,27 @@ static void test_one_lost_answer_about_ipv6(void **state)
     end(&fixture);
 }
 
+/* That an answer was lost is remembered for seconds: another probe by then, as listed clients may cause, knows nothing new. */
+static void test_an_answer_is_not_lost_twice_by_being_remembered(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    begin(&fixture, "dnsbl \"bl.test\" { }", GOOD GOOD_IPV6);
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    change_zone(&fixture, GOOD SILENT_IPV6);
+    tick_through(&fixture, 3601);
+    change_zone(&fixture, GOOD GOOD_IPV6);
+    count_listings(&fixture, 10);
+    dns_list_count(fixture.list, DNSBL_UNKNOWN, NULL);
+    tick_through(&fixture, 3602);
+    assert_true(dnsbl_health_has_ipv6(fixture.list->health));
+    assert_int_equal(dns_kit_questions(fixture.kit), 0);
+    tick_through(&fixture, 3610);
+    assert_true(dns_kit_questions(fixture.kit) > 0);
+    end(&fixture);
+}
+
 static void test_a_reload_keeps_what_is_known(void **state)
 {
     struct fixture fixture;
@@ -436,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_silent_servers_are_not_the_fault_of_a_list),
         cmocka_unit_test(test_lists_come_back_with_the_servers),
         cmocka_unit_test(test_one_lost_answer_about_ipv6),
+        cmocka_unit_test(test_an_answer_is_not_lost_twice_by_being_remembered),
         cmocka_unit_test(test_a_reload_keeps_what_is_known),
         cmocka_unit_test(test_probing_ends_in_time),
     };

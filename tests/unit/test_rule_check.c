@@ -309,7 +309,7 @@ static void test_check_tells_of_lists_that_do_less_than_they_say(void **state)
     build(ALL "dns { score_threshold = 4 }\ndnsbl \"a.test\" { weight = 3 }\n"
               "dnsbl \"b.test\" { weight = -3 }\n",
           "", "");
-    assert_non_null(strstr(check(), "score_threshold 4 is never reached: the weights of all lists "
+    assert_non_null(strstr(check(), "score_threshold 4 is never reached: the weights above 0 "
                                     "add up to 3; lower it"));
     build(ALL "dns { score_threshold = 4 }\ndnsbl \"a.test\" { weight = 4 reply = \"550 x\" }\n",
           "", "");
