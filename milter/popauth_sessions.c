@@ -112,20 +112,29 @@ static void log_full(struct popauth_sessions *sessions)
 
 /* ---- touches ---- */
 
+static void grant_anew(struct popauth_sessions *sessions, const struct relay_sessions_grant *grant);
+
 /* In the store's thread, as what follows. */
 static void granted_anew(struct relay_change *change, enum status status, const char *why,
                          size_t count)
 {
     struct anew *anew = change->ctx;
     struct popauth_sessions *sessions = anew->sessions;
-    struct relay_sessions_grant ignored;
+    struct relay_sessions_grant next;
 
     if (change->is_excess) {
         sessions->excess(sessions->owner, change, status == STATUS_OK, count);
     }
-    if (relay_sessions_touched(sessions->counted, &anew->grant.addr, status, change->entry.login_at,
-                               (int64_t)time(NULL), &ignored) == RELAY_SESSIONS_FORGOTTEN) {
+    switch (relay_sessions_touched(sessions->counted, &anew->grant.addr, status,
+                                   change->entry.login_at, (int64_t)time(NULL), &next)) {
+    case RELAY_SESSIONS_DONE:
+        break;
+    case RELAY_SESSIONS_GRANT_ANEW: /* somebody logged in meanwhile, and could not be recorded */
+        grant_anew(sessions, &next);
+        break;
+    case RELAY_SESSIONS_FORGOTTEN:
         log_forgotten(sessions, &anew->grant.addr, 1, why);
+        break;
     }
     if (anew->grant.is_owed && status == STATUS_OK) {
         (void)atomic_fetch_add(&sessions->granted, 1);
