@@ -166,6 +166,18 @@ def test_logins_that_are_told_once(host, redis, how):
     assert [entry["state"] for entry in host.postern.entries(event="kept")] == ["begins", "over"]
 
 
+def test_daemon_that_is_stopped_meanwhile(host, redis):
+    """What it has kept until then is lost, with and without a session, and the log says so."""
+    with away(redis, "killed"):
+        with host.popauth() as told:
+            for line in ("login 10.1.0.1 user=ann", "login 10.1.0.2 user=bob session=2", "login 10.1.0.3 user=cat session=3"):
+                assert told.tell(line).startswith("err temporary: ")
+        host.postern.stop()
+        (lost,) = [entry for entry in host.postern.entries(event="sessions") if entry["result"] == "lost"]
+        assert lost["count"] == "2" and lost["reason"] == "the daemon ends"
+        assert [entry["result"] for entry in host.postern.entries(event="login", client="10.1.0.1")] == ["kept", "failed"]
+
+
 def test_a_whole_minute_of_logins(host, redis):
     """More than one attempt takes at once."""
     count = 2000
