@@ -245,10 +245,12 @@ static void refuse_owed(struct relay_sessions *sessions, struct relay_place *pla
 static enum relay_sessions_next pay(struct relay_place *place, enum status status,
                                     struct relay_sessions_grant *grant_out)
 {
-    if (status != STATUS_OK && status != STATUS_NOTFOUND) {
+    if (status == STATUS_TEMPFAIL) {
         return RELAY_SESSIONS_DONE;
     }
-    copy_grant(place, grant_out); /* an entry that is there may be another user's */
+    copy_grant(
+        place,
+        grant_out); /* an entry that is there may be another user's; a no is final only to this */
     place->is_there = status == STATUS_OK;
     place->is_taken = place->is_paid = true;
     return RELAY_SESSIONS_GRANT_ANEW;
