@@ -357,10 +357,14 @@ int64_t log_follow_age(const struct log_follow *follow)
 int64_t log_follow_skip(struct log_follow *follow)
 {
     int64_t bytes = 0;
+    int64_t now_ns = log_files_birth();
 
     (void)look(follow);
     for (struct log_file *file = follow->files.first; file != NULL; file = file->next) {
         bytes += log_file_skip(file);
+        if (file->is_fresh) {
+            log_files_set_fresh(file, now_ns); /* what it was copied to until now is skipped, too */
+        }
     }
     note_up_to_date(follow);
     follow->is_sweeping = false;

@@ -15,6 +15,7 @@
 #define HEADING "postern-watch 1\n"
 /* Fewer bytes at the head of a file do not tell a copy from another file. */
 #define HEAD_ENOUGH 64u
+#define SECOND_NS INT64_C(1000000000)
 
 struct place {
     uint64_t dev;
@@ -163,6 +164,10 @@ bool log_place_restore(struct log_files *files, const char *text, const char *lo
 
             file->seen_at = place->seen_at;
             file->born_ns = where->born_ns;
+            if (where == itself && place->offset == 0 && place->head_len == 0) {
+                /* Empty when it was seen last; a copy of that second may be one that was read before. */
+                log_files_set_fresh(file, (place->seen_at + 1) * SECOND_NS);
+            }
             where->fd = -1;
         }
     }

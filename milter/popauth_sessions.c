@@ -97,6 +97,18 @@ static void log_granted(struct popauth_sessions *sessions)
     }
 }
 
+/* Who logged in while the store was away, and will not be recorded. */
+static void log_lost(struct popauth_sessions *sessions, const char *reason)
+{
+    struct relay_sessions_stats stats;
+
+    relay_sessions_stats(sessions->counted, &stats);
+    if (stats.owed > 0) {
+        log_printf(sessions->logger, LOG_LEVEL_WARNING,
+                   "event=sessions result=lost count=%zu reason=\"%s\"", stats.owed, reason);
+    }
+}
+
 static void log_full(struct popauth_sessions *sessions)
 {
     unsigned long withheld;
@@ -112,20 +124,29 @@ static void log_full(struct popauth_sessions *sessions)
 
 /* ---- touches ---- */
 
+static void grant_anew(struct popauth_sessions *sessions, const struct relay_sessions_grant *grant);
+
 /* In the store's thread, as what follows. */
 static void granted_anew(struct relay_change *change, enum status status, const char *why,
                          size_t count)
 {
     struct anew *anew = change->ctx;
     struct popauth_sessions *sessions = anew->sessions;
-    struct relay_sessions_grant ignored;
+    struct relay_sessions_grant next;
 
     if (change->is_excess) {
         sessions->excess(sessions->owner, change, status == STATUS_OK, count);
     }
-    if (relay_sessions_touched(sessions->counted, &anew->grant.addr, status, change->entry.login_at,
-                               (int64_t)time(NULL), &ignored) == RELAY_SESSIONS_FORGOTTEN) {
+    switch (relay_sessions_touched(sessions->counted, &anew->grant.addr, status,
+                                   change->entry.login_at, (int64_t)time(NULL), &next)) {
+    case RELAY_SESSIONS_DONE:
+        break;
+    case RELAY_SESSIONS_GRANT_ANEW: /* somebody logged in meanwhile, and could not be recorded */
+        grant_anew(sessions, &next);
+        break;
+    case RELAY_SESSIONS_FORGOTTEN:
         log_forgotten(sessions, &anew->grant.addr, 1, why);
+        break;
     }
     if (anew->grant.is_owed && status == STATUS_OK) {
         (void)atomic_fetch_add(&sessions->granted, 1);
@@ -261,6 +282,9 @@ static void tend(void *owner)
 void popauth_sessions_configure(struct popauth_sessions *sessions,
                                 const struct relay_sessions_terms *terms)
 {
+    if (terms->max_hours == 0) {
+        log_lost(sessions, "no session is counted any more");
+    }
     relay_sessions_configure(sessions->counted, terms, now_ms());
     eventloop_call(sessions->loop, tend,
                    sessions); /* with a shorter window there is no time to lose */
@@ -341,6 +365,7 @@ void popauth_sessions_free(struct popauth_sessions **sessions)
     if (*sessions != NULL) {
         /* Tasks run in their order: the end of the last piece has run then. */
         eventloop_call((*sessions)->loop, nothing, NULL);
+        log_lost(*sessions, "the daemon ends");
         relay_sessions_free(&(*sessions)->counted);
         free(*sessions);
         *sessions = NULL;

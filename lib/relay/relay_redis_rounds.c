@@ -3,7 +3,6 @@
 
 #include "lib/base/xalloc.h"
 #include "lib/relay/relay_redis_find.h"
-#include "lib/relay/relay_redis_wait.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -22,7 +21,6 @@ enum turn {
 /* One who asks; on its stack. */
 struct asker {
     struct relay_redis_find find;
-    int64_t deadline_ms;
     enum status status;
     bool must_ask_again;
 
@@ -44,7 +42,7 @@ struct relay_redis_rounds {
 struct round {
     const struct relay_redis_asked *asked;
     struct relay_redis_loan loan;
-    int64_t deadline_ms; /* of the one who has the least time */
+    int64_t deadline_ms;
     struct strbuf scratch;
     struct strbuf why;
 };
@@ -157,13 +155,10 @@ static struct asker *take_answers(struct round *round, struct asker *asker)
 
 static void ask(const struct relay_redis_asked *asked, struct asker *first)
 {
-    struct round round = {.asked = asked, .deadline_ms = first->deadline_ms};
+    /* From now on: that somebody has waited for the round before says nothing about the server. */
+    struct round round = {.asked = asked,
+                          .deadline_ms = relay_redis_server_deadline(asked->server)};
 
-    for (const struct asker *asker = first; asker != NULL; asker = asker->next) {
-        if (asker->deadline_ms < round.deadline_ms) {
-            round.deadline_ms = asker->deadline_ms;
-        }
-    }
     if (!relay_redis_pool_take(asked->pool, round.deadline_ms, &round.loan)) {
         miss_all(&round, first);
         return;
@@ -252,7 +247,7 @@ enum status relay_redis_rounds_find(struct relay_redis_rounds *rounds, const str
                                     int64_t now, unsigned window_minutes,
                                     struct relay_found *found_out)
 {
-    struct asker asker = {.deadline_ms = relay_redis_server_deadline(rounds->asked->server)};
+    struct asker asker = {.status = STATUS_TEMPFAIL};
 
     asker.find.client = *client;
     asker.find.now = now;

@@ -105,6 +105,10 @@ void relay_session_table_set_owed(struct relay_session_table *table, struct rela
         } else {
             relay_ring_remove(&place->owed);
             table->owed_places--;
+            for (struct relay_ring *at = place->sessions.after; at != &place->sessions;
+                 at = at->after) {
+                relay_session_table_of_place(at)->is_owed = false;
+            }
         }
     }
 }

@@ -28,6 +28,7 @@ struct relay_place {
     int64_t date;
     bool is_owed;  /* a login could not be recorded */
     bool is_paid;  /* it is with the store now */
+    bool is_there; /* and there was an entry, which may be another user's */
     bool is_taken; /* by relay_sessions_take_due() */
     int64_t taken_ms;
     char *user;
@@ -43,6 +44,7 @@ struct relay_session {
     int64_t begun_ms;
     unsigned unsettled; /* logins that are with the store */
     bool is_open;
+    bool is_owed; /* its own login could not be recorded */
     char id[];
 };
 
@@ -88,7 +90,7 @@ void relay_session_table_remove_all(struct relay_session_table *table);
 void relay_session_table_set_open(struct relay_session_table *table, struct relay_session *session,
                                   bool is_open);
 
-/* Is the store to get an entry for it as soon as it can be had? */
+/* Is the store to get an entry for it as soon as it can be had? If not, no session of it waits for that. */
 void relay_session_table_set_owed(struct relay_session_table *table, struct relay_place *place,
                                   bool is_owed);
 

@@ -111,6 +111,8 @@ bool relay_sessions_settle(struct relay_sessions *sessions, const struct relay_e
         case RELAY_SESSIONS_OWED:
             open_session(sessions, session, login);
             relay_session_table_set_owed(&sessions->table, session->place, true);
+            session->is_owed = true;
+            session->place->is_paid = false; /* what is with the store is another login */
             break;
         case RELAY_SESSIONS_REFUSED:
             is_open = session->is_open;
@@ -205,8 +207,8 @@ bool relay_sessions_has_expired(const struct relay_sessions *sessions, int64_t d
     return expired;
 }
 
-/* All that are open; those that wait for the store will hear from it. */
-static void forget_place(struct relay_sessions *sessions, struct relay_place *place)
+/* All that are open, or those whose own login is owed; the ones that wait for the store will hear from it. */
+static void forget_place(struct relay_sessions *sessions, struct relay_place *place, bool all)
 {
     struct relay_ring *at = place->sessions.after;
 
@@ -215,8 +217,8 @@ static void forget_place(struct relay_sessions *sessions, struct relay_place *pl
         struct relay_session *session = relay_session_table_of_place(at);
 
         at = at->after;
-        if (session->is_open) {
-            left--;
+        left -= session->is_open;
+        if (session->is_open && (all || session->is_owed)) {
             sessions->stats.withdrawn++;
             if (session->unsettled > 0) {
                 relay_session_table_set_open(&sessions->table, session, false);
@@ -225,6 +227,33 @@ static void forget_place(struct relay_sessions *sessions, struct relay_place *pl
             }
         }
     }
+}
+
+/* What is owed will not be had. Who logged in to the entry that is there besides has no part in that. */
+static void refuse_owed(struct relay_sessions *sessions, struct relay_place *place)
+{
+    const struct netaddr addr = place->addr;
+
+    forget_place(sessions, place, !place->is_there);
+    place = relay_session_table_find_place(&sessions->table, &addr);
+    if (place != NULL) {
+        relay_session_table_set_owed(&sessions->table, place, false);
+    }
+}
+
+/* Nobody has granted yet what is owed. */
+static enum relay_sessions_next pay(struct relay_place *place, enum status status,
+                                    struct relay_sessions_grant *grant_out)
+{
+    if (status == STATUS_TEMPFAIL) {
+        return RELAY_SESSIONS_DONE;
+    }
+    copy_grant(
+        place,
+        grant_out); /* an entry that is there may be another user's; a no is final only to this */
+    place->is_there = status == STATUS_OK;
+    place->is_taken = place->is_paid = true;
+    return RELAY_SESSIONS_GRANT_ANEW;
 }
 
 enum relay_sessions_next relay_sessions_touched(struct relay_sessions *sessions,
@@ -242,10 +271,8 @@ enum relay_sessions_next relay_sessions_touched(struct relay_sessions *sessions,
         bool was_paid = place->is_paid;
 
         place->is_taken = place->is_paid = false;
-        if (place->is_owed && !was_paid && (status == STATUS_OK || status == STATUS_NOTFOUND)) {
-            copy_grant(place, grant_out); /* an entry that is there may be another user's */
-            place->is_taken = place->is_paid = true;
-            next = RELAY_SESSIONS_GRANT_ANEW;
+        if (place->is_owed && !was_paid) {
+            next = pay(place, status, grant_out);
         } else if (status == STATUS_OK) {
             note_date(sessions, place, date, place->taken_ms);
         } else if (status == STATUS_NOTFOUND && has_expired(sessions, place->date, now)) {
@@ -253,7 +280,11 @@ enum relay_sessions_next relay_sessions_touched(struct relay_sessions *sessions,
             place->is_taken = true;
             next = RELAY_SESSIONS_GRANT_ANEW;
         } else if (status != STATUS_TEMPFAIL && place->open > 0) {
-            forget_place(sessions, place);
+            if (place->is_owed) {
+                refuse_owed(sessions, place);
+            } else {
+                forget_place(sessions, place, true);
+            }
             next = RELAY_SESSIONS_FORGOTTEN;
         }
     }

@@ -166,6 +166,35 @@ def test_logins_that_are_told_once(host, redis, how):
     assert [entry["state"] for entry in host.postern.entries(event="kept")] == ["begins", "over"]
 
 
+def test_refused_when_it_is_back(hosts, redis, prefix):
+    """Who logged in meanwhile and may not ends nobody else's session behind the same address."""
+    host = hosts(redis, redis_key_prefix=prefix, window_minutes=60, addresses_per_user=1, addresses_exceeded="refuse")
+    with host.popauth() as told:
+        assert told.tell("login 10.1.0.1 user=ann session=a") == "ok"
+        assert told.tell("login 10.1.0.2 user=bob session=b") == "ok"
+        with away(redis, "killed"):
+            assert told.tell("login 10.1.0.1 user=bob session=c").startswith("err temporary: ")
+            assert host.store()["sessions"]["open"] == 3
+        tools.wait_for(lambda: host.store()["sessions"]["owed"] == 0, "the answer", timeout=RETURN)
+        assert host.store()["sessions"]["open"] == 2
+        assert [entry["client"] for entry in host.postern.entries(event="sessions", result="forgotten")] == ["10.1.0.1"]
+        assert "10.1.0.1" in entries(host)
+        assert told.tell("logout 10.1.0.1 session=a") == "ok"
+        assert host.store()["sessions"]["open"] == 1
+
+
+def test_daemon_that_is_stopped_meanwhile(host, redis):
+    """What it has kept until then is lost, with and without a session, and the log says so."""
+    with away(redis, "killed"):
+        with host.popauth() as told:
+            for line in ("login 10.1.0.1 user=ann", "login 10.1.0.2 user=bob session=2", "login 10.1.0.3 user=cat session=3"):
+                assert told.tell(line).startswith("err temporary: ")
+        host.postern.stop()
+        (lost,) = [entry for entry in host.postern.entries(event="sessions") if entry["result"] == "lost"]
+        assert lost["count"] == "2" and lost["reason"] == "the daemon ends"
+        assert [entry["result"] for entry in host.postern.entries(event="login", client="10.1.0.1")] == ["kept", "failed"]
+
+
 def test_a_whole_minute_of_logins(host, redis):
     """More than one attempt takes at once."""
     count = 2000

@@ -173,6 +173,20 @@ class Rotation(Watch):
         self.start("--state", self.state)
         self.expect_once([2, 3, 4])
 
+    def test_copied_while_the_watcher_is_away_and_had_read_nothing(self):
+        self.log.touch()
+        self.start("--state", self.state)
+        time.sleep(0.5)
+        self.stop()
+        time.sleep(2)
+        log = self.log.open("ab", buffering=0)
+        for number in range(1, 4):
+            log.write(login(number).encode())
+            if number < 3:
+                log = copy_and_truncate(self.log, log)
+        self.start("--state", self.state)
+        self.expect_once(range(1, 4))
+
     def test_daemon_away_in_the_middle(self):
         writer = self.rotate(rename_by_date)
         for _ in range(3):

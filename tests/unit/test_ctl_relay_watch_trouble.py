@@ -4,6 +4,7 @@
 import os
 import re
 import shutil
+import signal
 import time
 import unittest
 
@@ -103,6 +104,22 @@ class Trouble(Watch):
         self.wait_until(lambda: self.said.read_text().count("state=skipped") == 3)
         self.append(login(12))
         self.expect_once([10, 11, 12])
+
+    def test_copies_that_are_too_old(self):
+        """Of a log that was empty, copied and cut off while nobody looked for longer than that: neither the copy nor the log is told."""
+        self.log.touch()
+        self.start("--catch-up", "1")
+        time.sleep(0.5)
+        self.process.send_signal(signal.SIGSTOP)
+        self.append(login(1))
+        shutil.copyfile(self.log, self.log.with_name("mail.log.1"))
+        os.truncate(self.log, 0)
+        self.append(login(2))
+        time.sleep(4)
+        self.process.send_signal(signal.SIGCONT)
+        self.wait_until(lambda: "state=skipped" in self.said.read_text())
+        self.append(login(3))
+        self.expect_once([3])
 
     def test_place_that_is_too_old(self):
         self.append(login(1))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The entries of open sessions, kept alive in a real store. */
 #include "lib/base/xalloc.h"
+#include "lib/relay/relay_store_ops.h"
 #include "milter/popauth_sessions.h"
 #include "tests/unit/server_kit.h"
 #include "tests/unit/support.h"
@@ -259,6 +260,79 @@ static void test_end_in_the_midst(void **state)
     set_window(fixture, 6);
 }
 
+/* A store that has lost its entries, and could not record bob while it was recording ann. */
+struct trouble {
+    struct relay_store store;
+    struct login bob;
+    struct popauth_sessions *sessions;
+    unsigned logins;
+    char users[2][RELAY_USER_MAX + 1];
+};
+
+static enum status play(struct trouble *trouble, const struct relay_change *change)
+{
+    if (change->kind != RELAY_LOGIN) {
+        return STATUS_NOTFOUND;
+    }
+    assert_in_range(trouble->logins, 0, 1);
+    (void)strcpy(trouble->users[trouble->logins], change->entry.user);
+    if (trouble->logins++ == 0) {
+        assert_true(popauth_sessions_begin(trouble->sessions, &trouble->bob.line));
+        assert_true(
+            popauth_sessions_settle(trouble->sessions, &trouble->bob.line, RELAY_SESSIONS_OWED));
+    }
+    return STATUS_OK;
+}
+
+static void submit(struct relay_store *store, struct relay_change *changes)
+{
+    while (changes != NULL) {
+        struct relay_change *change = changes;
+
+        changes = change->next;
+        change->done(change, play((struct trouble *)store, change), "", 0);
+    }
+}
+
+static void test_owed_while_another_is_granted(void **state)
+{
+    static const struct relay_store_ops ops = {.submit = submit};
+    struct fixture *fixture = *state;
+    struct relay_store *store = fixture->store;
+    struct popauth_sessions *sessions = fixture->sessions;
+    struct trouble trouble = {.store.ops = &ops};
+    struct login ann = {.fixture = fixture,
+                        .line = {.verb = POPAUTH_LOGIN,
+                                 .entry = {.login_at = (int64_t)time(NULL), .user = "ann"},
+                                 .session = "a"}};
+
+    ann.line.entry.service = "imap";
+    assert_true(netaddr_parse("192.0.2.1", &ann.line.entry.addr));
+    trouble.bob = ann;
+    trouble.bob.line.entry.user = "bob";
+    trouble.bob.line.session[0] = 'b';
+    fixture->store = &trouble.store;
+    fixture->sessions = trouble.sessions = popauth_sessions_new(
+        fixture->loop, fixture->store, &fixture->terms, no_excess, NULL, NULL);
+    eventloop_call(fixture->loop, begin, &ann);
+    assert_true(popauth_sessions_settle(fixture->sessions, &ann.line, RELAY_SESSIONS_OWED));
+    set_window(fixture, 6);
+    int64_t until = server_kit_now() + WAIT_MS;
+
+    while (stats_of(fixture).owed > 0) {
+        assert_true(server_kit_now() < until);
+        (void)usleep(1000);
+    }
+    assert_int_equal(stats_of(fixture).sessions, 2);
+    eventloop_call(fixture->loop, finish, fixture->sessions);
+    popauth_sessions_free(&fixture->sessions);
+    assert_int_equal(trouble.logins, 2);
+    assert_string_equal(trouble.users[0], "ann");
+    assert_string_equal(trouble.users[1], "bob");
+    fixture->store = store;
+    fixture->sessions = sessions;
+}
+
 static void test_who_ends_is_not_touched(void **state)
 {
     struct fixture *fixture = *state;
@@ -284,9 +358,13 @@ static void test_who_ends_is_not_touched(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_entries_are_touched), TEST(test_many_go_in_pieces),
-        TEST(test_withdrawn),           TEST(test_granted_anew),
-        TEST(test_end_in_the_midst),    TEST(test_who_ends_is_not_touched),
+        TEST(test_entries_are_touched),
+        TEST(test_many_go_in_pieces),
+        TEST(test_withdrawn),
+        TEST(test_granted_anew),
+        TEST(test_end_in_the_midst),
+        TEST(test_who_ends_is_not_touched),
+        TEST(test_owed_while_another_is_granted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

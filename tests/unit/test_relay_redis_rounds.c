@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define ASKERS 20u /* who wait while the first one is asking */
+#define TIMEOUT_MS 3000
+#define SLOW_MS 2000
 
 /* What becomes of those who waited. */
 enum act {
@@ -16,6 +18,7 @@ enum act {
     HALF,        /* then the connection ends */
     ONE_ERROR,   /* to 192.0.2.3 */
     OTHER_STATE, /* the entries have been replaced meanwhile */
+    SLOW,        /* each answer takes most of the time that it may take */
 };
 
 /*
@@ -73,11 +76,13 @@ static bool answer_question(struct play *play, int fd, unsigned connection, cons
     unsigned before = atomic_fetch_add(&play->asked, 1);
     char answer[64];
 
-    if (before == 0) {
+    if (play->act == SLOW) {
+        (void)poll(NULL, 0, SLOW_MS);
+    } else if (before == 0) {
         await(&play->may_answer);
     }
     write_answer(play, key, answer, sizeof(answer));
-    if (before == 0 || before > ASKERS) {
+    if (play->act == SLOW || before == 0 || before > ASKERS) {
         redis_actor_say(fd, answer);
         return true;
     }
@@ -248,6 +253,33 @@ static void test_entries_that_were_replaced_meanwhile(void **state)
     assert_int_equal(atomic_load(&play.asked), 1 + 2 * ASKERS);
 }
 
+/* Who has waited for the answer to another one has as much time as that one: a server that answers each in time is there. */
+static void test_slow_server_is_there(void **state)
+{
+    struct redis_kit *kit = *state;
+    struct play play = {.act = SLOW};
+    struct redis_actor *actor = redis_actor_start(kit, play_part, &play);
+    struct relay_store_stats stats;
+    struct asker askers[2];
+
+    kit->kit.options.redis.timeout_ms = TIMEOUT_MS;
+    struct relay_store *store = redis_kit_open(kit);
+
+    redis_kit_await(store, true);
+    for (unsigned i = 0; i < 2; i++) {
+        begin(&askers[i], store, i + 1);
+        await_askers(store, i + 1);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        (void)pthread_join(askers[i].thread, NULL);
+        expect_own_answer(&askers[i]);
+    }
+    relay_store_stats(store, &stats);
+    assert_true(stats.usable);
+    relay_store_close(&store);
+    redis_actor_stop(&actor);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +290,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_error_is_only_of_the_one_who_asked, redis_kit_setup,
                                         redis_kit_teardown),
         cmocka_unit_test_setup_teardown(test_entries_that_were_replaced_meanwhile, redis_kit_setup,
+                                        redis_kit_teardown),
+        cmocka_unit_test_setup_teardown(test_slow_server_is_there, redis_kit_setup,
                                         redis_kit_teardown),
     };
 

@@ -256,6 +256,66 @@ static void test_owed_beside_an_entry(void **state)
     assert_int_equal(count_open(sessions), 1);
 }
 
+/* Who logged in while the store was away is refused when it is back: who is logged in there besides has no part in that. */
+static void test_owed_is_refused(void **state)
+{
+    static const enum status answers[] = {STATUS_OK, STATUS_NOTFOUND, STATUS_INVALID};
+    struct relay_sessions *sessions = *state;
+    struct relay_sessions_grant grant;
+    struct netaddr addr = kit_address("192.0.2.1");
+    struct netaddr due[PIECE];
+
+    for (int i = 0; i < 3; i++) {
+        login(sessions, "192.0.2.1", "a", BEGIN);
+        (void)begin(sessions, "192.0.2.1", "b", BEGIN);
+        assert_true(settle_owed(sessions, "192.0.2.1", "b"));
+        assert_int_equal(relay_sessions_take_due(sessions, BEGIN, due, PIECE), 1);
+        assert_int_equal(
+            relay_sessions_touched(sessions, &addr, answers[i], KIT_NOW, KIT_NOW, &grant),
+            RELAY_SESSIONS_GRANT_ANEW);
+        assert_int_equal(
+            relay_sessions_touched(sessions, &addr, STATUS_INVALID, KIT_NOW, KIT_NOW, &grant),
+            RELAY_SESSIONS_FORGOTTEN);
+        assert_int_equal(count_owed(sessions), 0);
+        assert_int_equal(count_open(sessions), i == 0 ? 1 : 0);
+        assert_false(ends(sessions, "192.0.2.1", "b", &grant));
+        assert_int_equal(ends(sessions, "192.0.2.1", "a", &grant), i == 0);
+        assert_true(relay_sessions_is_empty(sessions));
+    }
+}
+
+/* Somebody else logs in there while what is owed is with the store, and cannot be recorded: that is owed from now on. */
+static void test_owed_once_more(void **state)
+{
+    static const enum status answers[] = {STATUS_OK, STATUS_INVALID};
+    struct relay_sessions *sessions = *state;
+    struct relay_sessions_grant grant;
+    struct netaddr addr = kit_address("192.0.2.1");
+    struct netaddr due[PIECE];
+
+    for (int i = 0; i < 2; i++) {
+        (void)begin(sessions, "192.0.2.1", "a", BEGIN);
+        assert_true(settle_owed(sessions, "192.0.2.1", "a"));
+        assert_int_equal(relay_sessions_take_due(sessions, BEGIN, due, PIECE), 1);
+        assert_int_equal(
+            relay_sessions_touched(sessions, &addr, STATUS_NOTFOUND, KIT_NOW, KIT_NOW, &grant),
+            RELAY_SESSIONS_GRANT_ANEW);
+        (void)begin(sessions, "192.0.2.1", "b", BEGIN);
+        assert_true(settle_owed(sessions, "192.0.2.1", "b"));
+        assert_int_equal(
+            relay_sessions_touched(sessions, &addr, answers[i], KIT_NOW, KIT_NOW, &grant),
+            RELAY_SESSIONS_GRANT_ANEW);
+        assert_int_equal(count_owed(sessions), 1);
+        assert_int_equal(relay_sessions_take_due(sessions, BEGIN, due, PIECE), 0);
+        assert_int_equal(
+            relay_sessions_touched(sessions, &addr, STATUS_OK, KIT_NOW, KIT_NOW, &grant),
+            RELAY_SESSIONS_DONE);
+        assert_int_equal(count_owed(sessions), 0);
+        (void)ends(sessions, "192.0.2.1", "a", &grant);
+        (void)ends(sessions, "192.0.2.1", "b", &grant);
+    }
+}
+
 static void test_owed_to_who_is_gone(void **state)
 {
     struct relay_sessions *sessions = *state;
@@ -364,6 +424,8 @@ int main(void)
         TEST(test_withdrawn),
         TEST(test_owed),
         TEST(test_owed_beside_an_entry),
+        TEST(test_owed_is_refused),
+        TEST(test_owed_once_more),
         TEST(test_owed_to_who_is_gone),
         TEST(test_granted_anew),
         TEST(test_cannot_be_granted_anew),
