@@ -177,9 +177,27 @@ static bool take_line(struct log_file *file, char *newline, struct log_line *lin
     return !is_rest;
 }
 
-bool log_file_begin(struct log_file *file)
+/* Was it cut off again? */
+static bool is_emptied(struct log_file *file)
 {
-    return (file->offset > 0 || read_more(file) == LOG_FILE_LINE) && file->head_len >= HEAD_ENOUGH;
+    struct stat st;
+
+    if (file->fd < 0 || file->is_pipe || fstat(file->fd, &st) != 0 || st.st_size != 0) {
+        return false;
+    }
+    int64_t emptied_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    bool is_again = emptied_ns != file->emptied_ns;
+
+    file->emptied_ns = emptied_ns;
+    return is_again;
+}
+
+bool log_file_may_have_copies(struct log_file *file)
+{
+    if (file->offset == 0 && read_more(file) != LOG_FILE_LINE) {
+        return is_emptied(file);
+    }
+    return file->head_len >= HEAD_ENOUGH;
 }
 
 enum log_file_result log_file_next(struct log_file *file, struct log_line *line_out)

@@ -53,6 +53,7 @@ struct log_file {
      * than the last copy that is known, which may be gone; 0: there is none, and `copied_ns` is when it was empty.
      */
     bool is_fresh;
+    int64_t emptied_ns; /* when it was cut off, as far as it was looked at; 0: not yet */
     int64_t copied_ns;
     dev_t copy_dev;
     ino_t copy_ino;
@@ -75,8 +76,11 @@ struct log_file *log_file_new(int fd, int64_t offset);
 /* Closes and frees it; NULL is legal. */
 void log_file_free(struct log_file **file);
 
-/* Reads the first bytes, if nothing was read of it yet. True: there are enough of them to know the file by. */
-bool log_file_begin(struct log_file *file);
+/*
+ * Of a fresh file: may there be copies of what was in it meanwhile? It was written to and cut off since this was asked last, or has its first
+ * bytes, which are read, and are enough to know it by.
+ */
+bool log_file_may_have_copies(struct log_file *file);
 
 enum log_file_result log_file_next(struct log_file *file, struct log_line *line_out);
 

@@ -119,8 +119,17 @@ size_t log_files_add_rotated(struct log_files *files, struct log_rotated *found,
 void log_files_set_fresh(struct log_file *file, int64_t since_ns)
 {
     file->is_fresh = true;
+    file->emptied_ns = 0;
     file->copied_ns = since_ns;
     file->copy_ino = 0;
+}
+
+/* The youngest copy that is known. */
+static void note_copy(struct log_file *file, const struct log_rotated *copy)
+{
+    file->copied_ns = copy->born_ns;
+    file->copy_dev = copy->dev;
+    file->copy_ino = copy->ino;
 }
 
 struct log_file *log_files_add_cut_off(struct log_files *files, int fd, struct log_rotated *found,
@@ -136,9 +145,7 @@ struct log_file *log_files_add_cut_off(struct log_files *files, int fd, struct l
 
     log_files_set_fresh(file, since_ns);
     if (known > 0) {
-        file->copied_ns = found[known - 1].born_ns;
-        file->copy_dev = found[known - 1].dev;
-        file->copy_ino = found[known - 1].ino;
+        note_copy(file, &found[known - 1]);
     }
     return file;
 }
@@ -183,6 +190,7 @@ size_t log_files_add_copies(struct log_files *files, struct log_file *file,
             insert_before(files, file, &found[i]);
             added++;
         }
+        note_copy(file, &found[i]);
     }
     return added;
 }

@@ -59,7 +59,7 @@ size_t log_files_add_rotated(struct log_files *files, struct log_rotated *found,
 struct log_file *log_files_add_cut_off(struct log_files *files, int fd, struct log_rotated *found,
                                        size_t count, int64_t since_ns);
 
-/* Of a fresh file that is not empty any more: adds before it what it was copied to meanwhile. Returns how many. */
+/* Of a fresh file: adds before it what it was copied to meanwhile. Returns how many. */
 size_t log_files_add_copies(struct log_files *files, struct log_file *file,
                             struct log_rotated *found, size_t count);
 

@@ -256,14 +256,14 @@ static void cut_off(struct log_follow *follow, struct log_file *file)
 }
 
 /*
- * The first that is read of a log that was empty. If the log was copied and cut off in between, more than once between two looks, nothing tells
- * but its copies. True: there are some, to be read first.
+ * A log that was empty has its first bytes, or is empty again. If it was copied and cut off in between, more than once between two looks, nothing
+ * tells but its copies. True: there are some, to be read first.
  */
 static bool find_copies(struct log_follow *follow, struct log_file *file)
 {
     struct log_rotated *found;
 
-    file->is_fresh = false;
+    file->is_fresh = file->offset == 0;
     if (!has_name(follow, file->dev, file->ino)) {
         return false; /* it was renamed: what is younger comes behind it */
     }
@@ -325,7 +325,8 @@ enum log_follow_result log_follow_next(struct log_follow *follow, struct log_lin
             follow->is_sweeping = false;
             return LOG_FOLLOW_NO_MORE;
         }
-        if (file == NULL || (file->is_fresh && log_file_begin(file) && find_copies(follow, file))) {
+        if (file == NULL ||
+            (file->is_fresh && log_file_may_have_copies(file) && find_copies(follow, file))) {
             continue;
         }
         switch (log_file_next(file, line_out)) {

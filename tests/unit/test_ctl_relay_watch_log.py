@@ -119,6 +119,21 @@ class Rotation(Watch):
             self.wait_for(request(first + 99))
         self.expect_once(range(1, 1001))
 
+    def test_copied_and_nothing_follows(self):
+        """The log stays empty: what it held is in its copies alone."""
+        self.log.touch()
+        self.start()
+        log = self.log.open("ab", buffering=0)
+        for first in range(1, 201, 20):
+            self.process.send_signal(signal.SIGSTOP)
+            for number in range(first, first + 20):
+                log.write(login(number).encode())
+                if number % 10 == 0:
+                    log = copy_and_truncate(self.log, log)
+            self.process.send_signal(signal.SIGCONT)
+            self.wait_for(request(first + 19))
+        self.expect_once(range(1, 201))
+
     def test_copied_often_between_two_looks(self):
         """Whatever was read last: nothing, a part of what was copied then, or all of it."""
         self.log.touch()
