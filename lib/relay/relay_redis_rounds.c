@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/relay/relay_redis_rounds.h"
 
+#include "lib/base/thread.h"
 #include "lib/base/xalloc.h"
 #include "lib/relay/relay_redis_find.h"
+#include "lib/relay/relay_redis_wait.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
 #define ROUND_MAX 128u /* questions */
+#define PATIENCE 16    /* this part of the time for an answer one waits for a round of others */
 #define TRIES 3        /* in which the state may change under a question */
 #define NO_SENSE "its answer makes no sense"
 
@@ -21,6 +25,7 @@ enum turn {
 /* One who asks; on its stack. */
 struct asker {
     struct relay_redis_find find;
+    int64_t deadline_ms;
     enum status status;
     bool must_ask_again;
 
@@ -35,14 +40,14 @@ struct relay_redis_rounds {
     pthread_mutex_t mutex; /* of all below */
     struct asker *first;   /* they wait for a round */
     struct asker **last;
-    bool is_on_the_way; /* a round */
+    unsigned on_the_way; /* rounds */
 };
 
 /* A round on its connection. */
 struct round {
     const struct relay_redis_asked *asked;
     struct relay_redis_loan loan;
-    int64_t deadline_ms;
+    int64_t deadline_ms; /* of the one who has the least time */
     struct strbuf scratch;
     struct strbuf why;
 };
@@ -155,10 +160,13 @@ static struct asker *take_answers(struct round *round, struct asker *asker)
 
 static void ask(const struct relay_redis_asked *asked, struct asker *first)
 {
-    /* From now on: that somebody has waited for the round before says nothing about the server. */
-    struct round round = {.asked = asked,
-                          .deadline_ms = relay_redis_server_deadline(asked->server)};
+    struct round round = {.asked = asked, .deadline_ms = first->deadline_ms};
 
+    for (const struct asker *asker = first->next; asker != NULL; asker = asker->next) {
+        if (asker->deadline_ms < round.deadline_ms) {
+            round.deadline_ms = asker->deadline_ms;
+        }
+    }
     if (!relay_redis_pool_take(asked->pool, round.deadline_ms, &round.loan)) {
         miss_all(&round, first);
         return;
@@ -205,27 +213,47 @@ static void end_round(struct relay_redis_rounds *rounds, struct asker *leader)
     }
     next = take_round(rounds);
     if (next == NULL) {
-        rounds->is_on_the_way = false;
+        rounds->on_the_way--;
     } else {
         next->turn = LEADS;
         (void)pthread_cond_signal(&next->change);
     }
 }
 
-/* Enters, and waits until there is an answer or the asker has to lead. Each round has a deadline: so has this. */
+/* Begins a round with those who wait, if there are any. */
+static void begin_round(struct relay_redis_rounds *rounds)
+{
+    struct asker *leader = take_round(rounds);
+
+    if (leader != NULL) {
+        rounds->on_the_way++;
+        leader->turn = LEADS;
+        (void)pthread_cond_signal(&leader->change);
+    }
+}
+
+/*
+ * Enters, and waits until there is an answer or the asker has to lead. A round that takes long is not waited for: others go beside it, so that all
+ * have most of their time for an answer of their own.
+ */
 static void wait_for_turn(struct relay_redis_rounds *rounds, struct asker *asker)
 {
+    int64_t patience_ms = 1 + rounds->asked->server->timeout_ms / PATIENCE;
+
     asker->next = NULL;
     asker->turn = WAITS;
     *rounds->last = asker;
     rounds->last = &asker->next;
-    if (!rounds->is_on_the_way) {
-        rounds->is_on_the_way = true;
-        (void)take_round(rounds); /* nobody else waits */
-        asker->turn = LEADS;
+    if (rounds->on_the_way == 0) {
+        begin_round(rounds);
     }
     while (asker->turn == WAITS) {
-        (void)pthread_cond_wait(&asker->change, &rounds->mutex);
+        struct timespec until = relay_redis_timespec(relay_redis_now() + patience_ms);
+
+        if (pthread_cond_timedwait(&asker->change, &rounds->mutex, &until) == ETIMEDOUT &&
+            asker->turn == WAITS) {
+            begin_round(rounds);
+        }
     }
 }
 
@@ -247,13 +275,14 @@ enum status relay_redis_rounds_find(struct relay_redis_rounds *rounds, const str
                                     int64_t now, unsigned window_minutes,
                                     struct relay_found *found_out)
 {
-    struct asker asker = {.status = STATUS_TEMPFAIL};
+    struct asker asker = {.deadline_ms = relay_redis_server_deadline(rounds->asked->server),
+                          .status = STATUS_TEMPFAIL};
 
     asker.find.client = *client;
     asker.find.now = now;
     asker.find.window_minutes = window_minutes;
     asker.find.found_out = found_out;
-    (void)pthread_cond_init(&asker.change, NULL);
+    thread_cond_init(&asker.change);
     find_once(rounds, &asker);
     for (int try = 1; asker.must_ask_again && try < TRIES; try++) {
         find_once(rounds, &asker);

@@ -3,8 +3,8 @@
  * relay_redis_rounds - whether clients may relay, asked of a Redis server: who asks while others wait for an answer asks together with them.
  *
  * One round trip is on its way. What is asked meanwhile is collected, and goes out in one piece as soon as that is back: under load one
- * system call here and one on the server do for many questions. A question waits for no more than two round trips (more if hundreds wait), each
- * of which may take as long as an answer may: one that is slow makes those behind it wait, and the server is not lost.
+ * system call here and one on the server do for many questions. If it takes long, another one begins beside it: nobody waits for longer than an
+ * answer may take, and a server that is slow is not taken for one that is lost because questions waited for one another.
  *
  * Safe for threads.
  */
