@@ -29,6 +29,7 @@ ADDRESSES = (
 CLIENT_NAMES = (
     "a.b.test", "a.b.test", "b.test", "x.a.b.test", "spam.test", "host.neutral.test", "mail.partner.test", "third.test",
     "a.home.example", "mx.home.example", "ab.test", "single", "test", "local.example", "10.1.test", "A.B.Test",
+    "x+partner.test", "x/a.b.test", "xpartner.test",
 )
 MECHANISMS = ("plain", *world.MECHANISMS)
 # {verify} and how often; no others are sent by a server that asks for certificates
