@@ -133,7 +133,7 @@ static int run_dump(const struct relay *relay)
 }
 
 static int print_check(const struct relay *relay, enum status status,
-                       const struct relay_found *found, const char *why)
+                       const struct relay_found *found, size_t sessions, const char *why)
 {
     const struct relay_entry entry = {found->addr, found->login_at, found->user, found->service};
     int code = relay_print_code(status);
@@ -146,6 +146,7 @@ static int print_check(const struct relay *relay, enum status status,
         }
         if (status == STATUS_OK) {
             json_object_set_new(object, "entry", relay_print_json(&entry));
+            json_object_set_new(object, "sessions", json_integer((json_int_t)sessions));
         } else {
             json_object_set_new(object, "reason",
                                 ctl_json_text(*why != '\0' ? why : RELAY_PRINT_NO_ANSWER));
@@ -158,6 +159,9 @@ static int print_check(const struct relay *relay, enum status status,
         strbuf_init(&line);
         relay_text_write_line(&entry, RELAY_TEXT_ALL, &line);
         printf("%s may relay: %s", relay->arguments[0], line.data);
+        if (sessions > 0) {
+            printf("open sessions: %zu; the window begins when the last of them ends\n", sessions);
+        }
         strbuf_fini(&line);
     } else if (status == STATUS_NOTFOUND) {
         printf("%s may not relay: %s\n", relay->arguments[0], why);
@@ -185,10 +189,11 @@ static int run_check(const struct relay *relay)
     }
     struct relay_found found = {.login_at = 0};
     struct strbuf why;
+    size_t sessions;
 
     strbuf_init(&why);
-    enum status status = relay_target_check(target, &client, &found, &why);
-    int code = print_check(relay, status, &found, why.data);
+    enum status status = relay_target_check(target, &client, &found, &sessions, &why);
+    int code = print_check(relay, status, &found, sessions, why.data);
 
     strbuf_fini(&why);
     relay_target_close(&target);

@@ -57,7 +57,7 @@ static enum status ask_daemon(struct explain_logins *logins, const struct netadd
 
     strbuf_init(&why);
     enum status status = relay_daemon_check(logins->ctl, logins->config->control_socket, client,
-                                            found_out, &why);
+                                            found_out, NULL, &why);
 
     strbuf_fini(&why);
     return status;

@@ -129,7 +129,7 @@ static void copy_found(const struct relay_entry *entry, struct relay_found *foun
 
 enum status relay_daemon_check(const struct ctl *ctl, const char *socket,
                                const struct netaddr *client, struct relay_found *found_out,
-                               struct strbuf *why)
+                               size_t *sessions_out, struct strbuf *why)
 {
     struct strbuf request;
     struct strbuf texts;
@@ -148,6 +148,9 @@ enum status relay_daemon_check(const struct ctl *ctl, const char *socket,
         strbuf_append(&request, control_client_text(answer, "entry"));
         if (relay_text_parse_line(request.data, &texts, &entry, &problem)) {
             copy_found(&entry, found_out);
+            if (sessions_out != NULL) {
+                *sessions_out = (size_t)json_integer_value(json_object_get(answer, "sessions"));
+            }
         } else {
             strbuf_append(why, "the daemon's answer cannot be read");
             status = STATUS_TEMPFAIL;

@@ -20,10 +20,10 @@
 enum status relay_daemon_walk(const struct ctl *ctl, const char *socket, struct relay_list *list,
                               struct strbuf *why);
 
-/* May this client relay now? STATUS_NOTFOUND: no. */
+/* May this client relay now? STATUS_NOTFOUND: no. *sessions_out: how many are open that its entry belongs to; it may be NULL. */
 enum status relay_daemon_check(const struct ctl *ctl, const char *socket,
                                const struct netaddr *client, struct relay_found *found_out,
-                               struct strbuf *why);
+                               size_t *sessions_out, struct strbuf *why);
 
 /* RELAY_ADD, RELAY_REMOVE or RELAY_EXPIRE. */
 enum status relay_daemon_change(const struct ctl *ctl, const char *socket,

@@ -187,10 +187,13 @@ enum status relay_target_collect(struct relay_target *target, struct relay_list 
 }
 
 enum status relay_target_check(struct relay_target *target, const struct netaddr *client,
-                               struct relay_found *found_out, struct strbuf *why)
+                               struct relay_found *found_out, size_t *sessions_out,
+                               struct strbuf *why)
 {
+    *sessions_out = 0;
     if (target->store == NULL) {
-        return relay_daemon_check(target->ctl, target->socket, client, found_out, why);
+        return relay_daemon_check(target->ctl, target->socket, client, found_out, sessions_out,
+                                  why);
     }
     enum status status = relay_store_find(target->store, client, time(NULL), found_out);
 

@@ -41,9 +41,13 @@ json_t *relay_target_ask(const struct relay_target *target, const char *request)
 enum status relay_target_collect(struct relay_target *target, struct relay_list *list,
                                  struct strbuf *why);
 
-/* May this client relay now? STATUS_NOTFOUND: no. Other than STATUS_OK: `why` has a text. */
+/*
+ * May this client relay now? STATUS_NOTFOUND: no. Other than STATUS_OK: `why` has a text. *sessions_out: how many are open that its entry
+ * belongs to; 0 without a daemon.
+ */
 enum status relay_target_check(struct relay_target *target, const struct netaddr *client,
-                               struct relay_found *found_out, struct strbuf *why);
+                               struct relay_found *found_out, size_t *sessions_out,
+                               struct strbuf *why);
 
 /* Makes one change of the kinds RELAY_ADD, RELAY_REMOVE and RELAY_EXPIRE; `count_out` as relay_store.h says it. */
 enum status relay_target_change(struct relay_target *target, struct relay_change *change,

@@ -443,6 +443,11 @@ void popauth_stats(const struct popauth *popauth, struct popauth_stats *stats_ou
     stats_out->excesses = atomic_load_explicit(&popauth->excesses, memory_order_relaxed);
 }
 
+size_t popauth_open_at(const struct popauth *popauth, const struct netaddr *entry)
+{
+    return relay_sessions_open_at(popauth_sessions_counted(popauth->sessions), entry);
+}
+
 void popauth_close_socket(struct popauth *popauth)
 {
     server_close_socket(popauth->server);

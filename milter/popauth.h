@@ -49,6 +49,9 @@ struct popauth_stats {
 /* Safe for threads. */
 void popauth_stats(const struct popauth *popauth, struct popauth_stats *stats_out);
 
+/* How many sessions are open whose entry in the store is this one. Safe for threads. */
+size_t popauth_open_at(const struct popauth *popauth, const struct netaddr *entry);
+
 /* No new clients. */
 void popauth_close_socket(struct popauth *popauth);
 

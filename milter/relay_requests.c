@@ -5,6 +5,7 @@
 #include "lib/relay/relay_merge.h"
 #include "lib/relay/relay_text.h"
 #include "milter/answer.h"
+#include "milter/popauth.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +28,7 @@
 
 struct request {
     struct relay_store *store;
+    const struct popauth *popauth;
     const struct config_relay_store *config;
     char *argument; /* behind the word; may be changed */
     int descriptor;
@@ -134,6 +136,10 @@ static json_t *answer_check(struct request *request)
     }
     if (status == STATUS_OK) {
         describe(object, &found);
+    }
+    if (status == STATUS_OK && request->popauth != NULL) {
+        (void)json_object_set_new(object, "sessions",
+                                  answer_number(popauth_open_at(request->popauth, &found.addr)));
     }
     return object;
 }
@@ -358,8 +364,9 @@ static json_t *refusal(const struct relay_store *store)
     return stats.usable ? NULL : answer(STATUS_TEMPFAIL, stats.failure);
 }
 
-json_t *relay_requests_answer(struct relay_store *store, const struct config_relay_store *config,
-                              struct logger *logger, const char *request, int descriptor)
+json_t *relay_requests_answer(struct relay_store *store, const struct popauth *popauth,
+                              const struct config_relay_store *config, struct logger *logger,
+                              const char *request, int descriptor)
 {
     json_t *object = refusal(store);
 
@@ -368,7 +375,8 @@ json_t *relay_requests_answer(struct relay_store *store, const struct config_rel
     }
     char *copy = xstrdup(request + strlen(RELAY_REQUESTS_PREFIX));
     size_t len = strcspn(copy, " ");
-    struct request parts = {store, config, copy + len + strspn(copy + len, " "), descriptor};
+    struct request parts = {store, popauth, config, copy + len + strspn(copy + len, " "),
+                            descriptor};
 
     copy[len] = '\0';
     object = run(&parts, copy, logger);

@@ -197,8 +197,9 @@ static json_t *answer_relay(struct report *report, const char *request, int desc
     const struct relay_report relayers = about_relayers(report, ruleset);
     json_t *answer = strcmp(request, RELAY_REPORT_REQUEST) == 0
                          ? relay_report_stats(&relayers)
-                         : relay_requests_answer(report->relay_store, relayers.config,
-                                                 report->reload->logger, request, descriptor);
+                         : relay_requests_answer(report->relay_store, relayers.popauth,
+                                                 relayers.config, report->reload->logger, request,
+                                                 descriptor);
 
     ruleset_unref(&ruleset);
     return answer;

@@ -341,6 +341,18 @@ bool relay_sessions_is_empty(const struct relay_sessions *sessions)
     return is_empty;
 }
 
+size_t relay_sessions_open_at(const struct relay_sessions *sessions, const struct netaddr *entry)
+{
+    struct relay_sessions *own = (struct relay_sessions *)(uintptr_t)sessions;
+
+    (void)pthread_mutex_lock(&own->lock);
+    const struct relay_place *place = relay_session_table_find_place(&own->table, entry);
+    size_t open = place == NULL ? 0 : place->open;
+
+    (void)pthread_mutex_unlock(&own->lock);
+    return open;
+}
+
 void relay_sessions_stats(const struct relay_sessions *sessions,
                           struct relay_sessions_stats *stats_out)
 {

@@ -124,6 +124,9 @@ size_t relay_sessions_forget_old(struct relay_sessions *sessions, int64_t now_ms
 /* Is there nothing open, nor about to be? */
 bool relay_sessions_is_empty(const struct relay_sessions *sessions);
 
+/* How many sessions are open whose entry in the store is this one. */
+size_t relay_sessions_open_at(const struct relay_sessions *sessions, const struct netaddr *entry);
+
 struct relay_sessions_stats {
     size_t sessions;    /* that are open */
     size_t addresses;   /* of the store's entries that they keep alive */

@@ -107,11 +107,14 @@ def test_last_session_of_an_address(postern, dovecot, home):
     two = dovecot.imap(home, user=USERS[1])
     three = dovecot.pop3(home)
     wait_for_sessions(postern, 3)
+    assert json.loads(postern.control("--json", "relay", "check", home).stdout)["sessions"] == 3
     end(one)
     end(three)
     wait_for_sessions(postern, 1)
+    assert "\nopen sessions: 1; " in postern.control("relay", "check", home).stdout
     two.shutdown()
     wait_for_sessions(postern, 0)
+    assert "open" not in postern.control("relay", "check", home).stdout
     assert {user for _, user, _, _ in events(postern, "login", home)} == set(USERS)
     assert sorted(events(postern, "login", home)) == sorted(events(postern, "logout", home))
 

@@ -169,6 +169,7 @@ class Words(Site):
         self.assertEqual(self.relay("add", "192.0.2.1", "--user", "ann", "--service", "pop3"), "")
         self.assertRegex(self.relay("check", "192.0.2.1"), r"^192\.0\.2\.1 may relay: 192\.0\.2\.1 \d+ user=ann service=pop3\n$")
         self.assertRegex(self.relay("check", "::ffff:192.0.2.1"), "may relay: 192.0.2.1 ")
+        self.assertEqual(self.json("check", "192.0.2.1")["sessions"], 0)
         done = self.ctl("relay", "check", "192.0.2.2")
         self.assertEqual((done.returncode, done.stdout, done.stderr), (1, "192.0.2.2 may not relay: no entry permits it\n", ""))
         self.relay("add", "2001:DB8:0:0:0::/64")

@@ -143,6 +143,30 @@ static void test_logout_overtakes(void **state)
     assert_true(relay_sessions_is_empty(sessions));
 }
 
+static void test_open_at_an_entry(void **state)
+{
+    struct relay_sessions_terms terms = sessions_kit_usual;
+    struct netaddr entry;
+    bool host_bits;
+
+    (void)state;
+    terms.ipv6_prefix_bits = 64;
+    struct relay_sessions *sessions = relay_sessions_new(&terms);
+
+    assert_true(netaddr_parse_network("2001:db8::/64", &entry, &host_bits));
+    (void)begin(sessions, "2001:db8::1", "a", BEGIN);
+    assert_int_equal(relay_sessions_open_at(sessions, &entry), 0); /* not settled */
+    settle(sessions, "2001:db8::1", "a", true, BEGIN);
+    login(sessions, "2001:db8::2", "b", BEGIN);
+    login(sessions, "2001:db8:0:1::1", "c", BEGIN);
+    assert_int_equal(relay_sessions_open_at(sessions, &entry), 2);
+    assert_false(ends(sessions, "2001:db8::1", "a", NULL));
+    assert_int_equal(relay_sessions_open_at(sessions, &entry), 1);
+    assert_true(ends(sessions, "2001:db8::2", "b", NULL));
+    assert_int_equal(relay_sessions_open_at(sessions, &entry), 0);
+    relay_sessions_free(&sessions);
+}
+
 static void test_max_sessions(void **state)
 {
     struct relay_sessions_terms terms = sessions_kit_usual;
@@ -281,6 +305,7 @@ int main(void)
         TEST(test_another_prefix),
         TEST(test_login_that_is_not_granted),
         TEST(test_logout_overtakes),
+        TEST(test_open_at_an_entry),
         TEST(test_max_sessions),
         TEST(test_sessions_are_not_counted),
         TEST(test_lost_logout),
