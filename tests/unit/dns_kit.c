@@ -32,6 +32,7 @@ struct dns_kit {
     int udp;
     int tcp;
     int stop;
+    int family;
     uint16_t port;
     struct dns_zone *zone;
     struct later later[LATER_MAX];
@@ -218,6 +219,7 @@ static struct dns_kit *start(const char *zone, int family)
         free(kit);
         return NULL;
     }
+    kit->family = family;
     kit->zone = dns_zone_new(zone);
     kit->stop = eventfd(0, EFD_CLOEXEC);
     if (kit->stop < 0 || pthread_create(&kit->thread, NULL, serve, kit) != 0) {
@@ -258,9 +260,51 @@ void dns_kit_stop(struct dns_kit **kit_ptr)
     free(kit);
 }
 
-uint16_t dns_kit_port(const struct dns_kit *kit)
+struct dns_server dns_kit_server(const struct dns_kit *kit)
 {
-    return kit->port;
+    struct dns_server server;
+    char text[32];
+
+    (void)snprintf(text, sizeof(text), kit->family == AF_INET ? "127.0.0.1:%u" : "[::1]:%u",
+                   (unsigned)kit->port);
+    if (!dns_server_parse(text, &server)) {
+        die(text);
+    }
+    return server;
+}
+
+struct resolver *dns_kit_resolver(const struct dns_kit *kit, const struct resolver_options *options)
+{
+    const struct dns_server server = dns_kit_server(kit);
+    struct resolver_options own = *options;
+    struct strbuf why;
+
+    own.servers = &server;
+    own.server_count = 1;
+    strbuf_init(&why);
+    struct resolver *resolver = resolver_new(&own, NULL, &why);
+
+    if (resolver == NULL) {
+        die(why.data);
+    }
+    strbuf_fini(&why);
+    return resolver;
+}
+
+void dns_kit_take_over(const struct dns_kit *kit, struct resolver *resolver,
+                       const struct resolver_options *options)
+{
+    const struct dns_server server = dns_kit_server(kit);
+    struct resolver_options own = *options;
+    struct strbuf why;
+
+    own.servers = &server;
+    own.server_count = 1;
+    strbuf_init(&why);
+    if (resolver_configure(resolver, &own, &why) != STATUS_OK) {
+        die(why.data);
+    }
+    strbuf_fini(&why);
 }
 
 void dns_kit_silence(struct dns_kit *kit, bool silent)

@@ -11,8 +11,9 @@
 #ifndef POSTERN_TESTS_UNIT_DNS_KIT_H
 #define POSTERN_TESTS_UNIT_DNS_KIT_H
 
+#include "lib/dns/resolver.h"
+
 #include <stdbool.h>
-#include <stdint.h>
 
 struct dns_kit;
 
@@ -25,7 +26,16 @@ struct dns_kit *dns_kit_start_ipv6(const char *zone);
 /* Ends it and sets the caller's pointer to NULL. */
 void dns_kit_stop(struct dns_kit **kit);
 
-uint16_t dns_kit_port(const struct dns_kit *kit);
+/* Where it listens. */
+struct dns_server dns_kit_server(const struct dns_kit *kit);
+
+/* A resolver that asks this server, else as `options` say; the caller's. Ends the test program if there can be none. */
+struct resolver *dns_kit_resolver(const struct dns_kit *kit,
+                                  const struct resolver_options *options);
+
+/* From now on the resolver asks this server. As dns_kit_resolver(). */
+void dns_kit_take_over(const struct dns_kit *kit, struct resolver *resolver,
+                       const struct resolver_options *options);
 
 /* From now on nothing is answered, or again. */
 void dns_kit_silence(struct dns_kit *kit, bool silent);

@@ -23,6 +23,8 @@
 /* "2.0.0.127.bl.test" and so on with no time in the cache. */
 #define GOOD "2.0.0.127.bl.test 0 A 127.0.0.2\n"
 
+static const struct resolver_options options = {.timeout_ms = 300, .tries = 1};
+
 struct fixture {
     struct site site;
     struct ruleset *ruleset;
@@ -36,22 +38,11 @@ struct fixture {
 /* Lists of `conf`, and a server that knows `zone`. */
 static void begin(struct fixture *fixture, const char *conf, const char *zone)
 {
-    struct resolver_options options = {.server_count = 1, .timeout_ms = 300, .tries = 1};
-    struct dns_server server;
-    struct strbuf why;
-    char text[64];
-
     memset(fixture, 0, sizeof(*fixture));
     site_init(&fixture->site);
     fixture->ruleset = site_ruleset(&fixture->site, conf, "");
     fixture->kit = dns_kit_start(zone);
-    (void)snprintf(text, sizeof(text), "127.0.0.1:%u", (unsigned)dns_kit_port(fixture->kit));
-    assert_true(dns_server_parse(text, &server));
-    options.servers = &server;
-    strbuf_init(&why);
-    fixture->resolver = resolver_new(&options, NULL, &why);
-    assert_non_null(fixture->resolver);
-    strbuf_fini(&why);
+    fixture->resolver = dns_kit_resolver(fixture->kit, &options);
     fixture->lists = ruleset_dns_lists(fixture->ruleset);
     fixture->list = dns_lists_get(fixture->lists, 0);
 }
@@ -67,18 +58,9 @@ static void end(struct fixture *fixture)
 /* Another server in place of the one that there was. */
 static void change_zone(struct fixture *fixture, const char *zone)
 {
-    struct resolver_options options = {.server_count = 1, .timeout_ms = 300, .tries = 1};
     struct dns_kit *kit = dns_kit_start(zone);
-    struct dns_server server;
-    struct strbuf why;
-    char text[64];
 
-    (void)snprintf(text, sizeof(text), "127.0.0.1:%u", (unsigned)dns_kit_port(kit));
-    assert_true(dns_server_parse(text, &server));
-    options.servers = &server;
-    strbuf_init(&why);
-    assert_int_equal(resolver_configure(fixture->resolver, &options, &why), STATUS_OK);
-    strbuf_fini(&why);
+    dns_kit_take_over(kit, fixture->resolver, &options);
     dns_kit_stop(&fixture->kit);
     fixture->kit = kit;
 }

@@ -52,8 +52,7 @@ static void connect_from(struct fixture *fixture, const char *address)
 
 static void begin(struct fixture *fixture, const char *conf)
 {
-    struct resolver_options options = {.server_count = 1, .timeout_ms = 5000, .tries = 2};
-    struct dns_server server;
+    static const struct resolver_options options = {.timeout_ms = 5000, .tries = 2};
     struct strbuf text;
 
     memset(fixture, 0, sizeof(*fixture));
@@ -62,12 +61,7 @@ static void begin(struct fixture *fixture, const char *conf)
     strbuf_appendf(&text, "dns { timeout_ms = %d %s", TIMEOUT_MS, conf);
     fixture->ruleset = site_ruleset(&fixture->site, text.data, "");
     fixture->kit = dns_kit_start(zone);
-    strbuf_reset(&text);
-    strbuf_appendf(&text, "127.0.0.1:%u", (unsigned)dns_kit_port(fixture->kit));
-    assert_true(dns_server_parse(text.data, &server));
-    options.servers = &server;
-    fixture->resolver = resolver_new(&options, NULL, &text);
-    assert_non_null(fixture->resolver);
+    fixture->resolver = dns_kit_resolver(fixture->kit, &options);
     strbuf_fini(&text);
     session_init(&fixture->session, fixture->ruleset, NULL);
     connect_from(fixture, "10.1.2.3");

@@ -35,22 +35,12 @@ static struct dnsbl_health *health_new(bool silence_counts)
 /* A probe of which nothing can be asked if all places are taken by others. */
 static enum dnsbl_health_state probe(struct dnsbl_health *health, const char *zone, bool busy)
 {
-    struct resolver_options options = {
-        .server_count = 1, .timeout_ms = 300, .tries = 1, .in_flight = busy ? 1 : 0};
+    const struct resolver_options options = {
+        .timeout_ms = 300, .tries = 1, .in_flight = busy ? 1 : 0};
     struct dns_kit *kit = dns_kit_start(zone);
+    struct resolver *resolver = dns_kit_resolver(kit, &options);
     struct dns_answer *other = NULL;
-    struct resolver *resolver;
-    struct dns_server server;
-    struct strbuf why;
-    char text[64];
 
-    (void)snprintf(text, sizeof(text), "127.0.0.1:%u", (unsigned)dns_kit_port(kit));
-    assert_true(dns_server_parse(text, &server));
-    options.servers = &server;
-    strbuf_init(&why);
-    resolver = resolver_new(&options, NULL, &why);
-    assert_non_null(resolver);
-    strbuf_fini(&why);
     if (busy) {
         other = resolver_ask(resolver, "slow.test", DNS_A);
     }

@@ -38,31 +38,17 @@ static const char zone[] = "a.example A 192.0.2.1\n"
 
 struct scene {
     struct dns_kit *kit;
-    struct dns_server server;
     struct resolver *resolver;
 };
 
-static struct resolver_options options_of(const struct scene *scene)
-{
-    return (struct resolver_options){
-        .servers = &scene->server, .server_count = 1, .timeout_ms = 1000};
-}
+static const struct resolver_options usual = {.timeout_ms = 1000};
 
 static int setup(void **state)
 {
     struct scene *scene = calloc(1, sizeof(*scene));
-    struct strbuf why;
-    char text[32];
 
     scene->kit = dns_kit_start(zone);
-    (void)snprintf(text, sizeof(text), "127.0.0.1:%u", dns_kit_port(scene->kit));
-    assert_true(dns_server_parse(text, &scene->server));
-    struct resolver_options options = options_of(scene);
-
-    strbuf_init(&why);
-    scene->resolver = resolver_new(&options, NULL, &why);
-    assert_non_null(scene->resolver);
-    strbuf_fini(&why);
+    scene->resolver = dns_kit_resolver(scene->kit, &usual);
     *state = scene;
     return 0;
 }
@@ -336,12 +322,10 @@ static void test_many_threads_ask(void **state)
 static void test_cache_is_bounded(void **state)
 {
     struct scene *scene = *state;
-    struct resolver_options options = options_of(scene);
-    struct strbuf why;
+    struct resolver_options options = usual;
 
     options.cache_entries = 50;
-    strbuf_init(&why);
-    assert_int_equal(resolver_configure(scene->resolver, &options, &why), STATUS_OK);
+    dns_kit_take_over(scene->kit, scene->resolver, &options);
     for (int i = 0; i < 200; i++) {
         char name[40];
 
@@ -351,31 +335,21 @@ static void test_cache_is_bounded(void **state)
     assert_int_equal(stats_of(scene).cache_entries, 50);
     assert_int_equal(stats_of(scene).cache_evicted, 150);
     assert_in_range(stats_of(scene).cache_bytes, 1000, 50 * 1024);
-    strbuf_fini(&why);
 }
 
 static void test_server_may_have_an_ipv6_address(void **state)
 {
     struct scene *scene = *state;
     struct dns_kit *kit = dns_kit_start_ipv6("* A 192.0.2.66\n* MANY 400\n");
-    struct resolver_options options = options_of(scene);
-    struct dns_server server;
-    struct strbuf why;
-    char text[32];
 
     if (kit == NULL) {
         skip();
     }
-    (void)snprintf(text, sizeof(text), "[::1]:%u", dns_kit_port(kit));
-    assert_true(dns_server_parse(text, &server));
-    options.servers = &server;
-    strbuf_init(&why);
-    assert_int_equal(resolver_configure(scene->resolver, &options, &why), STATUS_OK);
+    dns_kit_take_over(kit, scene->resolver, &usual);
     assert_int_equal(status_of(scene, "six.example", DNS_A), DNS_FOUND);
     assert_int_equal(dns_kit_tcp_questions(kit), 1);
     assert_int_equal(dns_kit_questions(scene->kit), 0);
     dns_kit_stop(&kit);
-    strbuf_fini(&why);
 }
 
 static struct dns_result *answer_by_script(void *ctx, const char *name, enum dns_type type)

@@ -19,26 +19,16 @@
 #define TIMEOUT_MS 600
 #define SESSIONS 100
 
-static struct dns_server server_at(uint16_t port)
-{
-    struct dns_server server;
-    char text[32];
-
-    (void)snprintf(text, sizeof(text), "127.0.0.1:%u", port);
-    assert_true(dns_server_parse(text, &server));
-    return server;
-}
-
 /* A resolver that asks these, of which the second may be NULL. */
 static struct resolver *make_resolver(const struct dns_kit *first, const struct dns_kit *second)
 {
-    struct dns_server servers[2] = {server_at(dns_kit_port(first))};
+    struct dns_server servers[2] = {dns_kit_server(first)};
     struct resolver_options options = {
         .servers = servers, .server_count = 1, .timeout_ms = TIMEOUT_MS};
     struct strbuf why;
 
     if (second != NULL) {
-        servers[1] = server_at(dns_kit_port(second));
+        servers[1] = dns_kit_server(second);
         options.server_count = 2;
     }
     strbuf_init(&why);
@@ -282,16 +272,11 @@ static void test_sessions_with_a_dead_server_wait_once(void **state)
 static void test_too_many_questions_fail_at_once(void **state)
 {
     struct dns_kit *kit = dns_kit_start("* SILENT\n");
-    struct dns_server server = server_at(dns_kit_port(kit));
-    struct resolver_options options = {
-        .servers = &server, .server_count = 1, .timeout_ms = TIMEOUT_MS, .in_flight = 10};
+    const struct resolver_options options = {.timeout_ms = TIMEOUT_MS, .in_flight = 10};
+    struct resolver *resolver = dns_kit_resolver(kit, &options);
     struct dns_answer *answers[15];
-    struct strbuf why;
 
     (void)state;
-    strbuf_init(&why);
-    struct resolver *resolver = resolver_new(&options, NULL, &why);
-
     for (int i = 0; i < 15; i++) {
         char name[40];
 
@@ -310,23 +295,17 @@ static void test_too_many_questions_fail_at_once(void **state)
         dns_answer_unref(&answers[i]);
     }
     dns_kit_stop(&kit);
-    strbuf_fini(&why);
 }
 
 static void test_questions_that_nobody_waits_for_make_room(void **state)
 {
     struct dns_kit *kit = dns_kit_start("* SILENT\na.example A 192.0.2.1\n");
-    struct dns_server server = server_at(dns_kit_port(kit));
-    struct resolver_options options = {
-        .servers = &server, .server_count = 1, .timeout_ms = 5000, .in_flight = 40};
+    const struct resolver_options options = {.timeout_ms = 5000, .in_flight = 40};
+    struct resolver *resolver = dns_kit_resolver(kit, &options);
     struct dns_answer *held;
-    struct strbuf why;
     int64_t ms;
 
     (void)state;
-    strbuf_init(&why);
-    struct resolver *resolver = resolver_new(&options, NULL, &why);
-
     held = resolver_ask(resolver, "held.example", DNS_A);
     for (int i = 0; i < 200; i++) {
         char name[40];
@@ -344,7 +323,6 @@ static void test_questions_that_nobody_waits_for_make_room(void **state)
     dns_answer_unref(&held);
     resolver_free(&resolver);
     dns_kit_stop(&kit);
-    strbuf_fini(&why);
 }
 
 static void test_stop_keeps_what_is_cached(void **state)
@@ -372,7 +350,7 @@ static void test_configure_changes_servers(void **state)
         "slow.example DELAY 100\nslow.example A 192.0.2.1\n* A 192.0.2.1\n");
     struct dns_kit *new = dns_kit_start("* MANY 3\n");
     struct resolver *resolver = make_resolver(old, NULL);
-    struct dns_server server = server_at(dns_kit_port(new));
+    struct dns_server server = dns_kit_server(new);
     struct dns_server many[RESOLVER_SERVERS_MAX + 1];
     struct resolver_options options = {
         .servers = &server, .server_count = 1, .timeout_ms = TIMEOUT_MS};
@@ -391,7 +369,7 @@ static void test_configure_changes_servers(void **state)
     assert_true(dns_answer_wait(open, dns_now() + PATIENCE));
     assert_int_equal(dns_answer_result(open)->count, 1);
     dns_answer_unref(&open);
-    assert_int_equal(stats_of(resolver).servers[0].port, dns_kit_port(new));
+    assert_int_equal(stats_of(resolver).servers[0].port, dns_kit_server(new).port);
     for (size_t i = 0; i <= RESOLVER_SERVERS_MAX; i++) {
         many[i] = server;
     }
