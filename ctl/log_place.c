@@ -114,20 +114,35 @@ static struct log_rotated *find(const struct place *place, struct log_rotated *f
     return NULL;
 }
 
+/* The log was opened first: if it was rotated since, it is among the others, too. Returns how many these are without it. */
+static size_t leave_out(const struct log_rotated *itself, struct log_rotated *found, size_t count)
+{
+    for (size_t i = 0; itself->fd >= 0 && i < count; i++) {
+        if (found[i].dev == itself->dev && found[i].ino == itself->ino) {
+            (void)close(found[i].fd);
+            memmove(&found[i], &found[i + 1], (count - i - 1) * sizeof(*found));
+            return count - 1;
+        }
+    }
+    return count;
+}
+
 /* The log itself, and what it was rotated to: all are opened. */
 static size_t open_all(const char *log, struct log_rotated **found_out)
 {
     const char *slash = strrchr(log, '/');
     char *folder = slash == NULL ? xstrdup(".") : xstrndup(log, (size_t)(slash - log) + 1);
-    size_t count = log_rotated_find(folder, slash == NULL ? log : slash + 1, INT64_MIN, found_out);
     struct log_rotated itself = {.fd = -1};
     int fd = open(log, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
-    free(folder);
     if (fd >= 0 && !log_rotated_identify(fd, &itself)) {
         (void)close(fd);
         itself.fd = -1;
     }
+    size_t count = log_rotated_find(folder, slash == NULL ? log : slash + 1, INT64_MIN, found_out);
+
+    free(folder);
+    count = leave_out(&itself, *found_out, count);
     *found_out = xrealloc(*found_out, (count + 1) * sizeof(itself));
     (*found_out)[count] = itself;
     return count + 1;

@@ -8,10 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define MAX_FOUND 500u
+#define MAX_PASSES 20u
 #define SHORT_NUMBER 5u /* digits; more are a date */
 #define SECOND_NS INT64_C(1000000000)
 
@@ -95,41 +97,109 @@ static int compare(const void *a, const void *b)
     return strcmp(first->name, second->name);
 }
 
-size_t log_rotated_find(const char *folder, const char *log, int64_t born_ns,
-                        struct log_rotated **found_out)
+/* What was found so far. */
+struct search {
+    const char *log;
+    int64_t born_ns;
+    struct log_rotated *found;
+    size_t count;
+};
+
+/* The one that is this file; NULL: it was not found yet. */
+static struct log_rotated *find_known(const struct search *search, const struct log_rotated *one)
+{
+    for (size_t i = 0; i < search->count; i++) {
+        if (search->found[i].dev == one->dev && search->found[i].ino == one->ino) {
+            return &search->found[i];
+        }
+    }
+    return NULL;
+}
+
+/* Takes the file with this name, unless it is none that is looked for. */
+static void take(struct search *search, int folder_fd, const char *name)
+{
+    struct log_rotated one;
+    int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+
+    if (fd < 0) {
+        return;
+    }
+    if (!log_rotated_identify(fd, &one) || one.born_ns < search->born_ns) {
+        (void)close(fd);
+        return;
+    }
+    struct log_rotated *place = find_known(search, &one);
+
+    if (place != NULL) {
+        (void)close(place->fd);
+    } else {
+        search->found = xrealloc(search->found, (search->count + 1) * sizeof(one));
+        place = &search->found[search->count++];
+    }
+    *place = one;
+    (void)snprintf(place->name, sizeof(place->name), "%s", name);
+}
+
+static void read_folder(struct search *search, const char *folder)
 {
     DIR *open_folder = opendir(folder);
-    struct log_rotated *found = NULL;
     const struct dirent *item;
-    size_t count = 0;
 
-    while (open_folder != NULL && count < MAX_FOUND && (item = readdir(open_folder)) != NULL) {
-        struct log_rotated one;
-
-        if (!log_rotated_is_name(log, item->d_name)) {
-            continue;
+    while (open_folder != NULL && search->count < MAX_FOUND &&
+           (item = readdir(open_folder)) != NULL) {
+        if (log_rotated_is_name(search->log, item->d_name)) {
+            take(search, dirfd(open_folder), item->d_name);
         }
-        int fd = openat(dirfd(open_folder), item->d_name,
-                        O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
-
-        if (fd < 0 || !log_rotated_identify(fd, &one) || one.born_ns < born_ns) {
-            if (fd >= 0) {
-                (void)close(fd);
-            }
-            continue;
-        }
-        (void)snprintf(one.name, sizeof(one.name), "%s", item->d_name);
-        found = xrealloc(found, (count + 1) * sizeof(*found));
-        found[count++] = one;
     }
     if (open_folder != NULL) {
         (void)closedir(open_folder);
     }
-    if (count > 0) {
-        qsort(found, count, sizeof(*found), compare);
+}
+
+/* Did a name in the folder change since the last call? */
+static bool has_changed(int inotify)
+{
+    char events[4096];
+    bool changed = false;
+
+    while (read(inotify, events, sizeof(events)) > 0) {
+        changed = true;
     }
-    *found_out = found;
-    return count;
+    return changed;
+}
+
+/*
+ * A file that gets another name while its folder is read may be seen under neither: then the folder is read once more; if nothing tells of
+ * names that change, until nothing new is found. What was found and is gone meanwhile is still what the log was.
+ */
+size_t log_rotated_find(const char *folder, const char *log, int64_t born_ns,
+                        struct log_rotated **found_out)
+{
+    struct search search = {.log = log, .born_ns = born_ns};
+    int inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+    if (inotify >= 0 &&
+        inotify_add_watch(inotify, folder, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR) < 0) {
+        (void)close(inotify);
+        inotify = -1;
+    }
+    for (unsigned pass = 0; pass < MAX_PASSES; pass++) {
+        size_t before = search.count;
+
+        read_folder(&search, folder);
+        if (inotify >= 0 ? !has_changed(inotify) : search.count == before) {
+            break;
+        }
+    }
+    if (inotify >= 0) {
+        (void)close(inotify);
+    }
+    if (search.count > 0) {
+        qsort(search.found, search.count, sizeof(*search.found), compare);
+    }
+    *found_out = search.found;
+    return search.count;
 }
 
 void log_rotated_free(struct log_rotated *found, size_t count)

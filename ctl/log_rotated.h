@@ -29,8 +29,8 @@ bool log_rotated_is_name(const char *log, const char *name);
 bool log_rotated_identify(int fd, struct log_rotated *found_out);
 
 /*
- * Opens those that were not born before `born_ns`, in the order of their age: oldest first; of the same age the higher number, or the
- * earlier date. What cannot be opened is left out. Free with log_rotated_free().
+ * Opens those that were not born before `born_ns`, in the order of their age: oldest first; of the same age the higher number, or the earlier
+ * date. None is missed because it gets another name meanwhile. What cannot be opened is left out. Free with log_rotated_free().
  */
 size_t log_rotated_find(const char *folder, const char *log, int64_t born_ns,
                         struct log_rotated **found_out);

@@ -12,8 +12,10 @@
 #include "ctl/log_rotated.h"
 #include "ctl/watch_request.h"
 #include "ctl/watch_sessions.h"
+#include "lib/base/thread.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +64,41 @@ static void test_rotated_names(void **state)
     assert_false(log_rotated_is_name("maillog", "maillog"));
     assert_true(log_rotated_is_name(".log", ".log.1"));
     assert_false(log_rotated_is_name(".log", "-1.log"));
+}
+
+#define RENAMED 40
+
+struct renamer {
+    char folder[64];
+    atomic_bool stop;
+};
+
+static void rename_number(const struct renamer *renamer, int from, int to)
+{
+    char old[256];
+    char new[256];
+
+    (void)snprintf(old, sizeof(old), "%s/log.%d", renamer->folder, from);
+    (void)snprintf(new, sizeof(new), "%s/log.%d", renamer->folder, to);
+    (void)rename(old, new);
+}
+
+/* Time and again each file gets the next number, as when logs are rotated, or its old one again. */
+static void *rename_all(void *arg)
+{
+    struct renamer *renamer = arg;
+
+    while (!atomic_load(&renamer->stop)) {
+        for (int i = RENAMED; i > 0; i--) {
+            rename_number(renamer, i, i + 1);
+        }
+        (void)usleep(500);
+        for (int i = 1; i <= RENAMED; i++) {
+            rename_number(renamer, i + 1, i);
+        }
+        (void)usleep(500);
+    }
+    return NULL;
 }
 
 static void write_file(const char *folder, const char *name)
@@ -241,11 +278,41 @@ static void test_requests(void **state)
     strbuf_fini(&text);
 }
 
+static void test_files_that_are_renamed_meanwhile(void **state)
+{
+    struct renamer renamer = {.folder = "/tmp/test_watch_parts.XXXXXX"};
+    struct log_rotated *found;
+    pthread_t thread;
+    char name[256];
+
+    (void)state;
+    assert_non_null(mkdtemp(renamer.folder));
+    for (int i = 1; i <= RENAMED; i++) {
+        (void)snprintf(name, sizeof(name), "log.%d", i);
+        write_file(renamer.folder, name);
+    }
+    assert_int_equal(thread_start(&thread, rename_all, &renamer), 0);
+    for (int i = 0; i < 300; i++) {
+        size_t count = log_rotated_find(renamer.folder, "log", INT64_MIN, &found);
+
+        assert_int_equal(count, RENAMED);
+        log_rotated_free(found, count);
+    }
+    atomic_store(&renamer.stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    for (int i = 1; i <= RENAMED; i++) {
+        (void)snprintf(name, sizeof(name), "%s/log.%d", renamer.folder, i);
+        assert_int_equal(unlink(name), 0);
+    }
+    assert_int_equal(rmdir(renamer.folder), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rotated_names),
         cmocka_unit_test(test_rotated_files_oldest_first),
+        cmocka_unit_test(test_files_that_are_renamed_meanwhile),
         cmocka_unit_test(test_sessions_make_room),
         cmocka_unit_test(test_sessions_many),
         cmocka_unit_test(test_sessions_whose_end_stands_before_their_begin),
