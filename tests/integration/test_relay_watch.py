@@ -114,6 +114,25 @@ def test_log_of_the_real_dovecot(postern, watcher, workspace, kind):
         assert re.search(r"logins=2 logouts=2 refused=0", watcher.text()), f"{watcher.text()}{dovecot.log()}"
 
 
+def test_hibernated_client_that_goes_away(postern, watcher, workspace):
+    """Another program logs the end of its session."""
+    with contextlib.closing(Dovecot24(workspace / unique("watched"), None, (USER,), hibernates=True)) as dovecot:
+        watcher.log = dovecot.folder / "log"
+        watcher.log.chmod(0o644)
+        watcher.start()
+        client = dovecot.imap("127.84.0.4")
+        tools.wait_for(lambda: sessions(postern) == 1, f"the login\n{dovecot.log()}", timeout=20)
+        client.select()
+        client.send(b"x IDLE\r\n")
+        assert client.readline().startswith(b"+ ")
+        # Nothing tells from outside when it has been put aside, a second later.
+        time.sleep(3)
+        client.shutdown()
+        tools.wait_for(lambda: sessions(postern) == 0, f"the end of the session\n{dovecot.log()}", timeout=20)
+        assert "imap-hibernate(" in dovecot.log()
+        watcher.end()
+
+
 class Server(threading.Thread):
     """Logs logins, as fast as it can but for a pause now and then, and rotates its log by renaming it."""
 

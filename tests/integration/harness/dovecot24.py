@@ -146,6 +146,8 @@ class Dovecot24(Dovecot):
             text = text.replace("passdb passwd-file {", PROXY.format(backend=self._backend) + "passdb passwd-file {")
         if popauth is not None:
             text += tools.sample("dovecot24-postern.conf.in", replacements)
+        elif self._hibernates:
+            text += HIBERNATE.format(**words)
         (self.folder / "dovecot.conf").write_text(text)
 
     def _command(self, config):
