@@ -363,14 +363,15 @@ enum status relay_redis_bulk_sweep(const struct relay_redis_bulk *bulk, size_t *
                                    struct strbuf *why)
 {
     char until[NUMBER_SIZE];
-    int64_t expired = 0;
+    int64_t expired = bulk->window > 0 ? 1 : 0;
     enum status status = STATUS_OK;
 
-    if (bulk->window > 0) {
+    *expired_out = 0;
+    for (size_t steps = 0; status == STATUS_OK && expired > 0 && steps < STEPS_MAX; steps++) {
         status = run_number(bulk, RELAY_REDIS_SWEEP, number_text(bulk->now - bulk->window, until),
                             NULL, &expired, why);
+        *expired_out += status == STATUS_OK && expired > 0 ? (size_t)expired : 0;
     }
-    *expired_out = expired > 0 ? (size_t)expired : 0;
     return status == STATUS_OK ? drop_left_behind(bulk, why) : status;
 }
 

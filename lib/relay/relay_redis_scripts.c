@@ -25,6 +25,17 @@
     "  return u and string.lower(u)\n" \
     "end\n"
 
+/* Entries whose window is over go with their keys: one that has no expiry, as a window of 0 leaves it, must not outlive its place in the index. */
+#define FORGET \
+    "local function forget(bound)\n" \
+    "  local old = redis.call('ZRANGEBYSCORE', index, '-inf', bound, 'LIMIT', 0, 500)\n" \
+    "  for _, a in ipairs(old) do\n" \
+    "    redis.call('DEL', key(a))\n" \
+    "    redis.call('ZREM', index, a)\n" \
+    "  end\n" \
+    "  return #old\n" \
+    "end\n"
+
 #define KEEP \
     "local function keep(g, a, v, date, window)\n" \
     "  redis.call('SET', key_in(g, a), v)\n" \
@@ -34,7 +45,7 @@
 
 /* The most that is remembered of a user are 16 addresses beyond the limit; the oldest that was not granted goes first. */
 static const char login[] =
-    NAMES KEEP
+    NAMES KEEP FORGET
     "local addr, value, date, window = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])\n"
     "local now, mode, user, limit = tonumber(ARGV[6]), ARGV[8], ARGV[10], tonumber(ARGV[11])\n"
     "local excess, period = ARGV[12], tonumber(ARGV[13])\n"
@@ -100,7 +111,7 @@ static const char login[] =
     "    return {'kept', count, fresh, 0, 0}\n"
     "  end\n"
     "else\n"
-    "  if window > 0 then expired = redis.call('ZREMRANGEBYSCORE', index, '-inf', now - window) end\n"
+    "  if window > 0 then expired = forget(now - window) end\n"
     "  if redis.call('ZCARD', index) >= tonumber(ARGV[7]) and not redis.call('ZSCORE', index, addr) then\n"
     "    return {'full', count, fresh, 0, expired}\n"
     "  end\n"
@@ -146,8 +157,8 @@ static const char charge[] =
     "return 1\n";
 
 static const char sweep[] =
-    NAMES
-    "return redis.call('ZREMRANGEBYSCORE', index, '-inf', ARGV[2])\n";
+    NAMES FORGET
+    "return forget(ARGV[2])\n";
 
 static const char expire[] =
     NAMES
