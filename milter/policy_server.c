@@ -9,6 +9,7 @@
 #include "milter/policy_decision.h"
 #include "milter/policy_request.h"
 #include "milter/ratelog.h"
+#include "milter/relay_gate.h"
 #include "milter/server.h"
 #include "milter/snapshot.h"
 #include "milter/workers.h"
@@ -20,7 +21,7 @@
 #define MAX_CLIENTS 8192u
 #define MAX_UNANSWERED 4u
 #define REQUEST_MS 10000
-#define THREADS 2u
+#define TOO_LATE "it waited for its turn for longer than timeout_ms: nobody relays for a login"
 #define HOSTNAME_SIZE 256
 
 struct policy_server {
@@ -116,14 +117,14 @@ static void log_decision(struct policy_server *policy, const struct policy_reque
 
 /* ---- decide ---- */
 
-/* `later_out`: see policy_decision_make(). */
+/* It was asked `age_ms` ago. `later_out`: see policy_decision_make(). */
 static bool decide(struct policy_server *policy, const struct policy_request *request,
-                   struct reply *later_out)
+                   int64_t age_ms, struct reply *later_out)
 {
     bool traced = log_enabled(policy->logger, LOG_LEVEL_DEBUG);
     struct ruleset *ruleset = snapshot_get(policy->snapshot);
     struct last_note note = {.trace = {.lookup = on_lookup, .note = on_note}};
-    const struct policy_facts facts = {
+    struct policy_facts facts = {
         .ruleset = ruleset,
         .relayers = policy->relayers,
         .hostname = policy->hostname,
@@ -132,6 +133,11 @@ static bool decide(struct policy_server *policy, const struct policy_request *re
     };
     const char *why = "";
 
+    if (facts.relayers != NULL && facts.relayers->waits &&
+        age_ms > ruleset_config(ruleset)->relay_store.timeout_ms) {
+        log_trouble(policy, &policy->failures, TOO_LATE, request);
+        facts.relayers = &relay_gate_closed;
+    }
     strbuf_init(&note.text);
     enum status status = policy_decision_make(&facts, request, &why, later_out);
 
@@ -179,7 +185,7 @@ static void run_job(void *owner)
     bool permitted = false;
 
     if (policy_request_parse(job->text, job->len, &request, &why)) {
-        permitted = decide(job->policy, &request, &later);
+        permitted = decide(job->policy, &request, workers_age(&job->job), &later);
     } else {
         request = (struct policy_request){0};
         log_trouble(job->policy, &job->policy->strangers, why, &request);
@@ -236,7 +242,8 @@ struct policy_server *policy_server_start(struct eventloop *loop, int listen_fd,
     policy->counts = policy_counts_new();
     policy->logger = logger;
     (void)gethostname(policy->hostname, sizeof(policy->hostname) - 1);
-    policy->workers = workers_new(THREADS);
+    policy->workers = workers_new(relayers != NULL && relayers->waits ? WORKERS_TO_WAIT
+                                                                      : WORKERS_TO_COMPUTE);
     if (policy->workers != NULL) {
         policy->server = server_new(loop, &protocol, policy, listen_fd, logger);
     } else {

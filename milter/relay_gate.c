@@ -43,6 +43,17 @@ static enum status charge(void *ctx, const struct netaddr *addr, unsigned limit)
     return status;
 }
 
+static enum status find_nothing(void *ctx, const struct netaddr *client,
+                                struct relay_found *found_out)
+{
+    (void)ctx;
+    (void)client;
+    (void)found_out;
+    return STATUS_TEMPFAIL;
+}
+
+const struct relay_lookup relay_gate_closed = {.find = find_nothing};
+
 void relay_gate_init(struct relay_gate *gate, struct logger *logger)
 {
     *gate = (struct relay_gate){.lookup = {.find = find, .charge = charge, .ctx = gate},

@@ -21,6 +21,9 @@ struct relay_gate {
     struct ratelog failures;
 };
 
+/* Asked in place of a gate by a question that has waited for so long that it must not wait any more: nothing can be known. */
+extern const struct relay_lookup relay_gate_closed;
+
 /* A gate without a store, in storage that lives as long as the process. */
 void relay_gate_init(struct relay_gate *gate, struct logger *logger);
 

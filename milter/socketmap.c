@@ -7,6 +7,7 @@
 #include "milter/map_answers.h"
 #include "milter/netstring.h"
 #include "milter/ratelog.h"
+#include "milter/relay_gate.h"
 #include "milter/server.h"
 #include "milter/snapshot.h"
 #include "milter/workers.h"
@@ -18,7 +19,7 @@
 #define MAX_CLIENTS 8192u
 #define MAX_UNANSWERED 16u
 #define REQUEST_MS 10000
-#define THREADS 2u
+#define TOO_LATE "it waited for its turn for longer than timeout_ms: nobody relays for a login"
 #define HOSTNAME_SIZE 256
 
 struct socketmap {
@@ -86,14 +87,19 @@ static void log_answer(struct socketmap *socketmap, const char *question, size_t
     strbuf_fini(&line);
 }
 
-/* The answer as a netstring. */
+/* The answer as a netstring. It was asked `age_ms` ago. */
 static void make_answer(struct socketmap *socketmap, const char *text, size_t len,
-                        const struct map_question *question, struct strbuf *out)
+                        const struct map_question *question, int64_t age_ms, struct strbuf *out)
 {
     struct ruleset *ruleset = snapshot_get(socketmap->snapshot);
-    const struct map_facts facts = {ruleset, socketmap->relayers, socketmap->hostname};
+    struct map_facts facts = {ruleset, socketmap->relayers, socketmap->hostname};
     struct strbuf answer;
 
+    if (facts.relayers != NULL && facts.relayers->waits &&
+        age_ms > ruleset_config(ruleset)->relay_store.timeout_ms) {
+        log_once(socketmap, &socketmap->failures, TOO_LATE, text, len);
+        facts.relayers = &relay_gate_closed;
+    }
     if ((question->map == MAP_RELAYERS || question->map == MAP_RELAY_CLIENT) &&
         pop_check_tables_ignore_logins(ruleset_config(ruleset))) {
         log_once(socketmap, &socketmap->limits, POP_CHECK_TABLES, text, len);
@@ -125,7 +131,8 @@ static void run_job(void *owner)
 
     strbuf_init(&answer);
     if (map_answers_parse(job->text, job->len, &question)) {
-        make_answer(job->socketmap, job->text, job->len, &question, &answer);
+        make_answer(job->socketmap, job->text, job->len, &question, workers_age(&job->job),
+                    &answer);
     }
     server_keep(job->answer, answer.data, answer.len);
     strbuf_fini(&answer);
@@ -172,7 +179,7 @@ static size_t take_request(void *owner, struct server_client *client, const char
         struct strbuf answer;
 
         strbuf_init(&answer);
-        make_answer(socketmap, text, text_len, &question, &answer);
+        make_answer(socketmap, text, text_len, &question, 0, &answer);
         server_reply(client, answer.data, answer.len);
         strbuf_fini(&answer);
     } else {
@@ -198,7 +205,8 @@ struct socketmap *socketmap_start(struct eventloop *loop, int listen_fd, struct 
     socketmap->relayers = relayers;
     socketmap->logger = logger;
     (void)gethostname(socketmap->hostname, sizeof(socketmap->hostname) - 1);
-    socketmap->workers = workers_new(THREADS);
+    socketmap->workers = workers_new(relayers != NULL && relayers->waits ? WORKERS_TO_WAIT
+                                                                         : WORKERS_TO_COMPUTE);
     if (socketmap->workers != NULL) {
         socketmap->server = server_new(loop, &protocol, socketmap, listen_fd, logger);
     } else {

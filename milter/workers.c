@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct workers {
     pthread_mutex_t lock;
@@ -44,6 +45,14 @@ static void *worker_thread(void *arg)
     return NULL;
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
 struct workers *workers_new(unsigned threads)
 {
     struct workers *workers = xcalloc(1, sizeof(*workers) + threads * sizeof(workers->threads[0]));
@@ -63,12 +72,18 @@ struct workers *workers_new(unsigned threads)
 
 void workers_submit(struct workers *workers, struct workers_job *job)
 {
-    (void)pthread_mutex_lock(&workers->lock);
+    job->submitted_ms = now_ms();
     job->next = NULL;
+    (void)pthread_mutex_lock(&workers->lock);
     *workers->last = job;
     workers->last = &job->next;
     (void)pthread_cond_signal(&workers->changed);
     (void)pthread_mutex_unlock(&workers->lock);
+}
+
+int64_t workers_age(const struct workers_job *job)
+{
+    return now_ms() - job->submitted_ms;
 }
 
 void workers_free(struct workers **workers)

@@ -5,13 +5,20 @@
 #ifndef POSTERN_MILTER_WORKERS_H
 #define POSTERN_MILTER_WORKERS_H
 
+#include <stdint.h>
+
 struct workers;
+
+/* How many threads: for what computes or reads files, and for what waits for other processes. */
+#define WORKERS_TO_COMPUTE 2u
+#define WORKERS_TO_WAIT 64u
 
 /* In the caller's storage until `run` is called, which may free it. */
 struct workers_job {
     void (*run)(void *owner);
     void *owner;
-    struct workers_job *next; /* the workers' own */
+    struct workers_job *next; /* the workers' own, as what follows */
+    int64_t submitted_ms;
 };
 
 /* Starts `threads` threads; NULL if not even one is to be had. */
@@ -22,6 +29,9 @@ struct workers *workers_new(unsigned threads);
  * threads.
  */
 void workers_submit(struct workers *workers, struct workers_job *job);
+
+/* For how long it has been submitted, in milliseconds. */
+int64_t workers_age(const struct workers_job *job);
 
 /* Finishes all jobs that were submitted, ends the threads and frees all. NULL is legal. */
 void workers_free(struct workers **workers);
