@@ -30,7 +30,8 @@
 
 #define LIMIT_MS 1000    /* for all of it */
 #define PAM_LIMIT_MS 900 /* the rest is for the system's log, which may hang as well */
-#define RETRY_MS 20      /* when the daemon's queue of connections is full */
+#define RETRY_MS 20      /* when the daemon's queue of connections is full, or nobody listens */
+#define ABSENT_MS 300    /* the longest wait for a daemon that starts again, or is not there */
 #define ANSWER_MAX 512u
 #define MAY_PASS "err temporary: " /* the daemon keeps the login, and tries again itself */
 #define LINE_MAX_BYTES 1024
@@ -112,6 +113,21 @@ static int make_socket(void)
     return higher;
 }
 
+/* May another attempt to connect succeed, after this error? */
+static bool is_passing(int error, int64_t begun)
+{
+    switch (error) {
+    case EAGAIN:
+    case EINTR:
+        return true;
+    case ENOENT:
+    case ECONNREFUSED:
+        return now_ms() - begun < ABSENT_MS;
+    default:
+        return false;
+    }
+}
+
 /* -1: errno says why. */
 static int connect_to_daemon(const struct hook *hook)
 {
@@ -123,9 +139,10 @@ static int connect_to_daemon(const struct hook *hook)
     }
     (void)memcpy(address.sun_path, hook->socket, strlen(hook->socket) + 1);
     int fd = make_socket();
+    int64_t begun = now_ms();
 
     while (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
-        if ((errno != EAGAIN && errno != EINTR) || !wait_for(hook, -1, 0, RETRY_MS)) {
+        if (!is_passing(errno, begun) || !wait_for(hook, -1, 0, RETRY_MS)) {
             int error = errno;
 
             (void)close(fd);

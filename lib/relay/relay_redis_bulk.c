@@ -356,7 +356,10 @@ enum status relay_redis_bulk_disown(const struct relay_redis_bulk *bulk, const c
         *removed_out += (size_t)item_number(&step, 1);
         step_end(&step);
     } while (read && strcmp(cursor, "0") != 0 && ++steps < STEPS_MAX);
-    return STATUS_OK;
+    if (!read) {
+        strbuf_append(why, NO_SENSE);
+    }
+    return read ? STATUS_OK : STATUS_TEMPFAIL;
 }
 
 enum status relay_redis_bulk_sweep(const struct relay_redis_bulk *bulk, size_t *expired_out,

@@ -32,7 +32,7 @@ enum status relay_redis_bulk_remove_all(const struct relay_redis_bulk *bulk, siz
 enum status relay_redis_bulk_expire(const struct relay_redis_bulk *bulk, int64_t until,
                                     size_t *removed_out, struct strbuf *why);
 
-/* Removes the entries of a user (lower-case and encoded, as in relay_redis_scripts.h). */
+/* Removes the entries of a user (lower-case and encoded, as in relay_redis_scripts.h) for whom RELAY_REDIS_LOGIN has asked for it. */
 enum status relay_redis_bulk_disown(const struct relay_redis_bulk *bulk, const char *user,
                                     size_t *removed_out, struct strbuf *why);
 

@@ -115,22 +115,15 @@ static void refuse_excess(struct relay_redis_changes *changes, struct relay_chan
 }
 
 /*
- * The script has removed the entries that it knows to be the user's. When the limit is passed just now, those that it cannot know (of the time before
- * there was a limit; added by hand) are looked for among all: that takes longer, and is done when the connection is free again.
+ * The script has removed the entries that it knows to be the user's. Those that it cannot know (of the time before there was a limit; added by hand)
+ * are looked for among all: that takes longer, and is done when the connection is free again.
  */
-static void finish_excess(struct relay_redis_changes *changes, struct relay_change *change,
-                          size_t removed, bool is_new)
+static void disown_later(struct relay_redis_changes *changes, struct relay_change *change,
+                         size_t removed)
 {
-    const struct relay_settings *settings = changes->settings;
-
-    if (atomic_load(&settings->addresses_exceeded) == RELAY_EXCESS_WITHDRAW && is_new &&
-        change->addresses == atomic_load(&settings->addresses_per_user) + 1) {
-        change->next = changes->late;
-        changes->late = change;
-        change->entry_count = removed; /* has no other meaning for a login */
-    } else {
-        refuse_excess(changes, change, removed);
-    }
+    change->next = changes->late;
+    changes->late = change;
+    change->entry_count = removed; /* has no other meaning for a login */
 }
 
 static void finish_login(struct relay_redis_changes *changes, struct relay_change *change,
@@ -138,17 +131,21 @@ static void finish_login(struct relay_redis_changes *changes, struct relay_chang
 {
     unsigned limit = atomic_load(&changes->settings->addresses_per_user);
     size_t removed = (size_t)result->numbers[REMOVED];
+    bool is_to_disown = strcmp(result->word, "disown") == 0;
 
     (void)atomic_fetch_add(&changes->counts->expired, (uint64_t)result->numbers[EXPIRED]);
     change->addresses = (unsigned)result->numbers[ADDRESSES];
+    /* What is still to be disowned is news: it may be that the answer to the first attempt was lost. */
     change->is_excess = change->kind == RELAY_LOGIN && limit > 0 && change->addresses > limit &&
-                        (result->numbers[IS_NEW] == 1 || removed > 0);
+                        (result->numbers[IS_NEW] == 1 || removed > 0 || is_to_disown);
     if (strcmp(result->word, "full") == 0) {
         refuse_full(changes, change);
         return;
     }
-    if (strcmp(result->word, "excess") == 0) {
-        finish_excess(changes, change, removed, result->numbers[IS_NEW] == 1);
+    if (is_to_disown) {
+        disown_later(changes, change, removed);
+    } else if (strcmp(result->word, "excess") == 0) {
+        refuse_excess(changes, change, removed);
     } else {
         bool is_taken = strcmp(result->word, "taken") == 0;
 
@@ -250,18 +247,24 @@ static void finish_late(struct relay_redis_changes *changes)
     strbuf_init(&why);
     while (changes->late != NULL) {
         struct relay_change *change = changes->late;
+        size_t removed = change->entry_count;
         size_t more = 0;
 
         changes->late = change->next;
+        change->entry_count = 0;
         strbuf_reset(&why);
         strbuf_reset(&changes->user);
         relay_redis_request_user(&change->entry, &changes->user);
-        if (relay_redis_bulk_disown(&bulk, changes->user.data, &more, &why) != STATUS_OK) {
+        enum status status = relay_redis_bulk_disown(&bulk, changes->user.data, &more, &why);
+
+        removed += more;
+        if (status == STATUS_OK) {
+            refuse_excess(changes, change, removed);
+        } else { /* to be told again: the next attempt, or another login of the user, goes on */
             relay_trouble_set(changes->trouble, RELAY_TROUBLE_CHANGES, why.data);
+            (void)atomic_fetch_add(&changes->counts->removed, removed);
+            tell(changes, change, STATUS_TEMPFAIL, why.data, removed);
         }
-        more += change->entry_count;
-        change->entry_count = 0;
-        refuse_excess(changes, change, more);
     }
     strbuf_fini(&why);
 }

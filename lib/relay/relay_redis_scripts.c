@@ -43,7 +43,10 @@
     "  redis.call('ZADD', index_in(g), date, a)\n" \
     "end\n"
 
-/* The most that is remembered of a user are 16 addresses beyond the limit; the oldest that was not granted goes first. */
+/*
+ * The most that is remembered of a user are 16 addresses beyond the limit; the oldest that was not granted goes first. Whose limit is passed just now
+ * is marked as one whose entries are to be looked for among all, until that is done: who asks for it may lose this answer, or the connection later.
+ */
 static const char login[] =
     NAMES KEEP FORGET
     "local addr, value, date, window = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])\n"
@@ -86,6 +89,8 @@ static const char login[] =
     "if counts and mode == 'login' and count > limit then\n"
     "  if excess == 'refuse' and not granted then return {'excess', count, fresh, 0, 0} end\n"
     "  if excess == 'withdraw' then\n"
+    "    local marker = P .. 'relay-disown:' .. user\n"
+    "    if fresh == 1 and count == limit + 1 then redis.call('SET', marker, 1, 'EX', period) end\n"
     "    for i = 1, #known, 2 do\n"
     "      local at = date_of(known[i + 1]) or 0\n"
     "      if at > now - period and redis.call('HEXISTS', book, known[i]) == 1 then note(known[i], at) end\n"
@@ -101,7 +106,7 @@ static const char login[] =
     "      redis.call('ZREM', index, addr)\n"
     "      removed = removed + 1\n"
     "    end\n"
-    "    return {'excess', count, fresh, removed, 0}\n"
+    "    return {redis.call('EXISTS', marker) == 1 and 'disown' or 'excess', count, fresh, removed, 0}\n"
     "  end\n"
     "end\n"
     "if old then\n"
@@ -182,8 +187,11 @@ static const char renew[] =
     "end\n"
     "return page[1]\n";
 
+/* Where the mark is gone somebody else has come to the end. */
 static const char disown[] =
     NAMES
+    "local marker = P .. 'relay-disown:' .. ARGV[3]\n"
+    "if redis.call('EXISTS', marker) == 0 then return {'0', 0} end\n"
     "local page = redis.call('ZSCAN', index, ARGV[2], 'COUNT', 200)\n"
     "local removed = 0\n"
     "for i = 1, #page[2], 2 do\n"
@@ -193,6 +201,7 @@ static const char disown[] =
     "    redis.call('ZREM', index, page[2][i])\n"
     "  end\n"
     "end\n"
+    "if page[1] == '0' then redis.call('DEL', marker) end\n"
     "return {page[1], removed}\n";
 
 static const char begin[] =

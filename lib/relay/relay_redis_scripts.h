@@ -7,6 +7,7 @@
  *   relay-index          sorted set of the addresses by the dates of their logins
  *   relay-state          "GENERATION [PREFIX-LENGTH...]": see below; no such key is "0"
  *   relay-user:USER      hash ADDRESS -> date [" g" if granted] of where a user came from; USER lower-case and encoded as in a value
+ *   relay-disown:USER    there while all entries are to be searched for those of this user, who has passed his limit; USER as above
  *   relay-sent:ADDRESS   recipients in this hour
  *   relay-number         the youngest generation that was ever begun
  *   relay-old            sorted set of generations that are to be removed, by the time of their end
@@ -26,7 +27,8 @@
 enum relay_redis_script {
     /*
      * address, value, date, window in s, now, max_entries, "login"|"add"|"merge", prefix length or "", user or "", addresses_per_user,
-     * "log"|"refuse"|"withdraw", period in s -> {"taken"|"kept"|"full"|"excess", addresses of the user, 1 if this one is new, removed, expired}
+     * "log"|"refuse"|"withdraw", period in s -> {"taken"|"kept"|"full"|"excess"|"disown", addresses of the user, 1 if this one is new, removed,
+     * expired}; "disown" is an excess after which RELAY_REDIS_DISOWN has to look for what else the user has
      */
     RELAY_REDIS_LOGIN,
     RELAY_REDIS_TOUCH,  /* address, date, window -> 1, or 0: there is no entry */
@@ -35,7 +37,7 @@ enum relay_redis_script {
     RELAY_REDIS_SWEEP,  /* until -> how many were older */
     RELAY_REDIS_EXPIRE, /* until -> {looked at, removed}; to be repeated until nothing was looked at */
     RELAY_REDIS_RENEW, /* cursor, window -> the next cursor, "0" at the end; sets the expiry of all entries anew */
-    RELAY_REDIS_DISOWN, /* cursor, user -> {the next cursor, removed} */
+    RELAY_REDIS_DISOWN, /* cursor, user -> {the next cursor, "0" at the end; removed} */
     RELAY_REDIS_BEGIN,  /* now -> number of a new generation */
     RELAY_REDIS_FILL, /* generation, window, then address, value and date of each entry -> how many */
     RELAY_REDIS_SWITCH,  /* generation, now, prefix lengths -> {the one before, its entries} */

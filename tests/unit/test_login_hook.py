@@ -26,11 +26,11 @@ class Hook(unittest.TestCase):
         self.requests = []
         self.server = None
 
-    def serve(self, answer, connections=1):
+    def serve(self, answer, connections=1, at=None):
         """Take requests and give that answer; None: say nothing and hold the connection."""
         self.server = socket.socket(socket.AF_UNIX)
         self.addCleanup(self.server.close)
-        self.server.bind(str(self.socket))
+        self.server.bind(str(at or self.socket))
         self.server.listen(5)
         held = []
 
@@ -90,6 +90,41 @@ class Hook(unittest.TestCase):
         self.program_ran(done)
         self.assertEqual(done.stderr.count("\n"), 1)
         self.assertIn(f"192.0.2.1 cannot be recorded: {self.socket}: No such file", done.stderr)
+
+    def come_up(self, *args, **options):
+        """The hook runs while nobody listens; soon somebody does."""
+        thread = self.serve(b"ok\n", at=self.folder / "next.sock")
+        timer = threading.Timer(0.1, os.rename, (self.folder / "next.sock", self.socket))
+        timer.start()
+        done = self.run_hook(*args, **options)
+        timer.join()
+        thread.join(10)
+        return done
+
+    def test_daemon_that_is_being_restarted(self):
+        """Its socket is not there yet, or is still the one of before."""
+        for kind in ("none", "old"):
+            with self.subTest(kind):
+                self.socket.unlink(missing_ok=True)
+                if kind == "old":
+                    with socket.socket(socket.AF_UNIX) as old:
+                        old.bind(str(self.socket))
+                done = self.come_up(*self.PROGRAM)
+                self.program_ran(done)
+                self.assertEqual(done.stderr, "")
+        self.socket.unlink()
+        done = self.come_up("--pam", env={"PAM_RHOST": "192.0.2.2", "PAM_TYPE": "auth"})
+        self.assertEqual((done.stdout, done.stderr, done.returncode), ("", "", 0))
+        self.assertEqual(self.requests, ["login 192.0.2.1\n"] * 2 + ["login 192.0.2.2\n"])
+
+    def test_daemon_that_does_not_come(self):
+        """It is waited for, but for less than a second."""
+        times = []
+        for _ in range(5):
+            self.program_ran(self.run_hook(*self.PROGRAM))
+            times.append(self.seconds)
+        self.assertGreaterEqual(min(times), 0.3)
+        self.assertLess(min(times), 0.8)
 
     def test_refused(self):
         self.serve(b"err the disk is full\n")

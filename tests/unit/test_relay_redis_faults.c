@@ -43,6 +43,7 @@ enum act {
     CHANGES_READONLY,
     CHANGES_NONSENSE,
     CHANGES_END,
+    CHANGES_DISOWN, /* and the search that is to follow has no sensible answer */
     ACTS,
 };
 
@@ -83,6 +84,7 @@ static bool answer_question(enum act act, int fd)
         [CHANGES_READONLY] = FOUND,
         [CHANGES_NONSENSE] = FOUND,
         [CHANGES_END] = FOUND,
+        [CHANGES_DISOWN] = FOUND,
         [HALF_AND_SILENT] = "*2\r\n$-1\r\n$4\r\n10",
         [HALF_AND_ENDS] = "*2\r\n$-1\r\n$4\r\n10",
         [LOADING] = "-LOADING Redis is loading the dataset in memory\r\n",
@@ -124,6 +126,7 @@ static bool answer_change(enum act act, int fd)
         [CHANGES_FAIL] = "-OOM command not allowed when used memory > 'maxmemory'.\r\n",
         [CHANGES_READONLY] = "-ERR Error running script (call to f_1): @user_script:1: -READONLY "
                              "You can't write against a read only replica.\r\n",
+        [CHANGES_DISOWN] = "*5\r\n$6\r\ndisown\r\n:3\r\n:1\r\n:2\r\n:0\r\n",
         [CHANGES_NONSENSE] = "*5\r\n+taken\r\n:1\r\n:1\r\n:-7\r\n:1\r\n",
     };
 
@@ -358,6 +361,7 @@ static void test_faults_of_changes_are_told(void **state)
         {CHANGES_FAIL, "OOM", false},
         {CHANGES_READONLY, "must name the master", true},
         {CHANGES_NONSENSE, "makes no sense", true},
+        {CHANGES_DISOWN, "makes no sense", true},
     };
     struct redis_kit *kit = *state;
 

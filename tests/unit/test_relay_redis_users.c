@@ -114,6 +114,36 @@ static void test_a_user_of_too_many_addresses_loses_all_entries(void **state)
     relay_store_close(&store);
 }
 
+/* Whoever began to look for the entries of a user did not come to the end: the next login does, once. */
+static void test_entries_that_were_left_behind_are_removed(void **state)
+{
+    struct redis_kit *kit = *state;
+    struct relay_change change;
+    char text[128];
+
+    redis_kit_start(kit, NULL);
+    kit->kit.options.terms.addresses_per_user = 2;
+    kit->kit.options.terms.addresses_exceeded = RELAY_EXCESS_WITHDRAW;
+    struct relay_store *store = redis_kit_open(kit);
+
+    for (unsigned host = 1; host <= 3; host++) {
+        assert_true(redis_kit_login(kit, store, host, "ann", &change) == (host < 3));
+    }
+    assert_string_equal(redis_kit_ask(kit, "EXISTS t:relay-disown:ann"), ":0\r\n");
+    (void)snprintf(text, sizeof(text), "192.0.2.9 %lld user=ANN", (long long)time(NULL));
+    assert_int_equal(redis_kit_apply(kit, store, RELAY_ADD, text, NULL), STATUS_OK);
+    assert_string_equal(redis_kit_ask(kit, "SET t:relay-disown:ann 1"), "+OK\r\n");
+    assert_false(redis_kit_login(kit, store, 3, "ann", &change));
+    assert_true(change.is_excess);
+    assert_int_equal(redis_kit_find(store, "192.0.2.9", time(NULL)), STATUS_NOTFOUND);
+    assert_string_equal(redis_kit_ask(kit, "EXISTS t:relay-disown:ann"), ":0\r\n");
+    /* From now on an administrator may let him in again. */
+    assert_int_equal(redis_kit_apply(kit, store, RELAY_ADD, text, NULL), STATUS_OK);
+    assert_false(redis_kit_login(kit, store, 4, "ann", &change));
+    assert_int_equal(redis_kit_find(store, "192.0.2.9", time(NULL)), STATUS_OK);
+    relay_store_close(&store);
+}
+
 static void test_charge_counts_to_the_limit_for_all_hosts(void **state)
 {
     struct redis_kit *kit = *state;
@@ -259,6 +289,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_user_of_too_many_addresses_is_refused_new_ones,
                                         redis_kit_setup, redis_kit_teardown),
         cmocka_unit_test_setup_teardown(test_a_user_of_too_many_addresses_loses_all_entries,
+                                        redis_kit_setup, redis_kit_teardown),
+        cmocka_unit_test_setup_teardown(test_entries_that_were_left_behind_are_removed,
                                         redis_kit_setup, redis_kit_teardown),
         cmocka_unit_test_setup_teardown(test_charge_counts_to_the_limit_for_all_hosts,
                                         redis_kit_setup, redis_kit_teardown),
