@@ -48,11 +48,11 @@ class Filter(threading.Thread):
                 conn, _ = self.listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self.serve, args=(conn,), daemon=True).start()
+            seen = []
+            self.sessions.append(seen)  # here, in the order in which they came
+            threading.Thread(target=self.serve, args=(conn, seen), daemon=True).start()
 
-    def serve(self, conn):
-        seen = []
-        self.sessions.append(seen)
+    def serve(self, conn, seen):
         stream = conn.makefile("rb")
         with conn, stream:
             while True:
@@ -127,9 +127,8 @@ class MilterloadTest(unittest.TestCase):
         self.assertIn(text, done.stderr)
 
     def commands(self):
-        """The commands of the first connection that carried a message: on a busy machine another one may take them all."""
-        every = [b"".join(command for command, _ in session) for session in self.fake.sessions]
-        return next((commands for commands in every if b"M" in commands), b"")
+        """The commands of the connection that carried most: on a busy machine it may have taken all but one message, or all."""
+        return max((b"".join(command for command, _ in session) for session in self.fake.sessions), key=len, default=b"")
 
     # --- what is sent ---------------------------------------------------------------------------
 
@@ -193,8 +192,8 @@ class MilterloadTest(unittest.TestCase):
 
     def test_same_seed_same_facts(self):
         def first():
-            self.assert_fine("--seed", "7", "--headers", "1", messages=60)
-            # Up to HELO: the last session may end before its first MAIL.
+            self.assert_fine("--seed", "7", "--headers", "1", messages=300)
+            # Up to HELO: the second session may be late and end before its first MAIL.
             return {tuple(session[:5]) for session in self.fake.sessions[:2]}
         self.filter()
         before = first()
