@@ -80,6 +80,6 @@ install_missing() {
     -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 install $missing
 }
 if [ -z "$(find /var/lib/apt/lists -name '*_Packages*' -print -quit 2>/dev/null)" ]; then
-  as_root apt-get -q update
+  as_root apt-get -q -o Acquire::Retries=3 update
 fi
-install_missing || { as_root apt-get -q update && install_missing; }
+install_missing || { as_root apt-get -q -o Acquire::Retries=3 update && install_missing; }

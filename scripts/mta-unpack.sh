@@ -97,9 +97,9 @@ lists_present() {
 lists_update() {
   say "the package lists lack $1: apt-get update"
   if [ "$(id -u)" -eq 0 ] || [ -n "$release" ]; then
-    apt-get -qq update
+    apt-get -qq -o Acquire::Retries=3 update
   elif command -v sudo >/dev/null; then
-    sudo apt-get -qq update
+    sudo apt-get -qq -o Acquire::Retries=3 update
   else
     die "needs 'apt-get update', which needs root"
   fi

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 BUILD = os.environ.get("POSTERN_BUILD", os.getcwd())
@@ -47,11 +48,11 @@ class Filter(threading.Thread):
                 conn, _ = self.listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self.serve, args=(conn,), daemon=True).start()
+            seen = []
+            self.sessions.append(seen)  # here, in the order in which they came
+            threading.Thread(target=self.serve, args=(conn, seen), daemon=True).start()
 
-    def serve(self, conn):
-        seen = []
-        self.sessions.append(seen)
+    def serve(self, conn, seen):
         stream = conn.makefile("rb")
         with conn, stream:
             while True:
@@ -102,9 +103,9 @@ class MilterloadTest(unittest.TestCase):
         self.addCleanup(self.fake.listener.close)
         return self.fake
 
-    def load(self, *options, messages=12):
+    def load(self, *options, messages=12, timeout=20):
         command = [MILTERLOAD, "--socket", "unix:" + self.fake.path, "--connections", "2", "--messages", str(messages),
-                   "--timeout", "1", "--json", *options]
+                   "--timeout", str(timeout), "--json", *options]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         return done, json.loads(done.stdout)
 
@@ -119,16 +120,15 @@ class MilterloadTest(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr, result["errors"]), (0, "", 0))
         return result
 
-    def assert_caught(self, text, *options):
-        done, result = self.load(*options)
+    def assert_caught(self, text, *options, **named):
+        done, result = self.load(*options, **named)
         self.assertEqual(done.returncode, 1)
         self.assertGreater(result["errors"], 0)
         self.assertIn(text, done.stderr)
 
     def commands(self):
-        """The commands of the first connection that carried a message: on a busy machine another one may take them all."""
-        every = [b"".join(command for command, _ in session) for session in self.fake.sessions]
-        return next((commands for commands in every if b"M" in commands), b"")
+        """The commands of the connection that carried most: on a busy machine it may have taken all but one message, or all."""
+        return max((b"".join(command for command, _ in session) for session in self.fake.sessions), key=len, default=b"")
 
     # --- what is sent ---------------------------------------------------------------------------
 
@@ -182,7 +182,8 @@ class MilterloadTest(unittest.TestCase):
         lists = struct.pack("!I", 0) + b"j {client_addr}\0" + struct.pack("!I", 3) + b"{rcpt_mailer}\0"
         self.filter(lists=lists, actions=SETSYMLIST)
         self.assert_fine("--recipients", "1")
-        seen = self.fake.sessions[0]
+        seen = next(session for session in self.fake.sessions
+                    if any(command == b"D" and data[:1] == b"R" for command, data in session))
         connect = seen[1][1]
         self.assertTrue(connect.startswith(b"Cj\0mx.local.example\0{client_addr}\0"), connect)
         self.assertEqual(connect.count(b"\0"), 4)
@@ -191,8 +192,8 @@ class MilterloadTest(unittest.TestCase):
 
     def test_same_seed_same_facts(self):
         def first():
-            self.assert_fine("--seed", "7", "--headers", "1")
-            # Up to HELO: the last session may end before its first MAIL.
+            self.assert_fine("--seed", "7", "--headers", "1", messages=300)
+            # Up to HELO: the second session may be late and end before its first MAIL.
             return {tuple(session[:5]) for session in self.fake.sessions[:2]}
         self.filter()
         before = first()
@@ -284,7 +285,7 @@ class MilterloadTest(unittest.TestCase):
 
     def test_silence_is_caught(self):
         self.filter(replies={b"R": []})
-        self.assert_caught("no answer in time")
+        self.assert_caught("no answer in time", timeout=1)
 
     def test_closed_connection_is_caught(self):
         self.filter(replies={b"R": [None]})
@@ -297,7 +298,7 @@ class MilterloadTest(unittest.TestCase):
 
     def test_not_closing_after_quit_is_caught(self):
         self.filter(stay_after_quit=True)
-        self.assert_caught("the filter did not close after QUIT")
+        self.assert_caught("the filter did not close after QUIT", timeout=1)
 
     def test_no_filter_at_all(self):
         self.filter()
@@ -312,12 +313,18 @@ class MilterloadTest(unittest.TestCase):
                 with self.subTest(like=like, mta=mta):
                     self.check_nullmilter(like, mta)
 
+    @staticmethod
+    def accepts(path):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            return client.connect_ex(path) == 0
+
     def check_nullmilter(self, like, mta):
         spec = f"unix:{self.folder}/{like}-{mta}.sock"
         process = subprocess.Popen([NULLMILTER, "--socket", spec, "--like", like])
         try:
-            while not os.path.exists(spec[5:]):
+            while not self.accepts(spec[5:]):
                 self.assertIsNone(process.poll())
+                time.sleep(0.01)
             done = subprocess.run([MILTERLOAD, "--socket", spec, "--mta", mta, "--connections", "10", "--messages", "200",
                                    "--body", "70000", "--pid", str(process.pid), "--continue-only", "--json"],
                                   capture_output=True, text=True, timeout=60)

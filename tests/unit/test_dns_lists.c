@@ -19,11 +19,12 @@
 #include <cmocka.h>
 
 #define SECOND INT64_C(1000000000)
+#define PATIENCE (20 * SECOND)
 
 /* "2.0.0.127.bl.test" and so on with no time in the cache. */
 #define GOOD "2.0.0.127.bl.test 0 A 127.0.0.2\n"
 
-static const struct resolver_options options = {.timeout_ms = 300, .tries = 1};
+static const struct resolver_options options = {.timeout_ms = 1000, .tries = 1};
 
 struct fixture {
     struct site site;
@@ -85,7 +86,7 @@ static void test_a_list_is_not_asked_before_it_was_probed(void **state)
     (void)state;
     begin(&fixture, "dnsbl \"bl.test\" { }", GOOD);
     assert_false(dns_list_is_usable(fixture.list));
-    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + PATIENCE);
     assert_true(dns_list_is_usable(fixture.list));
     end(&fixture);
 }
@@ -109,7 +110,7 @@ static void test_a_list_is_suspended_and_comes_back(void **state)
 
     (void)state;
     begin(&fixture, "dnsbl \"bl.test\" { }", GOOD);
-    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + PATIENCE);
     assert_true(dns_list_is_usable(fixture.list));
     change_zone(&fixture, "2.0.0.127.bl.test NOSOA\n");
     tick_through(&fixture, 3500);
@@ -156,7 +157,7 @@ static void test_what_is_wrong_with_a_list(void **state)
         struct strbuf text;
 
         begin(&fixture, "dnsbl \"bl.test\" { ipv6 = false }", cases[i].zone);
-        dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+        dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + PATIENCE);
         strbuf_init(&text);
         dnsbl_health_describe(fixture.list->health, &text);
         assert_string_equal(text.data, cases[i].text);
@@ -173,7 +174,7 @@ static void test_a_silent_list_is_asked_where_its_failure_counts(void **state)
 
     (void)state;
     begin(&fixture, "dnsbl \"bl.test\" { on_tempfail = 451 }", "2.0.0.127.bl.test SERVFAIL\n");
-    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + PATIENCE);
     assert_int_equal(dnsbl_health_state(fixture.list->health), DNSBL_HEALTH_SILENT);
     assert_true(dns_list_is_usable(fixture.list));
     end(&fixture);
@@ -191,7 +192,7 @@ static void test_ipv6_and_domains_have_test_entries_of_their_own(void **state)
           GOOD
           "2.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.bl.test A 127.0.0.2\n"
           "test.bl.test A 127.0.0.2\n");
-    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + PATIENCE);
     assert_true(dns_list_is_usable(fixture.list));
     assert_true(dnsbl_health_has_ipv6(fixture.list->health));
     assert_true(dns_list_is_usable(dns_lists_get(fixture.lists, 1)));
@@ -208,7 +209,7 @@ static void test_an_error_has_the_list_probed(void **state)
 
     (void)state;
     begin(&fixture, "dnsbl \"bl.test\" { }", GOOD);
-    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + PATIENCE);
     change_zone(&fixture, "* 0 A 127.255.255.254\n");
     dns_list_count(fixture.list, DNSBL_ERROR, &record);
     tick_through(&fixture, 1);
@@ -233,7 +234,7 @@ static void test_a_list_that_lists_all_who_come_is_probed(void **state)
 
     (void)state;
     begin(&fixture, "dnsbl \"bl.test\" { ipv6 = false }", GOOD "1.0.0.127.bl.test NOSOA\n");
-    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + PATIENCE);
     tick_through(&fixture, 1);
     change_zone(&fixture, "* 0 A 127.0.0.2\n");
     count_listings(&fixture, 9);
@@ -262,7 +263,7 @@ static void test_a_list_that_does_not_answer_is_probed(void **state)
 
     (void)state;
     begin(&fixture, "dnsbl \"bl.test\" { ipv6 = false }", GOOD);
-    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + PATIENCE);
     unsigned before = dns_kit_questions(fixture.kit);
 
     tick_through(&fixture, 1);
@@ -288,7 +289,7 @@ static void test_silent_servers_are_not_the_fault_of_a_list(void **state)
 
     (void)state;
     begin(&fixture, "dnsbl \"bl.test\" { ipv6 = false }", GOOD);
-    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + PATIENCE);
     dns_kit_silence(fixture.kit, true);
     struct dns_answer *answer = resolver_ask(fixture.resolver, "x.test", DNS_A);
 
@@ -313,7 +314,7 @@ static void test_lists_come_back_with_the_servers(void **state)
     (void)state;
     begin(&fixture, "dnsbl \"bl.test\" { ipv6 = false }", GOOD);
     dns_kit_silence(fixture.kit, true);
-    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + PATIENCE);
     tick_through(&fixture, 1);
     resolver_stats(fixture.resolver, &stats);
     assert_true(stats.down);
@@ -345,7 +346,7 @@ static void test_one_lost_answer_about_ipv6(void **state)
 
     (void)state;
     begin(&fixture, "dnsbl \"bl.test\" { }", GOOD GOOD_IPV6);
-    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + PATIENCE);
     assert_true(dnsbl_health_has_ipv6(fixture.list->health));
     change_zone(&fixture, GOOD SILENT_IPV6);
     tick_through(&fixture, 3601);
@@ -368,7 +369,7 @@ static void test_an_answer_is_not_lost_twice_by_being_remembered(void **state)
 
     (void)state;
     begin(&fixture, "dnsbl \"bl.test\" { }", GOOD GOOD_IPV6);
-    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + PATIENCE);
     change_zone(&fixture, GOOD SILENT_IPV6);
     tick_through(&fixture, 3601);
     change_zone(&fixture, GOOD GOOD_IPV6);
@@ -388,7 +389,7 @@ static void test_a_reload_keeps_what_is_known(void **state)
 
     (void)state;
     begin(&fixture, "dnsbl \"bl.test\" { }", GOOD);
-    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + PATIENCE);
     unsigned before = dns_kit_questions(fixture.kit);
 
     site_conf(&fixture.site, "dnsbl \"new\" { zone = \"bl2.test\" }\n"
@@ -401,7 +402,7 @@ static void test_a_reload_keeps_what_is_known(void **state)
     dns_lists_adopt(lists, fixture.lists);
     assert_int_equal(dnsbl_health_state(dns_lists_get(lists, 0)->health), DNSBL_HEALTH_UNKNOWN);
     assert_true(dns_list_is_usable(dns_lists_get(lists, 1)));
-    dns_lists_probe(lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    dns_lists_probe(lists, fixture.resolver, NULL, dns_now() + PATIENCE);
     assert_int_equal(dnsbl_health_state(dns_lists_get(lists, 0)->health), DNSBL_HEALTH_EMPTY);
     assert_int_equal(dns_kit_questions(fixture.kit), before + 4);
     ruleset_unref(&fresh);

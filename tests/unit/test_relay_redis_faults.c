@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TIMEOUT_MS 300
+#define TIMEOUT_MS 1500
 #define FOUND "*2\r\n$-1\r\n$4\r\n1000\r\n"
 
 /* What the server does, from one moment on. */
@@ -72,7 +72,7 @@ static bool say_deep(int fd)
 
 static bool wait_silently(void)
 {
-    (void)poll(NULL, 0, 5 * TIMEOUT_MS);
+    (void)poll(NULL, 0, 2 * TIMEOUT_MS);
     return false;
 }
 
@@ -271,7 +271,7 @@ static void test_faults_of_answers_are_no_and_heal(void **state)
         enum status status = redis_kit_find(store, "192.0.2.1", KIT_NOW);
 
         assert_int_equal(status, STATUS_TEMPFAIL);
-        assert_true(now_ms() - begun < TIMEOUT_MS + 200);
+        assert_true(now_ms() - begun < 2 * TIMEOUT_MS);
         atomic_store(&play.act, WELL);
         for (int try = 0; try < 1000 && status == STATUS_TEMPFAIL; try++) {
             (void)poll(NULL, 0, 10);
@@ -342,7 +342,7 @@ static void test_silent_server_costs_the_time_of_one_answer(void **state)
     for (size_t i = 0; i < COUNT(askers); i++) {
         (void)pthread_join(threads[i], NULL);
         assert_int_equal(askers[i].status, STATUS_TEMPFAIL);
-        assert_true(askers[i].took_ms < TIMEOUT_MS + 250);
+        assert_true(askers[i].took_ms < 2 * TIMEOUT_MS);
     }
     assert_in_range(atomic_load(&play.asked), 1, 24);
     relay_store_close(&store);

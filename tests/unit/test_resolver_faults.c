@@ -16,7 +16,8 @@
 
 #define MS INT64_C(1000000)
 #define PATIENCE (20000 * MS)
-#define TIMEOUT_MS 600
+#define TIMEOUT_MS 2000
+#define AT_ONCE (TIMEOUT_MS / 4 - 1) /* without one look at a server that is silent */
 #define SESSIONS 100
 
 /* A resolver that asks these, of which the second may be NULL. */
@@ -103,7 +104,7 @@ static void test_next_server_is_asked_if_one_fails(void **state)
 
     (void)state;
     assert_int_equal(ask(resolver, "a.example", &ms).status, DNS_FOUND);
-    assert_in_range(ms, 0, TIMEOUT_MS / 4 - 1);
+    assert_in_range(ms, 0, AT_ONCE);
     assert_int_equal(dns_kit_questions(bad), 1);
     assert_int_equal(dns_kit_questions(good), 1);
     resolver_free(&resolver);
@@ -122,7 +123,7 @@ static void test_silent_server_is_left_out(void **state)
     dns_kit_silence(dead, true);
     assert_int_equal(ask(resolver, "a.example", &ms).status, DNS_FOUND);
     assert_in_range(ms, TIMEOUT_MS / 4 - 5, TIMEOUT_MS);
-    for (int i = 0; i < 200 && !stats_of(resolver).silent[0]; i++) {
+    for (int i = 0; i < 2000 && !stats_of(resolver).silent[0]; i++) {
         sleep_ms(10);
     }
     assert_true(stats_of(resolver).silent[0]);
@@ -130,11 +131,11 @@ static void test_silent_server_is_left_out(void **state)
     unsigned before = dns_kit_questions(dead);
 
     assert_int_equal(ask(resolver, "b.example", &ms).status, DNS_FOUND);
-    assert_in_range(ms, 0, TIMEOUT_MS / 4 - 1);
+    assert_in_range(ms, 0, AT_ONCE);
     assert_int_equal(dns_kit_questions(dead), before);
     /* It is taken back when it answers a probe. */
     dns_kit_silence(dead, false);
-    for (int i = 0; i < 300 && stats_of(resolver).silent[0]; i++) {
+    for (int i = 0; i < 2000 && stats_of(resolver).silent[0]; i++) {
         sleep_ms(10);
     }
     assert_int_equal(ask(resolver, "c.example", &ms).status, DNS_FOUND);
@@ -160,13 +161,13 @@ static void test_dead_server_costs_the_timeout_once(void **state)
     assert_true(stats_of(resolver).down);
     /* From now on nobody waits. */
     assert_int_equal(ask(resolver, "b.example", &ms).failure, DNS_FAILURE_DOWN);
-    assert_in_range(ms, 0, 50);
+    assert_in_range(ms, 0, AT_ONCE);
     assert_int_equal(ask(resolver, "known.example", &ms).status, DNS_FOUND);
     assert_int_equal(stats_of(resolver).refused_down, 1);
     assert_int_equal(stats_of(resolver).downs, 1);
     /* And it is noticed that the server is back. */
     dns_kit_silence(kit, false);
-    for (int i = 0; i < 300 && stats_of(resolver).down; i++) {
+    for (int i = 0; i < 2000 && stats_of(resolver).down; i++) {
         sleep_ms(10);
     }
     assert_int_equal(ask(resolver, "b.example", &ms).status, DNS_FOUND);
@@ -189,7 +190,7 @@ static void test_name_that_nobody_answers_does_not_condemn_the_server(void **sta
     assert_int_equal(stats_of(resolver).timeouts, 1);
     /* That it failed is known for some seconds. */
     assert_int_equal(ask(resolver, "silent.example", &ms).failure, DNS_FAILURE_TIMEOUT);
-    assert_in_range(ms, 0, 50);
+    assert_in_range(ms, 0, AT_ONCE);
     resolver_free(&resolver);
     dns_kit_stop(&kit);
 }
@@ -252,7 +253,7 @@ static void test_sessions_with_a_dead_server_wait_once(void **state)
         }
         for (unsigned i = 0; i < SESSIONS; i++) {
             assert_int_equal(pthread_join(threads[i], NULL), 0);
-            assert_in_range(sessions[i].took_ms, 0, wave == 0 ? TIMEOUT_MS + 300 : 200);
+            assert_in_range(sessions[i].took_ms, 0, wave == 0 ? 2 * TIMEOUT_MS - 1 : AT_ONCE);
         }
     }
     struct resolver_stats stats = stats_of(resolver);
@@ -261,7 +262,7 @@ static void test_sessions_with_a_dead_server_wait_once(void **state)
     assert_int_equal(stats.asked + stats.refused_down + stats.cache_hits + stats.shared,
                      stats.questions);
     assert_in_range(stats.asked, 5, 5 * SESSIONS);
-    for (int i = 0; i < 300 && stats_of(resolver).in_flight > 0; i++) {
+    for (int i = 0; i < 2000 && stats_of(resolver).in_flight > 0; i++) {
         sleep_ms(10);
     }
     assert_int_equal(stats_of(resolver).in_flight, 0);
@@ -297,6 +298,17 @@ static void test_too_many_questions_fail_at_once(void **state)
     dns_kit_stop(&kit);
 }
 
+/* The room is made by the resolver's thread, which may be late. */
+static void await_room(struct resolver *resolver)
+{
+    int64_t until = dns_now() + PATIENCE;
+
+    while (stats_of(resolver).in_flight > 31 && dns_now() < until) {
+        sleep_ms(1);
+    }
+    assert_in_range(stats_of(resolver).in_flight, 1, 31);
+}
+
 static void test_questions_that_nobody_waits_for_make_room(void **state)
 {
     struct dns_kit *kit = dns_kit_start("* SILENT\na.example A 192.0.2.1\n");
@@ -314,9 +326,8 @@ static void test_questions_that_nobody_waits_for_make_room(void **state)
         struct dns_answer *answer = resolver_ask(resolver, name, DNS_A);
 
         dns_answer_unref(&answer);
-        sleep_ms(1);
+        await_room(resolver);
     }
-    assert_in_range(stats_of(resolver).in_flight, 1, 31);
     assert_int_equal(stats_of(resolver).overload, 0);
     assert_false(dns_answer_is_ready(held));
     assert_int_equal(ask(resolver, "a.example", &ms).status, DNS_FOUND);
@@ -347,7 +358,7 @@ static void test_stop_keeps_what_is_cached(void **state)
 static void test_configure_changes_servers(void **state)
 {
     struct dns_kit *old = dns_kit_start(
-        "slow.example DELAY 100\nslow.example A 192.0.2.1\n* A 192.0.2.1\n");
+        "slow.example DELAY 300\nslow.example A 192.0.2.1\n* A 192.0.2.1\n");
     struct dns_kit *new = dns_kit_start("* MANY 3\n");
     struct resolver *resolver = make_resolver(old, NULL);
     struct dns_server server = dns_kit_server(new);
@@ -362,7 +373,9 @@ static void test_configure_changes_servers(void **state)
     assert_int_equal(ask(resolver, "a.example", &ms).count, 1);
     struct dns_answer *open = resolver_ask(resolver, "slow.example", DNS_A);
 
-    sleep_ms(20);
+    for (int i = 0; i < 2000 && dns_kit_questions(old) < 2; i++) {
+        sleep_ms(10);
+    }
     assert_int_equal(resolver_configure(resolver, &options, &why), STATUS_OK);
     assert_int_equal(ask(resolver, "b.example", &ms).count, 3);
     /* What was asked of the old one is answered by it. */

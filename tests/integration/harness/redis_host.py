@@ -11,7 +11,7 @@ from .questions import Login, Map
 
 OUTSIDE = "x@outside.test"
 PASSWORD = "open sesame%"  # of servers that exist in these tests only
-TIMEOUT_MS = 500
+TIMEOUT_MS = 1000
 SLACK = 1.0  # seconds, for everything else, on a machine that is busy
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Waiting, ports and the unpacked packages."""
 
+import itertools
 import os
 import pathlib
 import socket
@@ -9,6 +10,9 @@ import time
 
 SOURCE = pathlib.Path(__file__).resolve().parents[3]
 CACHE = pathlib.Path(os.environ.get("POSTERN_TEST_CACHE", "/var/cache/postern-test"))
+PORTS = range(10000, 16000)
+_ports = itertools.islice(itertools.cycle(PORTS), os.getpid() * 100 % len(PORTS), None)
+_reserved = []
 
 
 def wait_for(condition, what, timeout=15.0, pause=0.02):
@@ -23,10 +27,27 @@ def wait_for(condition, what, timeout=15.0, pause=0.02):
         time.sleep(pause)
 
 
+def _reserve(port):
+    """Takes the port from all other processes that ask here, until this one ends; False: it is taken."""
+    name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        name.bind(f"\0postern-test-port-{port}")
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+            with socket.socket(socket.AF_INET, kind) as probe:
+                probe.bind(("", port))
+    except OSError:
+        name.close()
+        return False
+    _reserved.append(name)
+    return True
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that a server may bind whenever it likes: none of those that the system gives to whoever asks for any."""
+    for port in itertools.islice(_ports, len(PORTS)):
+        if _reserve(port):
+            return port
+    raise AssertionError(f"no free port in {PORTS}")
 
 
 def accepts(port):
