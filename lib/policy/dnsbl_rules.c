@@ -49,7 +49,10 @@ bool dnsbl_rules_apply(const struct session *session, unsigned lookups)
 {
     const struct dns_lists *lists = ruleset_dns_lists(session->ruleset);
 
-    for (size_t i = 0; i < dns_lists_count(lists) && dns_questions_possible(session); i++) {
+    if (session->accepted || !dns_questions_possible(session)) {
+        return false;
+    }
+    for (size_t i = 0; i < dns_lists_count(lists); i++) {
         if (is_chosen(session, i) && (dns_lists_get(lists, i)->config->lookups & lookups) != 0) {
             return true;
         }
