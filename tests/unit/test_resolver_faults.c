@@ -383,6 +383,25 @@ static void test_configure_changes_servers(void **state)
     strbuf_fini(&why);
 }
 
+/* That the server was fast before does not shorten the time that it has (c-ares since 1.32 reckons so). */
+static void test_slow_answer_after_fast_ones_still_counts(void **state)
+{
+    const struct resolver_options options = {.timeout_ms = TIMEOUT_MS, .tries = 1};
+    struct dns_kit *kit = dns_kit_start("slow.example DELAY 400\nslow.example A 192.0.2.1\n"
+                                        "* A 192.0.2.1\n");
+    struct resolver *resolver = dns_kit_resolver(kit, &options);
+    int64_t ms;
+
+    (void)state;
+    assert_int_equal(ask(resolver, "a.example", &ms).status, DNS_FOUND);
+    assert_int_equal(ask(resolver, "b.example", &ms).status, DNS_FOUND);
+    assert_int_equal(ask(resolver, "c.example", &ms).status, DNS_FOUND);
+    assert_int_equal(ask(resolver, "d.example", &ms).status, DNS_FOUND);
+    assert_int_equal(ask(resolver, "slow.example", &ms).status, DNS_FOUND);
+    resolver_free(&resolver);
+    dns_kit_stop(&kit);
+}
+
 /* What one server said counts no more when another is asked; who reloads for other reasons loses nothing. */
 static void test_other_servers_make_the_cache_forget(void **state)
 {
@@ -442,6 +461,7 @@ int main(void)
         cmocka_unit_test(test_questions_that_nobody_waits_for_make_room),
         cmocka_unit_test(test_stop_keeps_what_is_cached),
         cmocka_unit_test(test_configure_changes_servers),
+        cmocka_unit_test(test_slow_answer_after_fast_ones_still_counts),
         cmocka_unit_test(test_other_servers_make_the_cache_forget),
         cmocka_unit_test(test_system_servers_are_there),
     };
