@@ -21,7 +21,8 @@ struct entry {
     uint64_t hash;
     int64_t expires;
     size_t bytes;
-    bool settled; /* it is in the list by age */
+    bool settled;   /* it is in the list by age */
+    bool forgotten; /* it will not be, when it is answered */
 };
 
 struct dns_cache {
@@ -166,6 +167,22 @@ void dns_cache_limit(struct dns_cache *cache, size_t entries, size_t bytes)
     shrink(cache, dns_now());
 }
 
+void dns_cache_clear(struct dns_cache *cache)
+{
+    for (size_t i = 0; i < cache->bucket_count; i++) {
+        struct entry **link = &cache->buckets[i];
+
+        while (*link != NULL) {
+            if ((*link)->settled) {
+                remove_at(cache, link);
+            } else {
+                (*link)->forgotten = true;
+                link = &(*link)->next;
+            }
+        }
+    }
+}
+
 struct dns_answer *dns_cache_find(struct dns_cache *cache, const char *name, enum dns_type type,
                                   int64_t now)
 {
@@ -213,7 +230,7 @@ void dns_cache_settle(struct dns_cache *cache, struct dns_answer *answer, int64_
     if (entry == NULL || entry->answer != answer || entry->settled) {
         return;
     }
-    if (expires <= now) {
+    if (expires <= now || entry->forgotten) {
         remove_at(cache, link);
         return;
     }

@@ -30,6 +30,9 @@ void dns_cache_free(struct dns_cache **cache);
 /* How much it may hold; what is too much goes at once. */
 void dns_cache_limit(struct dns_cache *cache, size_t entries, size_t bytes);
 
+/* Forgets all that is answered; what is in flight is forgotten as soon as it is. */
+void dns_cache_clear(struct dns_cache *cache);
+
 /* The answer to that question, in flight or still good at `now` (dns_now()), or NULL. The name is normalized. Not a new reference. */
 struct dns_answer *dns_cache_find(struct dns_cache *cache, const char *name, enum dns_type type,
                                   int64_t now);

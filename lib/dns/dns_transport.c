@@ -19,6 +19,7 @@
  */
 #define LINE_MESSAGES_MAX 500
 #define LINE_AGE_MAX 1000000000 /* nanoseconds */
+#define MS INT64_C(1000000)
 
 /* A server that ends a TCP connection would end all questions on it. */
 #define LINE_MESSAGES_TCP 1
@@ -30,6 +31,14 @@
 #define WAKE UINT64_MAX
 #define NO_LINE LINES_MAX
 
+/*
+ * c-ares since 1.32 ends a try over UDP before its time: after five times what the server took lately, after 250 milliseconds perhaps. So
+ * many tries, each twice as long as the one before it, take 128 seconds, longer than any message lives; the same message goes out by the
+ * same socket, so that the answer to an earlier one still counts. The line is closed when the time of its last message is over.
+ */
+#define CARES_SHORTENS 0x012000 /* 1.32.0 */
+#define SHORT_TRIES 10
+
 /* Answers come in bursts, and what finds no room in the socket is lost. */
 #define RECEIVE_BUFFER (1 << 20)
 
@@ -38,6 +47,7 @@ struct dns_transport_line {
     struct dns_transport *transport;
     ares_channel channel; /* NULL: free */
     int64_t opened_at;
+    int64_t sent_at; /* the last message */
     size_t index;
     unsigned under_way;
     unsigned sent;
@@ -126,15 +136,27 @@ static int flags_of(enum dns_transport_way way)
     return flags[way] | ARES_FLAG_NOCHECKRESP | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
 }
 
-/* No search domains, no file of hosts, no memory, one try at one server; errors of the server are answers like others. */
+/* Of the library at hand, which may be another one than that of the headers. */
+static bool shortens(enum dns_transport_way way)
+{
+    int version;
+
+    (void)ares_version(&version);
+    return version >= CARES_SHORTENS && way != DNS_TRANSPORT_TCP;
+}
+
+/* No search domains, no file of hosts, no memory, one server; errors of the server are answers like others. */
 static bool open_channel(struct dns_transport_line *line, const struct dns_server *server,
                          enum dns_transport_way way, unsigned lifetime_ms)
 {
     char dns_only[] = "b";
+    bool several = shortens(way);
+    /* Of these none is to go out just before the line is closed. */
+    int timeout_ms = (int)lifetime_ms + (several ? (int)(LINE_AGE_MAX / MS) : 0);
     struct ares_options options = {
         .flags = flags_of(way),
-        .timeout = (int)lifetime_ms,
-        .tries = 1,
+        .timeout = timeout_ms,
+        .tries = several ? SHORT_TRIES : 1,
         .ndots = 1,
         .socket_receive_buffer_size = RECEIVE_BUFFER,
         .ednspsz = DNS_MESSAGE_UDP_SIZE,
@@ -148,6 +170,10 @@ static bool open_channel(struct dns_transport_line *line, const struct dns_serve
 
 #ifdef ARES_OPT_QUERY_CACHE /* since 1.31: it would answer for a server that is silent */
     mask |= ARES_OPT_QUERY_CACHE;
+#endif
+#ifdef ARES_OPT_MAXTIMEOUTMS /* since 1.20; without it no try takes longer than five seconds */
+    options.maxtimeout = timeout_ms;
+    mask |= ARES_OPT_MAXTIMEOUTMS;
 #endif
     if (ares_init_options(&line->channel, &options, mask) != ARES_SUCCESS) {
         line->channel = NULL;
@@ -286,6 +312,7 @@ void dns_transport_send(struct dns_transport *transport, size_t server, enum dns
     ticket->line = line;
     line->under_way++;
     line->sent++;
+    line->sent_at = dns_now();
     ares_send(line->channel, message, (int)len, on_answer, ticket);
 }
 
@@ -303,13 +330,32 @@ static void process(struct dns_transport *transport, const struct epoll_event *e
     }
 }
 
+/* Takes no more messages. */
+static void retire(struct dns_transport *transport, size_t place)
+{
+    transport->lines[place].retired = true;
+    for (size_t i = 0; i < transport->server_count; i++) {
+        for (size_t way = 0; way < DNS_TRANSPORT_WAYS; way++) {
+            if (transport->server_lines[i][way] == place) {
+                transport->server_lines[i][way] = NO_LINE;
+            }
+        }
+    }
+}
+
 /* Lets time pass for what is under way, and ends lines that nobody needs. */
 static void tend_lines(struct dns_transport *transport)
 {
+    int64_t longest = (int64_t)transport->lifetime_ms * MS;
+    int64_t now = dns_now();
+
     for (size_t i = 0; i < LINES_MAX; i++) {
         struct dns_transport_line *line = &transport->lines[i];
 
-        if (line->channel != NULL && line->under_way > 0) {
+        if (line->channel != NULL && line->under_way > 0 && now - line->sent_at > longest) {
+            retire(transport, i);
+            close_line(line);
+        } else if (line->channel != NULL && line->under_way > 0) {
             ares_process_fd(line->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
         }
         if (line->retired && line->under_way == 0) {

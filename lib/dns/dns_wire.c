@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "lib/dns/dns_wire.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* A name has 127 labels at most, and each may be reached by a pointer. */
@@ -21,7 +20,12 @@ uint32_t dns_wire_get32(const uint8_t *at)
 static size_t put_byte(char *out, uint8_t byte)
 {
     if (byte <= ' ' || byte >= 0x7f || byte == '.' || byte == '\\') {
-        return (size_t)snprintf(out, 5, "\\%03u", byte);
+        /* By hand: an answer may hold tens of thousands of them, many times over by pointers. */
+        out[0] = '\\';
+        out[1] = (char)('0' + byte / 100);
+        out[2] = (char)('0' + byte / 10 % 10);
+        out[3] = (char)('0' + byte % 10);
+        return 4;
     }
     *out = (char)(byte >= 'A' && byte <= 'Z' ? byte + ('a' - 'A') : byte);
     return 1;

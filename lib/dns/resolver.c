@@ -206,6 +206,12 @@ enum status resolver_configure(struct resolver *resolver, const struct resolver_
     /* Who reloads because of other things need not lose what is known of servers. */
     resolver->reconfigure = resolver->reconfigure ||
                             resolver_options_differ(&resolver->options, &flight);
+    if (resolver_servers_differ(&resolver->options, &flight)) {
+        /* The answers of the old ones may be what they are replaced for. */
+        dns_cache_clear(resolver->cache);
+        resolver->silent = 0;
+        resolver->down = false;
+    }
     resolver->options = flight;
     resolver->in_flight_max = options->in_flight > 0 ? options->in_flight : DEFAULT_IN_FLIGHT;
     dns_cache_limit(resolver->cache, entries, entries * CACHE_ENTRY_BYTES);

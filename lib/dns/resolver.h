@@ -77,7 +77,7 @@ struct resolver *resolver_new_scripted(resolver_script *answer, void *ctx);
 
 /*
  * Other servers and limits from now on; with no servers named, /etc/resolv.conf is read anew. Questions in flight are answered by the servers that
- * they were put to. STATUS_INVALID: they cannot be used, `why` says why, and the old ones stay.
+ * they were put to. What is cached is forgotten if the servers are not the same as before. STATUS_INVALID: they cannot be used, `why` says why, and the old ones stay.
  */
 enum status resolver_configure(struct resolver *resolver, const struct resolver_options *options,
                                struct strbuf *why);

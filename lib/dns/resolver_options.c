@@ -36,14 +36,18 @@ enum status resolver_options_read(const struct resolver_options *options,
     return STATUS_OK;
 }
 
-bool resolver_options_differ(const struct dns_flight_options *a, const struct dns_flight_options *b)
+bool resolver_servers_differ(const struct dns_flight_options *a, const struct dns_flight_options *b)
 {
-    bool same = a->server_count == b->server_count && a->timeout_ms == b->timeout_ms &&
-                a->tries == b->tries;
+    bool same = a->server_count == b->server_count;
 
     for (size_t i = 0; i < a->server_count && same; i++) {
         same = a->servers[i].port == b->servers[i].port &&
                netaddr_equal(&a->servers[i].addr, &b->servers[i].addr);
     }
     return !same;
+}
+
+bool resolver_options_differ(const struct dns_flight_options *a, const struct dns_flight_options *b)
+{
+    return a->timeout_ms != b->timeout_ms || a->tries != b->tries || resolver_servers_differ(a, b);
 }

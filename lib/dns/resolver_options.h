@@ -14,6 +14,10 @@
 enum status resolver_options_read(const struct resolver_options *options,
                                   struct dns_flight_options *out, struct strbuf *why);
 
+/* Do they ask others? */
+bool resolver_servers_differ(const struct dns_flight_options *a,
+                             const struct dns_flight_options *b);
+
 /* Do they ask others, or in other ways? */
 bool resolver_options_differ(const struct dns_flight_options *a,
                              const struct dns_flight_options *b);

@@ -116,9 +116,15 @@ struct rules_result client_rules_check(struct session *session)
     if (*session->client_addr == '\0') {
         return rules_nothing(); /* not an IP client: Sendmail does not ask check_relay either */
     }
-    struct rules_result pattern = regex_rules_check_client(session, name);
+    session->accepted = false; /* the map may be another one than when it was last asked */
 
-    return rules_decided(&pattern) ? pattern : check_access(session, name);
+    struct rules_result result = regex_rules_check_client(session, name);
+
+    if (!rules_decided(&result)) {
+        result = check_access(session, name);
+    }
+    session->accepted = result.accepted;
+    return result;
 }
 
 /* A dot with something on both sides of it. */

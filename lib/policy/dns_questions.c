@@ -299,6 +299,38 @@ static void refill(const struct session *session, struct dns_questions *dns)
     }
 }
 
+static bool has_failed(const struct question *question)
+{
+    return question->given_up || (dns_answer_is_ready(question->answer) &&
+                                  dns_answer_result(question->answer)->status == DNS_TEMPFAIL);
+}
+
+/* What failed for one message is asked again for the next: the answer may have come meanwhile, or the server be back. */
+static void ask_again(struct session *session, struct question *question)
+{
+    struct dns_answer *answer = resolver_ask(session->resolver, dns_answer_name(question->answer),
+                                             dns_answer_type(question->answer));
+
+    dns_answer_unref(&question->answer);
+    question->answer = answer;
+    question->given_up = false;
+    question->told = 0;
+    question->at_once = dns_answer_is_ready(answer);
+    question->put_at = question->at_once ? 0 : dns_now();
+    session->unlisted = false;
+}
+
+static void ask_failed_again(struct session *session)
+{
+    for (int span = 0; span < DNS_SPANS && dns_questions_possible(session); span++) {
+        for (struct question *at = session->dns->first[span]; at != NULL; at = at->next) {
+            if (has_failed(at)) {
+                ask_again(session, at);
+            }
+        }
+    }
+}
+
 void dns_questions_forget(struct session *session, enum dns_span span)
 {
     struct dns_questions *dns = session->dns;
@@ -316,5 +348,6 @@ void dns_questions_forget(struct session *session, enum dns_span span)
         session->dns = NULL;
     } else if (span == DNS_SPAN_MESSAGE) {
         refill(session, dns);
+        ask_failed_again(session);
     }
 }

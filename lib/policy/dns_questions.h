@@ -67,7 +67,7 @@ bool dns_questions_is_news(struct session *session, const char *name, enum dns_t
 /* Waits for what the last stage wanted. To be called after VERDICT_WAIT, before the same stage is called again. */
 void dns_questions_wait(struct session *session);
 
-/* Forgets the questions of this span and of those that are shorter. */
+/* Forgets the questions of this span and of those that are shorter. For a new message those that are kept and failed are put again. */
 void dns_questions_forget(struct session *session, enum dns_span span);
 
 #endif

@@ -255,7 +255,15 @@ struct rules_result dns_sender_finish(struct session *session)
         !is_known(session, domain)) {
         result = check_badmx(session, domain);
     }
-    return rules_decided(&result) ? result : dnsbl_rules_check(session, DNS_LOOKUP_SENDER, 0);
+    return rules_decided(&result) || has(session, FEATURE_DELAY_CHECKS)
+               ? result
+               : dns_sender_check_lists(session);
+}
+
+struct rules_result dns_sender_check_lists(struct session *session)
+{
+    return session->sender_domain == NULL ? rules_nothing()
+                                          : dnsbl_rules_check(session, DNS_LOOKUP_SENDER, 0);
 }
 
 struct rules_result dns_sender_check(struct session *session, const struct canonical *sender)

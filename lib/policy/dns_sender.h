@@ -10,12 +10,16 @@
 
 /*
  * To be asked when nothing else has decided about the sender. The domain has to exist (unless accept_unresolvable_domains), to take mail (RFC
- * 7505), to have no illegal MX (badmx), and to be in no list. While checks are put off, it only puts the questions.
+ * 7505), to have no illegal MX (badmx), and to be in no list. While checks are put off, it only puts the questions. With delay_checks
+ * the lists are left to dns_sender_check_lists().
  */
 struct rules_result dns_sender_check(struct session *session, const struct canonical *sender);
 
 /* The check that was put off. */
 struct rules_result dns_sender_finish(struct session *session);
+
+/* What lists say of the sender's domain. For delay_checks, where it is not known before whether a rule accepts the client, which spares it all lists. */
+struct rules_result dns_sender_check_lists(struct session *session);
 
 /* Puts the questions about a sender as typed, for delay_checks. */
 void dns_sender_expect(struct session *session, const char *typed);

@@ -49,7 +49,10 @@ bool dnsbl_rules_apply(const struct session *session, unsigned lookups)
 {
     const struct dns_lists *lists = ruleset_dns_lists(session->ruleset);
 
-    for (size_t i = 0; i < dns_lists_count(lists) && dns_questions_possible(session); i++) {
+    if (session->accepted || !dns_questions_possible(session)) {
+        return false;
+    }
+    for (size_t i = 0; i < dns_lists_count(lists); i++) {
         if (is_chosen(session, i) && (dns_lists_get(lists, i)->config->lookups & lookups) != 0) {
             return true;
         }
@@ -123,20 +126,34 @@ void dnsbl_rules_expect(struct session *session, unsigned lookups)
 
 /* ---- what is answered ---- */
 
-/* For the log: what a list said, other than "not listed". */
+/* Is `item` one of those that commas separate? */
+static bool holds(const char *items, const char *item)
+{
+    size_t len = strlen(item);
+
+    for (const char *at = items; at != NULL; at = strchr(at, ',')) {
+        at += *at == ',' ? 1 : 0;
+        if (strncmp(at, item, len) == 0 && (at[len] == ',' || at[len] == '\0')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* For the log: what a list said, other than "not listed". A list that goes on failing is asked for each message. */
 static void remember(const struct walk *walk, const struct dns_list *list,
                      enum config_dns_lookup lookup)
 {
     struct session *session = walk->session;
     bool sender = lookup == DNS_LOOKUP_SENDER;
     const char **said = sender ? &session->sender_lists : &session->client_lists;
+    const char *item = arena_printf(session->scratch, "%s=%s", list->config->title, walk->answer);
 
-    if (*said != NULL && strlen(*said) > SAID_MAX) {
+    if (*said != NULL && (strlen(*said) > SAID_MAX || holds(*said, item))) {
         return;
     }
-    *said = arena_printf(sender ? session->message : session->arena, "%s%s%s=%s",
-                         *said == NULL ? "" : *said, *said == NULL ? "" : ",", list->config->title,
-                         walk->answer);
+    *said = arena_printf(sender ? session->message : session->arena, "%s%s%s",
+                         *said == NULL ? "" : *said, *said == NULL ? "" : ",", item);
 }
 
 /* Once for each question and list, however often rules look at its answer: lists can have one zone together. */

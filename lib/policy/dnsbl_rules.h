@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-/* Is there a list for this session and any of the lookups (enum config_dns_lookup)? */
+/* Is there a list for this session and any of the lookups (enum config_dns_lookup)? For a client that a rule accepted there is none. */
 bool dnsbl_rules_apply(const struct session *session, unsigned lookups);
 
 /* Puts the questions whose facts are known. */

@@ -75,6 +75,7 @@ struct session {
     struct dns_questions *dns; /* NULL: nothing was asked yet */
     bool relay_known;          /* whether it may relay by address or name was found out: */
     bool relays;
+    bool accepted; /* a rule said OK or RELAY of the client: no list is asked */
     bool unlisted; /* all lists have answered about the client, and none decides */
 
     /* what DNS lists said beside "not listed", for the log: "bl.example=127.0.0.2,other.example=timeout"; NULL: nothing */

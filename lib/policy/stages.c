@@ -304,6 +304,22 @@ static const char *sender_for_delayed_check(struct session *session)
     return arena_printf(session->scratch, "<%s>", canonical_typed(session, &sender));
 }
 
+/* The client, then lists of senders: it may be spared these. One whose mail is held or dropped is not. */
+static struct rules_result check_delayed_client(struct session *session)
+{
+    struct rules_result client = client_rules_check(session);
+
+    client.accepted = false; /* block_bad_helo is asked even so */
+    if (verdict_is_final(&client.verdict)) {
+        return client;
+    }
+    struct rules_result lists = dns_sender_check_lists(session);
+    bool decided = client.verdict.kind == VERDICT_CONTINUE ? rules_decided(&lists)
+                                                           : verdict_is_final(&lists.verdict);
+
+    return decided ? lists : client;
+}
+
 /* What delay_checks put off: friends and haters, the sender, the client, HELO. */
 static struct verdict delayed_checks(struct session *session, const char *recipient)
 {
@@ -313,10 +329,7 @@ static struct verdict delayed_checks(struct session *session, const char *recipi
     if (!rules_decided(&result)) {
         result = sender_rules_check(session, sender_for_delayed_check(session));
     }
-    if (!rules_decided(&result)) {
-        result = client_rules_check(session);
-        result.accepted = false; /* block_bad_helo is asked even so */
-    }
+    result = rules_decided(&result) ? result : check_delayed_client(session);
     if (!rules_decided(&result)) {
         struct rules_result helo = client_rules_check_helo(session);
 

@@ -231,6 +231,27 @@ static void test_latency_tells_mean_and_percentiles(void **state)
     assert_in_range(dns_latency_percentile(&latency, 100), 2500001, 60000000);
 }
 
+static void test_clear_forgets_what_is_in_flight_when_it_is_answered(void **state)
+{
+    struct dns_answer *answer = dns_answer_new("flying.example", DNS_A);
+
+    add(*state, "a.example", DNS_A, NOW + 10);
+    dns_cache_add(*state, answer);
+    dns_cache_clear(*state);
+    assert_int_equal(dns_cache_stats(*state).entries, 0);
+    assert_int_equal(dns_cache_stats(*state).bytes, 0);
+    assert_int_equal(dns_cache_stats(*state).evicted, 0);
+    assert_null(dns_cache_find(*state, "a.example", DNS_A, NOW));
+    assert_ptr_equal(dns_cache_find(*state, "flying.example", DNS_A, NOW), answer);
+    dns_answer_complete(answer, dns_result_failure(DNS_FAILURE_SERVFAIL, 0), 0);
+    dns_cache_settle(*state, answer, NOW, NOW + 10);
+    assert_null(dns_cache_find(*state, "flying.example", DNS_A, NOW));
+    dns_answer_unref(&answer);
+    /* What comes later is kept. */
+    add(*state, "a.example", DNS_A, NOW + 10);
+    assert_non_null(dns_cache_find(*state, "a.example", DNS_A, NOW));
+}
+
 #define CACHE_TEST(function) cmocka_unit_test_setup_teardown(function, make_cache, free_cache)
 
 static void test_how_long_answers_are_kept(void **state)
@@ -272,6 +293,7 @@ int main(void)
         CACHE_TEST(test_how_long_answers_are_kept),
         CACHE_TEST(test_limit_counts_bytes),
         CACHE_TEST(test_many_entries_are_all_found),
+        CACHE_TEST(test_clear_forgets_what_is_in_flight_when_it_is_answered),
         cmocka_unit_test(test_health_probes_who_says_nothing),
         cmocka_unit_test(test_health_probes_a_silent_server_each_second),
         cmocka_unit_test(test_health_trusts_who_answers_anything),

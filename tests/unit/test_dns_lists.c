@@ -410,6 +410,30 @@ static void test_a_reload_keeps_what_is_known(void **state)
 }
 
 /* A server that is silent costs the start of a daemon the time of one question. */
+/* A server that no list answers is replaced: what it said would suspend the list for as long as its TTL. */
+static void test_other_servers_have_lists_probed_anew(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    begin(&fixture, "dnsbl \"bl.test\" { }", "2.0.0.127.bl.test 86400 A 127.255.255.254\n");
+    dns_lists_probe(fixture.lists, fixture.resolver, NULL, dns_now() + 2 * SECOND);
+    assert_int_equal(dnsbl_health_state(fixture.list->health), DNSBL_HEALTH_REFUSES);
+    change_zone(&fixture, GOOD);
+
+    struct ruleset *before = fixture.ruleset;
+
+    fixture.ruleset = site_load(&fixture.site);
+    fixture.lists = ruleset_dns_lists(fixture.ruleset);
+    fixture.list = dns_lists_get(fixture.lists, 0);
+    dns_lists_adopt(fixture.lists, ruleset_dns_lists(before));
+    ruleset_unref(&before);
+    assert_false(dns_list_is_usable(fixture.list));
+    tick_through(&fixture, 0);
+    assert_true(dns_list_is_usable(fixture.list));
+    end(&fixture);
+}
+
 static void test_probing_ends_in_time(void **state)
 {
     struct fixture fixture;
@@ -442,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_one_lost_answer_about_ipv6),
         cmocka_unit_test(test_an_answer_is_not_lost_twice_by_being_remembered),
         cmocka_unit_test(test_a_reload_keeps_what_is_known),
+        cmocka_unit_test(test_other_servers_have_lists_probed_anew),
         cmocka_unit_test(test_probing_ends_in_time),
     };
 

@@ -4,10 +4,12 @@
 #include "lib/dns/dns_message.h"
 #include "tests/unit/dns_zone.h"
 
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -322,6 +324,20 @@ static void test_read_writes_odd_bytes_so_that_they_stay_odd(void **state)
     assert_string_equal(read_part(*state, "x.example", DNS_TXT, len)->records[0].text, "a?\xff\nb");
 }
 
+static void test_read_writes_each_byte_of_a_name(void **state)
+{
+    for (int byte = 0; byte < 256; byte++) {
+        const char name[] = {1, (char)byte, 0};
+        bool odd = byte <= ' ' || byte >= 0x7f || byte == '.' || byte == '\\';
+        char text[8];
+
+        (void)snprintf(text, sizeof(text), odd ? "\\%03d" : "%c", odd ? byte : tolower(byte));
+        size_t len = bend(*state, DNS_PTR, name, sizeof(name));
+
+        assert_string_equal(read_part(*state, "x.example", DNS_PTR, len)->records[0].text, text);
+    }
+}
+
 static void test_read_ttl_with_its_highest_bit_is_none(void **state)
 {
     struct exchange *exchange = *state;
@@ -350,6 +366,7 @@ int main(void)
         TEST(test_read_refuses_every_shorter_message),
         TEST(test_read_refuses_broken_data),
         TEST(test_read_writes_odd_bytes_so_that_they_stay_odd),
+        TEST(test_read_writes_each_byte_of_a_name),
         TEST(test_read_ttl_with_its_highest_bit_is_none),
     };
 

@@ -29,7 +29,8 @@ static const char zone[] =
     "slow.test DELAY 100\nslow.test MX 10 mail.slow.test\n"
     "silent.test SILENT\nquiet.test SILENT\n"
     "1.2.1.10.bl.test SILENT\n1.2.1.10.bl2.test SILENT\n1.2.1.10.bl3.test SILENT\n"
-    "2.2.1.10.bl.test DELAY 100\n2.2.1.10.bl.test A 127.0.0.2\n";
+    "2.2.1.10.bl.test DELAY 100\n2.2.1.10.bl.test A 127.0.0.2\n"
+    "4.2.1.10.bl.test DELAY 800\n4.2.1.10.bl.test A 127.0.0.2\n";
 
 struct fixture {
     struct site site;
@@ -226,6 +227,41 @@ static void test_a_stage_that_waits_changes_nothing(void **state)
     end(&fixture);
 }
 
+/* Each message asks again what failed for the last one: the first that finds the late answer is refused. */
+static void late_listing_is_heard(const char *on_tempfail)
+{
+    struct fixture fixture;
+    struct strbuf conf;
+    unsigned waits;
+
+    strbuf_init(&conf);
+    strbuf_appendf(&conf, "}\ndnsbl \"bl.test\" { probe = false on_tempfail = %s }", on_tempfail);
+    begin(&fixture, conf.data);
+    connect_from(&fixture, "10.1.2.4");
+    mail(&fixture, "<s@good.test>");
+    struct verdict verdict = rcpt(&fixture, &waits);
+    int first = verdict.reply.code;
+
+    for (int i = 0; i < 200 && verdict.reply.code == first; i++) {
+        assert_string_equal(fixture.session.client_lists, "bl.test=timeout");
+        (void)usleep(50000);
+        session_reset_message(&fixture.session);
+        mail(&fixture, "<s@good.test>");
+        verdict = rcpt(&fixture, &waits);
+    }
+    assert_int_equal(verdict.reply.code, 550);
+    assert_string_equal(fixture.session.client_lists, "bl.test=timeout,bl.test=127.0.0.2");
+    end(&fixture);
+    strbuf_fini(&conf);
+}
+
+static void test_late_listing_is_heard_by_the_next_message(void **state)
+{
+    (void)state;
+    late_listing_is_heard("ignore");
+    late_listing_is_heard("\"451 4.7.1 Try again later\"");
+}
+
 static void test_without_a_resolver_nothing_is_asked(void **state)
 {
     struct fixture fixture;
@@ -274,6 +310,7 @@ int main(void)
         cmocka_unit_test(test_the_time_comes_back_with_the_next_message),
         cmocka_unit_test(test_who_comes_late_waits_less),
         cmocka_unit_test(test_a_stage_that_waits_changes_nothing),
+        cmocka_unit_test(test_late_listing_is_heard_by_the_next_message),
         cmocka_unit_test(test_without_a_resolver_nothing_is_asked),
         cmocka_unit_test(test_questions_about_recipients_are_forgotten),
     };

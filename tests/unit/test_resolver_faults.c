@@ -396,6 +396,54 @@ static void test_configure_changes_servers(void **state)
     strbuf_fini(&why);
 }
 
+/* That the server was fast before does not shorten the time that it has (c-ares since 1.32 reckons so). */
+static void test_slow_answer_after_fast_ones_still_counts(void **state)
+{
+    const struct resolver_options options = {.timeout_ms = TIMEOUT_MS, .tries = 1};
+    struct dns_kit *kit = dns_kit_start("slow.example DELAY 400\nslow.example A 192.0.2.1\n"
+                                        "* A 192.0.2.1\n");
+    struct resolver *resolver = dns_kit_resolver(kit, &options);
+    int64_t ms;
+
+    (void)state;
+    assert_int_equal(ask(resolver, "a.example", &ms).status, DNS_FOUND);
+    assert_int_equal(ask(resolver, "b.example", &ms).status, DNS_FOUND);
+    assert_int_equal(ask(resolver, "c.example", &ms).status, DNS_FOUND);
+    assert_int_equal(ask(resolver, "d.example", &ms).status, DNS_FOUND);
+    assert_int_equal(ask(resolver, "slow.example", &ms).status, DNS_FOUND);
+    resolver_free(&resolver);
+    dns_kit_stop(&kit);
+}
+
+/* What one server said counts no more when another is asked; who reloads for other reasons loses nothing. */
+static void test_other_servers_make_the_cache_forget(void **state)
+{
+    const struct resolver_options options = {.timeout_ms = TIMEOUT_MS, .tries = 1};
+    struct dns_kit *old = dns_kit_start(
+        "a.example 3600 A 192.0.2.1\nslow.example DELAY 100\nslow.example 3600 A 192.0.2.1\n");
+    struct dns_kit *new = dns_kit_start("* MANY 3\n");
+    struct resolver *resolver = dns_kit_resolver(old, &options);
+    int64_t ms;
+
+    (void)state;
+    assert_int_equal(ask(resolver, "a.example", &ms).count, 1);
+    dns_kit_take_over(old, resolver, &options);
+    assert_int_equal(ask(resolver, "a.example", &ms).count, 1);
+    assert_int_equal(stats_of(resolver).cache_hits, 1);
+    struct dns_answer *open = resolver_ask(resolver, "slow.example", DNS_A);
+
+    sleep_ms(20);
+    dns_kit_take_over(new, resolver, &options);
+    assert_int_equal(ask(resolver, "a.example", &ms).count, 3);
+    assert_true(dns_answer_wait(open, dns_now() + PATIENCE));
+    dns_answer_unref(&open);
+    sleep_ms(20);
+    assert_int_equal(ask(resolver, "slow.example", &ms).count, 3);
+    resolver_free(&resolver);
+    dns_kit_stop(&old);
+    dns_kit_stop(&new);
+}
+
 static void test_system_servers_are_there(void **state)
 {
     struct resolver_options options = {.server_count = 0};
@@ -426,6 +474,8 @@ int main(void)
         cmocka_unit_test(test_questions_that_nobody_waits_for_make_room),
         cmocka_unit_test(test_stop_keeps_what_is_cached),
         cmocka_unit_test(test_configure_changes_servers),
+        cmocka_unit_test(test_slow_answer_after_fast_ones_still_counts),
+        cmocka_unit_test(test_other_servers_make_the_cache_forget),
         cmocka_unit_test(test_system_servers_are_there),
     };
 

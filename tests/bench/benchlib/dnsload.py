@@ -118,7 +118,7 @@ class DnsLoad:
         return subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True)
 
     def dead_server(self):
-        """Five hundred sessions at once whose questions nobody answers, and beside them sessions without a question."""
+        """Up to 500 open sessions, 500 new ones a second, whose questions nobody answers; beside them some that ask nothing."""
         seconds = 3 if self.bench.args.quick else 15
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
             silent.bind(("127.0.0.1", 0))
