@@ -20,6 +20,8 @@
 #define MAX_SESSIONS 100000u
 #define LINES_A_ROUND 1000u
 #define SAVE_MS 1000
+/* So many are written as often as the place, more of them seldom: each time all are written. */
+#define FEW_SESSIONS 5000u
 #define SAVE_SESSIONS_MS 60000
 /* How long the daemon may take for what is on its way when the end comes. */
 #define FINISH_MS 3000
@@ -139,6 +141,9 @@ static void save_place(struct watch *watch)
 
     watch->saved_at = log_files_now();
     watch->is_changed = false;
+    if (watch->is_pipe) {
+        return; /* it has none to go on at */
+    }
     strbuf_init(&text);
     log_follow_save(watch->follow, &text);
     (void)write_state(watch, "", &text);
@@ -165,20 +170,23 @@ static int64_t idle_save_ms(const struct watch *watch)
     return tenth < SAVE_MS ? SAVE_MS : tenth > 30 * SAVE_MS ? 30 * SAVE_MS : tenth;
 }
 
+/* The sessions first: what stands behind the place is read again after a crash, and what stands before it is not. */
 static void save_if_due(struct watch *watch, bool is_end)
 {
     int64_t now = log_files_now();
     int64_t pause = watch->is_changed ? SAVE_MS : idle_save_ms(watch);
+    bool is_due = is_end || now - watch->saved_at >= pause;
+    bool are_few = watch_sessions_count(watch->sessions) < FEW_SESSIONS;
 
     if (watch->options->state == NULL) {
         return;
     }
-    if (is_end || now - watch->saved_at >= pause) {
-        save_place(watch);
-    }
     if (watch->is_sessions_changed &&
-        (is_end || now - watch->sessions_saved_at >= SAVE_SESSIONS_MS)) {
+        (is_end || (is_due && are_few) || now - watch->sessions_saved_at >= SAVE_SESSIONS_MS)) {
         save_sessions(watch);
+    }
+    if (is_due) {
+        save_place(watch);
     }
 }
 
@@ -211,7 +219,7 @@ static bool restore(struct watch *watch)
         watch_sessions_restore(watch->sessions, text.data);
     }
     strbuf_reset(&text);
-    if (!watch->options->from_start && read_state(watch, "", &text)) {
+    if (!watch->is_pipe && !watch->options->from_start && read_state(watch, "", &text)) {
         is_restored = log_follow_restore(watch->follow, text.data);
         if (!is_restored) {
             log_printf(watch->logger, LOG_LEVEL_WARNING,

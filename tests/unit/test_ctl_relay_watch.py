@@ -40,6 +40,21 @@ class Lines(Watch):
         self.start("--state", self.state)
         self.wait_for("logout 10.0.0.2 user=u2 service=imap session=abc")
 
+    def test_sessions_outlive_a_watcher_that_is_killed(self):
+        """The place that is kept never stands behind a login whose session is not."""
+        self.log.touch()
+        self.start("--state", self.state)
+        numbers = range(1, 4)
+        for number in numbers:
+            self.append(login(number, session=f"s{number}"))
+            time.sleep(1.5)
+        self.wait_until(lambda: len(self.listener.requests) == 3)
+        time.sleep(2.5)  # the place is saved once a second
+        self.stop(signal.SIGKILL)
+        self.start("--state", self.state)
+        self.append(*[f"Nov 22 10:01:00 mx1 dovecot: imap(u{number})<7><s{number}>: Disconnected: Logged out in=1\n" for number in numbers])
+        self.wait_for(*[f"logout 10.0.0.{number} user=u{number} service=imap session=s{number}" for number in numbers])
+
     def test_end_of_a_session_before_its_begin(self):
         """Several processes of Dovecot write one log: of a short session the end may stand there first, and it must not stay open."""
         self.log.touch()
@@ -103,6 +118,22 @@ class Input(Watch):
         self.process.stdin.close()
         self.assertEqual(self.process.wait(timeout=DEADLINE), 0)
         self.expect_once([1, 2])  # a line without an end may have been cut off
+
+    def test_sessions_outlive_the_watcher(self):
+        """There is no place to be kept, and --from-start says nothing new."""
+        end = "Nov 22 10:01:00 mx1 dovecot: imap(u{0})<7><s{0}>: Disconnected: Logged out in=1\n"
+        for number, killed, lines in ((1, False, [login(1, session="s1")]), (2, True, [end.format(1), login(2, session="s2")]),
+                                      (3, False, [end.format(2)])):
+            self.start("--state", self.state, *(["--from-start"] if number == 2 else []), log="-", stdin=subprocess.PIPE)
+            self.process.stdin.write("".join(lines).encode())
+            self.process.stdin.flush()
+            self.wait_for(f"logout 10.0.0.{number - 1} user=u{number - 1} service=imap session=s{number - 1}" if number > 1 else
+                          "login 10.0.0.1 user=u1 service=imap session=s1 keep=no")
+            time.sleep(2.5 if killed else 0)  # they are saved once a second
+            self.stop(signal.SIGKILL if killed else signal.SIGTERM)
+            self.process.stdin.close()
+        self.assertFalse(self.state.exists())
+        self.assertNotIn("state=forgotten", self.said.read_text())
 
     def test_file(self):
         self.append(*[login(number) for number in range(1, 20001)])
@@ -193,7 +224,7 @@ class Test(Watch):
 
     def test_usage(self):
         for words in ((), ("a", "b"), ("--catch-up", "x", "a"), ("--catch-up", "-1", "a"), ("--catch-up", "99999999", "a"),
-                      ("--state", "s", "-"), ("--test", "a", "b"), ("--nonsense", "a")):
+                      ("--test", "a", "b"), ("--nonsense", "a")):
             done = self.run_ctl("relay", "watch", *words)
             self.assertEqual(done.returncode, 2, words)
             self.assertIn("usage: posternctl", done.stderr)
