@@ -274,12 +274,8 @@ static void report_found(struct watch *watch, const struct log_line *line,
     struct strbuf request;
 
     if (found->is_logout) {
-        struct netaddr addr;
-        bool is_known = *found->session != '\0' &&
-                        watch_sessions_take(watch->sessions, found->session, &addr);
-
-        if (found->addr.family == NETADDR_NONE && is_known) {
-            found->addr = addr;
+        if (*found->session != '\0') {
+            (void)watch_sessions_take(watch->sessions, found->session, &found->addr);
         }
         if (found->addr.family == NETADDR_NONE || *found->session == '\0') {
             return; /* nobody's session ends */

@@ -23,7 +23,8 @@ struct row {
 
 /* An end without a begin. */
 struct early {
-    char *session; /* NULL: none, or its begin has come */
+    char *session;       /* NULL: none, or its begin has come */
+    struct netaddr addr; /* NETADDR_NONE: it named none */
     int64_t at_ms;
 };
 
@@ -76,12 +77,25 @@ size_t watch_sessions_count(const struct watch_sessions *sessions)
     return sessions->count;
 }
 
-/* Where the number of the session's row stands, or would stand. */
-static size_t *find(struct watch_sessions *sessions, const char *session)
+static size_t *find_bucket(struct watch_sessions *sessions, const char *session)
 {
-    size_t *link = &sessions->buckets[hash64(session, strlen(session), 0) % sessions->most];
+    return &sessions->buckets[hash64(session, strlen(session), 0) % sessions->most];
+}
 
-    while (*link != NONE && strcmp(sessions->rows[*link].session, session) != 0) {
+/* NETADDR_NONE is any address. */
+static bool is_same(const struct netaddr *a, const struct netaddr *b)
+{
+    return a->family == NETADDR_NONE || b->family == NETADDR_NONE || netaddr_equal(a, b);
+}
+
+/* Where the number of the session's row stands: of the youngest one's. */
+static size_t *find(struct watch_sessions *sessions, const char *session,
+                    const struct netaddr *addr)
+{
+    size_t *link = find_bucket(sessions, session);
+
+    while (*link != NONE && (strcmp(sessions->rows[*link].session, session) != 0 ||
+                             !is_same(&sessions->rows[*link].addr, addr))) {
         link = &sessions->rows[*link].chain;
     }
     return link;
@@ -110,17 +124,19 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void note_early(struct watch_sessions *sessions, const char *session)
+static void note_early(struct watch_sessions *sessions, const char *session,
+                       const struct netaddr *addr)
 {
     struct early *early = &sessions->early[sessions->next_early];
 
     free(early->session);
-    *early = (struct early){xstrdup(session), now_ms()};
+    *early = (struct early){xstrdup(session), *addr, now_ms()};
     sessions->next_early = (sessions->next_early + 1) % WATCH_SESSIONS_EARLY;
 }
 
 /* From the youngest on; there are few in that time, if any. */
-static bool take_early(struct watch_sessions *sessions, const char *session)
+static bool take_early(struct watch_sessions *sessions, const char *session,
+                       const struct netaddr *addr)
 {
     int64_t since = now_ms() - WATCH_SESSIONS_EARLY_MS;
 
@@ -131,7 +147,8 @@ static bool take_early(struct watch_sessions *sessions, const char *session)
         if (early->at_ms == 0 || early->at_ms < since) {
             break;
         }
-        if (early->session != NULL && strcmp(early->session, session) == 0) {
+        if (early->session != NULL && strcmp(early->session, session) == 0 &&
+            is_same(&early->addr, addr)) {
             free(early->session);
             early->session = NULL;
             return true;
@@ -143,23 +160,25 @@ static bool take_early(struct watch_sessions *sessions, const char *session)
 bool watch_sessions_add(struct watch_sessions *sessions, const char *session,
                         const struct netaddr *addr)
 {
-    size_t *link = find(sessions, session);
+    size_t *link = find(sessions, session, addr);
 
-    if (take_early(sessions, session)) {
+    if (take_early(sessions, session, addr)) {
         return false;
     }
     if (*link != NONE) {
         forget(sessions, link);
     } else if (sessions->count == sessions->most) {
-        forget(sessions, find(sessions, sessions->rows[sessions->oldest].session));
+        const struct row *oldest = &sessions->rows[sessions->oldest];
+
+        forget(sessions, find(sessions, oldest->session, &oldest->addr));
     }
-    link = find(sessions, session);
+    link = find_bucket(sessions, session);
 
     size_t index = sessions->free;
     struct row *row = &sessions->rows[index];
 
     sessions->free = row->older;
-    *row = (struct row){xstrdup(session), *addr, NONE, sessions->youngest, NONE};
+    *row = (struct row){xstrdup(session), *addr, *link, sessions->youngest, NONE};
     *(sessions->youngest == NONE ? &sessions->oldest
                                  : &sessions->rows[sessions->youngest].younger) = index;
     sessions->youngest = index;
@@ -168,16 +187,15 @@ bool watch_sessions_add(struct watch_sessions *sessions, const char *session,
     return true;
 }
 
-bool watch_sessions_take(struct watch_sessions *sessions, const char *session,
-                         struct netaddr *addr_out)
+bool watch_sessions_take(struct watch_sessions *sessions, const char *session, struct netaddr *addr)
 {
-    size_t *link = find(sessions, session);
+    size_t *link = find(sessions, session, addr);
 
     if (*link == NONE) {
-        note_early(sessions, session);
+        note_early(sessions, session, addr);
         return false;
     }
-    *addr_out = sessions->rows[*link].addr;
+    *addr = sessions->rows[*link].addr;
     forget(sessions, link);
     return true;
 }

@@ -2,6 +2,9 @@
 /*
  * watch_sessions - from which address a session was opened: for logs that tell of its end without an address.
  *
+ * A session is its id and its address: an id may be no more than a port of the client. An end without an address is that of the youngest
+ * session with its id.
+ *
  * A bounded number; the oldest make room. Values are kept in a text that outlives the program, one a line: `SESSION ADDRESS`.
  *
  * Where several processes write a log, the end of a short session may stand before its begin. Such an end is remembered for a while.
@@ -26,15 +29,15 @@ struct watch_sessions *watch_sessions_new(size_t most);
 void watch_sessions_free(struct watch_sessions **sessions);
 
 /*
- * Remembers a session (a word, not empty); a second one of the same name takes the place of the first. False: its end has been seen just
- * before, and nothing is remembered.
+ * Remembers a session (a word, not empty); a second one of the same name and address takes the place of the first. False: its end has been
+ * seen just before, and nothing is remembered.
  */
 bool watch_sessions_add(struct watch_sessions *sessions, const char *session,
                         const struct netaddr *addr);
 
-/* Forgets a session. False: it is not known, or not yet: this may be an end that came first. */
+/* Forgets a session; *addr becomes its address if it is NETADDR_NONE. False: it is not known, or not yet: this may be an end that came first. */
 bool watch_sessions_take(struct watch_sessions *sessions, const char *session,
-                         struct netaddr *addr_out);
+                         struct netaddr *addr);
 
 size_t watch_sessions_count(const struct watch_sessions *sessions);
 

@@ -80,8 +80,6 @@ static void print_found(struct test *test, const struct login_found *found, cons
 /* As the watcher itself: a logout of which neither address nor session is known is nobody's. */
 static const char *follow_session(struct test *test, struct login_found *found)
 {
-    struct netaddr addr;
-
     if (!found->is_logout) {
         if (*found->session != '\0' &&
             !watch_sessions_add(test->sessions, found->session, &found->addr)) {
@@ -92,15 +90,10 @@ static const char *follow_session(struct test *test, struct login_found *found)
     if (*found->session == '\0') {
         return "no session is named: ignored";
     }
-    if (!watch_sessions_take(test->sessions, found->session, &addr)) {
-        return found->addr.family == NETADDR_NONE
-                   ? "the login of this session is not in the log: ignored"
-                   : NULL;
-    }
-    if (found->addr.family == NETADDR_NONE) {
-        found->addr = addr;
-    }
-    return NULL;
+    (void)watch_sessions_take(test->sessions, found->session, &found->addr);
+    return found->addr.family == NETADDR_NONE
+               ? "the login of this session is not in the log: ignored"
+               : NULL;
 }
 
 static void take_line(struct test *test, const struct log_line *line)

@@ -158,7 +158,7 @@ static void test_rotated_files_oldest_first(void **state)
 static void check_taken(struct watch_sessions *sessions, const char *session, const char *expected)
 {
     char key[RELAY_KEY_SIZE];
-    struct netaddr addr;
+    struct netaddr addr = {.family = NETADDR_NONE};
 
     if (expected == NULL) {
         assert_false(watch_sessions_take(sessions, session, &addr));
@@ -178,12 +178,12 @@ static void test_sessions_make_room(void **state)
     watch_sessions_add(sessions, "a", &one);
     watch_sessions_add(sessions, "b", &one);
     watch_sessions_add(sessions, "c", &one);
-    watch_sessions_add(sessions, "a", &two); /* the youngest now */
+    watch_sessions_add(sessions, "a", &one); /* the youngest now */
     assert_int_equal(watch_sessions_count(sessions), 3);
     watch_sessions_add(sessions, "d", &two);
     assert_int_equal(watch_sessions_count(sessions), 3);
     check_taken(sessions, "b", NULL);
-    check_taken(sessions, "a", "2001:db8::2");
+    check_taken(sessions, "a", "192.0.2.1");
     check_taken(sessions, "a", NULL);
     check_taken(sessions, "c", "192.0.2.1");
     check_taken(sessions, "d", "2001:db8::2");
@@ -192,11 +192,37 @@ static void test_sessions_make_room(void **state)
     watch_sessions_free(&sessions);
 }
 
+/* Such an id is a port. */
+static void test_sessions_of_one_name(void **state)
+{
+    struct watch_sessions *sessions = watch_sessions_new(10);
+    struct netaddr one = address("192.0.2.1");
+    struct netaddr two = address("192.0.2.2");
+    struct netaddr three = address("192.0.2.3");
+
+    (void)state;
+    assert_true(watch_sessions_add(sessions, "41", &one));
+    assert_true(watch_sessions_add(sessions, "41", &two));
+    assert_int_equal(watch_sessions_count(sessions), 2);
+    assert_false(watch_sessions_take(sessions, "41", &three));
+    assert_true(watch_sessions_take(sessions, "41", &one));
+    assert_false(watch_sessions_take(sessions, "41", &one));
+    check_taken(sessions, "41", "192.0.2.2");
+    /* What ended before it began was another one's, too. */
+    assert_true(watch_sessions_add(sessions, "41", &two));
+    assert_false(watch_sessions_add(sessions, "41", &three));
+    assert_true(watch_sessions_add(sessions, "41", &three));
+    check_taken(sessions, "41", "192.0.2.3"); /* the youngest */
+    check_taken(sessions, "41", "192.0.2.2");
+    assert_int_equal(watch_sessions_count(sessions), 0);
+    watch_sessions_free(&sessions);
+}
+
 static void test_sessions_many(void **state)
 {
     struct watch_sessions *sessions = watch_sessions_new(1000);
     const struct netaddr addr = address("192.0.2.1");
-    struct netaddr found;
+    struct netaddr found = {.family = NETADDR_NONE};
     char name[16];
 
     (void)state;
@@ -314,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_rotated_files_oldest_first),
         cmocka_unit_test(test_files_that_are_renamed_meanwhile),
         cmocka_unit_test(test_sessions_make_room),
+        cmocka_unit_test(test_sessions_of_one_name),
         cmocka_unit_test(test_sessions_many),
         cmocka_unit_test(test_sessions_whose_end_stands_before_their_begin),
         cmocka_unit_test(test_sessions_as_text),
