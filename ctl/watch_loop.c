@@ -5,8 +5,8 @@
 #include "ctl/log_follow.h"
 #include "ctl/popauth_link.h"
 #include "ctl/watch_log.h"
+#include "ctl/watch_open.h"
 #include "ctl/watch_request.h"
-#include "ctl/watch_sessions.h"
 #include "ctl/watch_state.h"
 #include "lib/base/diag.h"
 #include "lib/relay/login_patterns.h"
@@ -35,7 +35,7 @@ struct watch {
     struct login_patterns *patterns;
     struct log_follow *follow;
     struct popauth_link *link;
-    struct watch_sessions *sessions;
+    struct watch_open *open;
     bool is_pipe;
     bool is_first_sweep; /* of a log that is read from its start: its lines may be old */
     bool has_more;       /* lines that can be read now */
@@ -157,7 +157,7 @@ static void save_sessions(struct watch *watch)
     watch->sessions_saved_at = log_files_now();
     watch->is_sessions_changed = false;
     strbuf_init(&text);
-    watch_sessions_save(watch->sessions, &text);
+    watch_open_save(watch->open, &text);
     (void)write_state(watch, SESSIONS, &text);
     strbuf_fini(&text);
 }
@@ -176,7 +176,7 @@ static void save_if_due(struct watch *watch, bool is_end)
     int64_t now = log_files_now();
     int64_t pause = watch->is_changed ? SAVE_MS : idle_save_ms(watch);
     bool is_due = is_end || now - watch->saved_at >= pause;
-    bool are_few = watch_sessions_count(watch->sessions) < FEW_SESSIONS;
+    bool are_few = watch_open_count(watch->open) < FEW_SESSIONS;
 
     if (watch->options->state == NULL) {
         return;
@@ -216,7 +216,7 @@ static bool restore(struct watch *watch)
     }
     strbuf_init(&text);
     if (read_state(watch, SESSIONS, &text)) {
-        watch_sessions_restore(watch->sessions, text.data);
+        watch_open_restore(watch->open, text.data);
     }
     strbuf_reset(&text);
     if (!watch->is_pipe && !watch->options->from_start && read_state(watch, "", &text)) {
@@ -273,26 +273,32 @@ static void report_found(struct watch *watch, const struct log_line *line,
 {
     struct strbuf request;
 
-    if (found->is_logout) {
-        if (*found->session != '\0') {
-            (void)watch_sessions_take(watch->sessions, found->session, &found->addr);
-        }
-        if (found->addr.family == NETADDR_NONE || *found->session == '\0') {
-            return; /* nobody's session ends */
-        }
-        watch->logouts++;
-    } else {
-        if (*found->session != '\0' &&
-            !watch_sessions_add(watch->sessions, found->session, &found->addr)) {
-            found->session[0] = '\0'; /* its end came first: the window begins now */
-        }
-        watch->logins++;
-    }
     watch->is_sessions_changed = watch->is_sessions_changed || *found->session != '\0';
+    if (watch_open_follow(watch->open, found) != NULL) {
+        return; /* nobody's session ends */
+    }
+    watch->logins += !found->is_logout;
+    watch->logouts += found->is_logout;
     strbuf_init(&request);
     watch_request_format(found, &request);
     log_file_hold(line);
     popauth_link_add(watch->link, request.data, expiry(watch), line->file, line->end);
+    strbuf_fini(&request);
+}
+
+/* No line tells of these ends. */
+static void end_sessions(struct watch *watch)
+{
+    struct login_found found;
+    struct strbuf request;
+
+    strbuf_init(&request);
+    while (!popauth_link_is_full(watch->link) && watch_open_next_end(watch->open, &found)) {
+        watch->is_sessions_changed = true;
+        strbuf_reset(&request);
+        watch_request_format(&found, &request);
+        popauth_link_add(watch->link, request.data, INT64_MAX, NULL, 0);
+    }
     strbuf_fini(&request);
 }
 
@@ -324,7 +330,9 @@ static void request_ended(void *owner, void *ctx, int64_t mark, enum popauth_end
 {
     struct watch *watch = owner;
 
-    log_file_settle(ctx, mark);
+    if (ctx != NULL) {
+        log_file_settle(ctx, mark);
+    }
     watch->is_changed = true;
     if (end == POPAUTH_REFUSED) {
         watch->refused++;
@@ -409,6 +417,7 @@ static void follow_log(struct watch *watch, const sigset_t *signals)
         if (!watch->is_ended) {
             read_lines(watch);
         }
+        end_sessions(watch);
         popauth_link_work(watch->link, 0);
         save_if_due(watch, false);
         wait_for_news(watch, false, signals);
@@ -450,7 +459,7 @@ bool watch_loop_run(const struct watch_options *options, struct logger *logger)
     }
     catch_signals(&signals);
     watch.follow = log_follow_new(options->log, logger);
-    watch.sessions = watch_sessions_new(MAX_SESSIONS);
+    watch.open = watch_open_new(MAX_SESSIONS, logger);
     watch.link = popauth_link_new(options->socket, MAX_WAITING, request_ended, &watch, logger);
     find_begin(&watch);
     tell(&watch, "started");
@@ -458,7 +467,7 @@ bool watch_loop_run(const struct watch_options *options, struct logger *logger)
     save_if_due(&watch, true);
     tell(&watch, "stopped");
     popauth_link_free(&watch.link);
-    watch_sessions_free(&watch.sessions);
+    watch_open_free(&watch.open);
     log_follow_free(&watch.follow);
     login_patterns_free(&watch.patterns);
     return true;

@@ -2,11 +2,11 @@
 #include "ctl/watch_sessions.h"
 
 #include "lib/base/xalloc.h"
-#include "lib/relay/login_patterns.h"
 #include "lib/relay/relay_entry.h"
 #include "lib/table/hash64.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,6 +16,7 @@
 struct row {
     char *session; /* NULL: the row is free */
     struct netaddr addr;
+    char service[RELAY_SERVICE_MAX + 1];
     size_t chain; /* the next row with the same hash */
     size_t older; /* in the order of age; of a free row: the next free one */
     size_t younger;
@@ -158,7 +159,7 @@ static bool take_early(struct watch_sessions *sessions, const char *session,
 }
 
 bool watch_sessions_add(struct watch_sessions *sessions, const char *session,
-                        const struct netaddr *addr)
+                        const struct netaddr *addr, const char *service)
 {
     size_t *link = find(sessions, session, addr);
 
@@ -178,7 +179,12 @@ bool watch_sessions_add(struct watch_sessions *sessions, const char *session,
     struct row *row = &sessions->rows[index];
 
     sessions->free = row->older;
-    *row = (struct row){xstrdup(session), *addr, *link, sessions->youngest, NONE};
+    *row = (struct row){.session = xstrdup(session),
+                        .addr = *addr,
+                        .chain = *link,
+                        .older = sessions->youngest,
+                        .younger = NONE};
+    (void)snprintf(row->service, sizeof(row->service), "%s", service);
     *(sessions->youngest == NONE ? &sessions->oldest
                                  : &sessions->rows[sessions->youngest].younger) = index;
     sessions->youngest = index;
@@ -200,6 +206,23 @@ bool watch_sessions_take(struct watch_sessions *sessions, const char *session, s
     return true;
 }
 
+bool watch_sessions_take_oldest(struct watch_sessions *sessions, const char *service,
+                                char session_out[LOGIN_SESSION_MAX + 1], struct netaddr *addr_out)
+{
+    size_t i = sessions->oldest;
+
+    while (i != NONE && strcmp(sessions->rows[i].service, service) != 0) {
+        i = sessions->rows[i].younger;
+    }
+    if (i == NONE) {
+        return false;
+    }
+    (void)snprintf(session_out, LOGIN_SESSION_MAX + 1, "%s", sessions->rows[i].session);
+    *addr_out = sessions->rows[i].addr;
+    forget(sessions, find(sessions, session_out, addr_out));
+    return true;
+}
+
 void watch_sessions_save(const struct watch_sessions *sessions, struct strbuf *out)
 {
     char key[RELAY_KEY_SIZE];
@@ -208,35 +231,47 @@ void watch_sessions_save(const struct watch_sessions *sessions, struct strbuf *o
         strbuf_append(out, sessions->rows[i].session);
         strbuf_append_char(out, ' ');
         strbuf_append(out, relay_entry_key(&sessions->rows[i].addr, key));
+        if (sessions->rows[i].service[0] != '\0') {
+            strbuf_append_char(out, ' ');
+            strbuf_append(out, sessions->rows[i].service);
+        }
         strbuf_append_char(out, '\n');
     }
 }
 
-static void restore_line(struct watch_sessions *sessions, const char *line, size_t len)
+/* Takes the next word out of a line. False: there is none, or it is too long. */
+static bool take_word(const char **line, const char *end, char *word_out, size_t size)
+{
+    const char *blank = memchr(*line, ' ', (size_t)(end - *line));
+    size_t len = (size_t)((blank == NULL ? end : blank) - *line);
+
+    if (len == 0 || len >= size) {
+        return false;
+    }
+    (void)memcpy(word_out, *line, len);
+    word_out[len] = '\0';
+    *line += blank == NULL ? len : len + 1;
+    return true;
+}
+
+static void restore_line(struct watch_sessions *sessions, const char *line, const char *end)
 {
     char session[LOGIN_SESSION_MAX + 1];
     char key[RELAY_KEY_SIZE];
-    const char *blank = memchr(line, ' ', len);
-    size_t name = blank == NULL ? 0 : (size_t)(blank - line);
-    size_t rest = len - name;
+    char service[RELAY_SERVICE_MAX + 1] = "";
     struct netaddr addr;
     const char *why;
 
-    if (name == 0 || name >= sizeof(session) || rest - 1 >= sizeof(key)) {
-        return;
-    }
-    (void)memcpy(session, line, name);
-    session[name] = '\0';
-    (void)memcpy(key, blank + 1, rest - 1);
-    key[rest - 1] = '\0';
-    if (relay_entry_parse_address(key, &addr, &why)) {
-        (void)watch_sessions_add(sessions, session, &addr);
+    if (take_word(&line, end, session, sizeof(session)) &&
+        take_word(&line, end, key, sizeof(key)) && relay_entry_parse_address(key, &addr, &why)) {
+        (void)take_word(&line, end, service, sizeof(service));
+        (void)watch_sessions_add(sessions, session, &addr, service);
     }
 }
 
 void watch_sessions_restore(struct watch_sessions *sessions, const char *text)
 {
     for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
-        restore_line(sessions, text, (size_t)(end - text));
+        restore_line(sessions, text, end);
     }
 }

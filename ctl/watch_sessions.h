@@ -5,7 +5,8 @@
  * A session is its id and its address: an id may be no more than a port of the client. An end without an address is that of the youngest
  * session with its id.
  *
- * A bounded number; the oldest make room. Values are kept in a text that outlives the program, one a line: `SESSION ADDRESS`.
+ * A bounded number; the oldest make room. Values are kept in a text that outlives the program, one a line: `SESSION ADDRESS
+ * SERVICE`, without the last if it has no name.
  *
  * Where several processes write a log, the end of a short session may stand before its begin. Such an end is remembered for a while.
  */
@@ -14,6 +15,7 @@
 
 #include "lib/base/strbuf.h"
 #include "lib/mail/netaddr.h"
+#include "lib/relay/login_patterns.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,11 +35,15 @@ void watch_sessions_free(struct watch_sessions **sessions);
  * seen just before, and nothing is remembered.
  */
 bool watch_sessions_add(struct watch_sessions *sessions, const char *session,
-                        const struct netaddr *addr);
+                        const struct netaddr *addr, const char *service);
 
 /* Forgets a session; *addr becomes its address if it is NETADDR_NONE. False: it is not known, or not yet: this may be an end that came first. */
 bool watch_sessions_take(struct watch_sessions *sessions, const char *session,
                          struct netaddr *addr);
+
+/* Forgets the oldest session of a service, and says which it was. False: there is none. */
+bool watch_sessions_take_oldest(struct watch_sessions *sessions, const char *service,
+                                char session_out[LOGIN_SESSION_MAX + 1], struct netaddr *addr_out);
 
 size_t watch_sessions_count(const struct watch_sessions *sessions);
 

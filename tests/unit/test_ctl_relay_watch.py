@@ -63,6 +63,28 @@ class Lines(Watch):
         self.wait_for(request(3))
         self.assertEqual(self.listener.requests, [request(2), request(3)])
 
+    def test_sessions_whose_ends_are_not_logged(self):
+        """As with Dovecot 2.2: they would be open for session_max_hours. One end that is seen has the next sessions counted."""
+        self.log.touch()
+        self.start("--state", self.state)
+        begun = [f"{request(number).replace(' keep=no', '')} session=s{number} keep=no" for number in range(1, 26)]
+        ended = [f"logout 10.0.0.{number} service=imap session=s{number}" for number in range(1, 21)]
+        self.append(*[login(number, session=f"s{number}") for number in range(1, 16)])
+        self.wait_for(*begun[:15])
+        self.stop()
+        self.start("--state", self.state)
+        self.append(*[login(number, session=f"s{number}") for number in range(16, 23)])
+        self.wait_for(*ended)
+        self.assertEqual(sorted(self.listener.requests), sorted([*begun[:20], *ended, request(21), request(22)]))
+        self.stop()
+        self.start("--state", self.state)
+        self.append(login(23, session="s23"), "Nov 22 10:01:00 mx1 dovecot: imap(u3)<7><other>: Disconnected: Logged out in=1\n",
+                    login(24, session="s24"))
+        self.wait_for(request(23), begun[23])
+        self.assertEqual(len(self.listener.requests), 44)
+        self.stop()
+        self.assertEqual(re.findall("state=(uncounted|counted) service=imap reason=", self.said.read_text()), ["uncounted", "counted"])
+
     def test_users_are_escaped(self):
         self.start()
         self.append(login(1).replace("<u1>", "<an n%\u00e9=x>"))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Parts of posternctl relay watch: names of rotated logs and their order, the table of open sessions, requests.
+ * Parts of posternctl relay watch: names of rotated logs and their order, the table of open sessions, whether their ends are logged, requests.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "ctl/log_rotated.h"
+#include "ctl/watch_open.h"
 #include "ctl/watch_request.h"
 #include "ctl/watch_sessions.h"
 #include "lib/base/thread.h"
@@ -175,12 +176,12 @@ static void test_sessions_make_room(void **state)
     const struct netaddr two = address("2001:db8::2");
 
     (void)state;
-    watch_sessions_add(sessions, "a", &one);
-    watch_sessions_add(sessions, "b", &one);
-    watch_sessions_add(sessions, "c", &one);
-    watch_sessions_add(sessions, "a", &one); /* the youngest now */
+    watch_sessions_add(sessions, "a", &one, "imap");
+    watch_sessions_add(sessions, "b", &one, "imap");
+    watch_sessions_add(sessions, "c", &one, "imap");
+    watch_sessions_add(sessions, "a", &one, "imap"); /* the youngest now */
     assert_int_equal(watch_sessions_count(sessions), 3);
-    watch_sessions_add(sessions, "d", &two);
+    watch_sessions_add(sessions, "d", &two, "imap");
     assert_int_equal(watch_sessions_count(sessions), 3);
     check_taken(sessions, "b", NULL);
     check_taken(sessions, "a", "192.0.2.1");
@@ -201,17 +202,17 @@ static void test_sessions_of_one_name(void **state)
     struct netaddr three = address("192.0.2.3");
 
     (void)state;
-    assert_true(watch_sessions_add(sessions, "41", &one));
-    assert_true(watch_sessions_add(sessions, "41", &two));
+    assert_true(watch_sessions_add(sessions, "41", &one, "imap"));
+    assert_true(watch_sessions_add(sessions, "41", &two, "imap"));
     assert_int_equal(watch_sessions_count(sessions), 2);
     assert_false(watch_sessions_take(sessions, "41", &three));
     assert_true(watch_sessions_take(sessions, "41", &one));
     assert_false(watch_sessions_take(sessions, "41", &one));
     check_taken(sessions, "41", "192.0.2.2");
     /* What ended before it began was another one's, too. */
-    assert_true(watch_sessions_add(sessions, "41", &two));
-    assert_false(watch_sessions_add(sessions, "41", &three));
-    assert_true(watch_sessions_add(sessions, "41", &three));
+    assert_true(watch_sessions_add(sessions, "41", &two, "imap"));
+    assert_false(watch_sessions_add(sessions, "41", &three, "imap"));
+    assert_true(watch_sessions_add(sessions, "41", &three, "imap"));
     check_taken(sessions, "41", "192.0.2.3"); /* the youngest */
     check_taken(sessions, "41", "192.0.2.2");
     assert_int_equal(watch_sessions_count(sessions), 0);
@@ -228,7 +229,7 @@ static void test_sessions_many(void **state)
     (void)state;
     for (unsigned i = 0; i < 5000; i++) {
         (void)snprintf(name, sizeof(name), "s%u", i);
-        watch_sessions_add(sessions, name, &addr);
+        watch_sessions_add(sessions, name, &addr, "imap");
     }
     assert_int_equal(watch_sessions_count(sessions), 1000);
     for (unsigned i = 0; i < 5000; i++) {
@@ -246,18 +247,18 @@ static void test_sessions_whose_end_stands_before_their_begin(void **state)
 
     (void)state;
     check_taken(sessions, "a", NULL);
-    assert_true(watch_sessions_add(sessions, "b", &one));
-    assert_false(watch_sessions_add(sessions, "a", &one));
+    assert_true(watch_sessions_add(sessions, "b", &one, "imap"));
+    assert_false(watch_sessions_add(sessions, "a", &one, "imap"));
     assert_int_equal(watch_sessions_count(sessions), 1);
-    assert_true(watch_sessions_add(sessions, "a", &one)); /* one end is of one begin */
+    assert_true(watch_sessions_add(sessions, "a", &one, "imap")); /* one end is of one begin */
     check_taken(sessions, "a", "192.0.2.1");
     /* Of very many the last are known. */
     for (unsigned i = 0; i < WATCH_SESSIONS_EARLY + 1; i++) {
         (void)snprintf(name, sizeof(name), "s%u", i);
         check_taken(sessions, name, NULL);
     }
-    assert_true(watch_sessions_add(sessions, "s0", &one));
-    assert_false(watch_sessions_add(sessions, "s1", &one));
+    assert_true(watch_sessions_add(sessions, "s0", &one, "imap"));
+    assert_false(watch_sessions_add(sessions, "s1", &one, "imap"));
     watch_sessions_free(&sessions);
 }
 
@@ -270,16 +271,136 @@ static void test_sessions_as_text(void **state)
     strbuf_init(&text);
     watch_sessions_restore(sessions, "old 192.0.2.9\n"
                                      "nonsense\n"
+                                     "#ends imap 3 yes\n"
                                      " 192.0.2.1\n"
                                      "x host.example\n"
                                      "x \n"
                                      "hV2/+= 192.0.2.1\n"
-                                     "b 2001:db8::2\n"
+                                     "b 2001:db8::2 imap\n"
                                      "cut 192.0.2");
     watch_sessions_save(sessions, &text);
-    assert_string_equal(text.data, "hV2/+= 192.0.2.1\nb 2001:db8::2\n");
+    assert_string_equal(text.data, "hV2/+= 192.0.2.1\nb 2001:db8::2 imap\n");
     strbuf_fini(&text);
     watch_sessions_free(&sessions);
+}
+
+/* ---- whether ends are logged ---- */
+
+static struct logger *quiet(void)
+{
+    struct logger *logger = log_new(LOG_TARGET_STDERR, "test", "mail", LOG_LEVEL_ERROR);
+
+    assert_non_null(logger);
+    return logger;
+}
+
+/* Is the session of this login told? */
+static bool log_in(struct watch_open *open, const char *service, unsigned number)
+{
+    struct login_found found = {.addr = address("192.0.2.1")};
+
+    (void)snprintf(found.service, sizeof(found.service), "%s", service);
+    (void)snprintf(found.session, sizeof(found.session), "%s%u", service, number);
+    assert_null(watch_open_follow(open, &found));
+    return found.session[0] != '\0';
+}
+
+/* Is it the end of a session that is known? */
+static bool log_out(struct watch_open *open, const char *service, unsigned number)
+{
+    struct login_found found = {.is_logout = true};
+
+    (void)snprintf(found.service, sizeof(found.service), "%s", service);
+    (void)snprintf(found.session, sizeof(found.session), "%s%u", service, number);
+    return watch_open_follow(open, &found) == NULL;
+}
+
+/* How many sessions are ended because they do not count. */
+static unsigned count_ends(struct watch_open *open, const char *service)
+{
+    struct login_found found;
+    char name[32];
+    unsigned count = 0;
+
+    while (watch_open_next_end(open, &found)) {
+        (void)snprintf(name, sizeof(name), "%s%u", service, count++);
+        assert_true(found.is_logout);
+        assert_string_equal(found.service, service);
+        assert_string_equal(found.session, name);
+        assert_int_equal(found.addr.family, NETADDR_IPV4);
+    }
+    return count;
+}
+
+static void test_open_without_any_end(void **state)
+{
+    struct logger *logger = quiet();
+    struct watch_open *open = watch_open_new(100, logger);
+
+    (void)state;
+    for (unsigned i = 0; i < WATCH_OPEN_FIRST; i++) {
+        assert_int_equal(count_ends(open, "imap"), 0);
+        assert_true(log_in(open, "imap", i));
+        assert_int_equal(i > 0 ? log_out(open, "pop3", i) : 0, 0); /* another service */
+        assert_true(log_in(open, "pop3", 1000 + i));
+    }
+    assert_int_equal(count_ends(open, "imap"), WATCH_OPEN_FIRST);
+    assert_int_equal(watch_open_count(open), WATCH_OPEN_FIRST);
+    assert_false(log_in(open, "imap", 50));
+    assert_true(log_in(open, "pop3", 50));
+    assert_int_equal(count_ends(open, "imap"), 0);
+    /* The first one that is seen, be it of a login that was not told. */
+    assert_false(log_out(open, "imap", 50));
+    assert_true(log_in(open, "imap", 51));
+    assert_true(log_out(open, "imap", 51));
+    watch_open_free(&open);
+    watch_open_free(&open);
+    log_free(&logger);
+}
+
+static void test_open_without_an_end_for_long(void **state)
+{
+    struct logger *logger = quiet();
+    struct watch_open *open = watch_open_new(WATCH_OPEN_LATER, logger);
+    struct login_found unnamed = {.is_logout = true};
+
+    (void)state;
+    (void)log_out(open, "imap",
+                  0); /* it is remembered for a while, as the end of what begins later */
+    assert_false(log_in(open, "imap", 0));
+    assert_false(log_out(open, "imap", 5000));
+    for (unsigned i = 0; i < WATCH_OPEN_LATER; i++) {
+        assert_true(log_in(open, "imap", i));
+        assert_non_null(watch_open_follow(open, &unnamed)); /* says nothing */
+    }
+    assert_false(log_in(open, "imap", WATCH_OPEN_LATER));
+    assert_int_equal(count_ends(open, "imap"), WATCH_OPEN_LATER);
+    watch_open_free(&open);
+    log_free(&logger);
+}
+
+static void test_open_as_text(void **state)
+{
+    struct logger *logger = quiet();
+    struct watch_open *open = watch_open_new(100, logger);
+    struct strbuf text;
+
+    (void)state;
+    strbuf_init(&text);
+    watch_open_restore(open,
+                       "#ends imap 19 no\n#ends pop3 20 no\n#ends - 7 yes\n#ends x\n#ends y z no\n"
+                       "pop30 192.0.2.1 pop3\nimap0 192.0.2.1 imap\n#ends cut 1 n");
+    watch_open_save(open, &text);
+    assert_string_equal(text.data, "#ends imap 19 no\n#ends pop3 20 no\n#ends - 7 yes\n"
+                                   "pop30 192.0.2.1 pop3\nimap0 192.0.2.1 imap\n");
+    assert_int_equal(count_ends(open, "pop3"), 1);
+    assert_false(log_in(open, "pop3", 1));
+    assert_true(log_in(open, "imap", 1));
+    assert_int_equal(count_ends(open, "imap"), 2);
+    assert_false(log_in(open, "imap", 2));
+    strbuf_fini(&text);
+    watch_open_free(&open);
+    log_free(&logger);
 }
 
 /* ---- requests ---- */
@@ -344,6 +465,9 @@ int main(void)
         cmocka_unit_test(test_sessions_many),
         cmocka_unit_test(test_sessions_whose_end_stands_before_their_begin),
         cmocka_unit_test(test_sessions_as_text),
+        cmocka_unit_test(test_open_without_any_end),
+        cmocka_unit_test(test_open_without_an_end_for_long),
+        cmocka_unit_test(test_open_as_text),
         cmocka_unit_test(test_requests),
     };
 
