@@ -329,7 +329,13 @@ static void request_ended(void *owner, void *ctx, int64_t mark, enum popauth_end
                           const char *request, const char *text)
 {
     struct watch *watch = owner;
+    char session[LOGIN_SESSION_MAX + 1];
+    struct netaddr addr;
 
+    if (watch_request_read_logout(request, session, &addr)) {
+        watch_open_settle(watch->open, session, &addr);
+        watch->is_sessions_changed = true;
+    }
     if (ctx != NULL) {
         log_file_settle(ctx, mark);
     }

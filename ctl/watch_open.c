@@ -157,6 +157,11 @@ bool watch_open_next_end(struct watch_open *open, struct login_found *found_out)
     return false;
 }
 
+void watch_open_settle(struct watch_open *open, const char *session, const struct netaddr *addr)
+{
+    watch_sessions_settle(open->sessions, session, addr);
+}
+
 /* ---- the text: `SESSION ADDRESS SERVICE` of each session, and `#ends SERVICE LOGINS yes|no` ---- */
 
 /* As a word. */

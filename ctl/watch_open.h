@@ -34,8 +34,11 @@ void watch_open_free(struct watch_open **open);
  */
 const char *watch_open_follow(struct watch_open *open, struct login_found *found);
 
-/* Forgets a session that is open and does not count any more; the daemon is to be told of its end. False: there is none. */
+/* A session that is open and does not count any more: the daemon is to be told of its end. False: there is none. */
 bool watch_open_next_end(struct watch_open *open, struct login_found *found_out);
+
+/* The daemon knows of the end of a session: until then the text keeps it, so that its end can be told by another program. */
+void watch_open_settle(struct watch_open *open, const char *session, const struct netaddr *addr);
 
 size_t watch_open_count(const struct watch_open *open);
 

@@ -17,8 +17,9 @@ struct row {
     char *session; /* NULL: the row is free */
     struct netaddr addr;
     char service[RELAY_SERVICE_MAX + 1];
-    size_t chain; /* the next row with the same hash */
-    size_t older; /* in the order of age; of a free row: the next free one */
+    bool is_ended; /* not settled yet */
+    size_t chain;  /* the next row with the same hash */
+    size_t older;  /* in the order of age; of a free row: the next free one */
     size_t younger;
 };
 
@@ -36,6 +37,7 @@ struct watch_sessions {
     size_t *buckets;
     size_t most;
     size_t count;
+    size_t ended; /* of them */
     size_t oldest;
     size_t youngest;
     size_t free;
@@ -75,7 +77,7 @@ void watch_sessions_free(struct watch_sessions **sessions)
 
 size_t watch_sessions_count(const struct watch_sessions *sessions)
 {
-    return sessions->count;
+    return sessions->count - sessions->ended;
 }
 
 static size_t *find_bucket(struct watch_sessions *sessions, const char *session)
@@ -111,6 +113,7 @@ static void forget(struct watch_sessions *sessions, size_t *link)
     *(row->older == NONE ? &sessions->oldest : &sessions->rows[row->older].younger) = row->younger;
     *(row->younger == NONE ? &sessions->youngest
                            : &sessions->rows[row->younger].older) = row->older;
+    sessions->ended -= row->is_ended;
     free(row->session);
     *row = (struct row){.older = sessions->free};
     sessions->free = index;
@@ -193,6 +196,18 @@ bool watch_sessions_add(struct watch_sessions *sessions, const char *session,
     return true;
 }
 
+/* False: it has ended already. */
+static bool end(struct watch_sessions *sessions, struct row *row, struct netaddr *addr_out)
+{
+    if (row->is_ended) {
+        return false;
+    }
+    row->is_ended = true;
+    sessions->ended++;
+    *addr_out = row->addr;
+    return true;
+}
+
 bool watch_sessions_take(struct watch_sessions *sessions, const char *session, struct netaddr *addr)
 {
     size_t *link = find(sessions, session, addr);
@@ -201,9 +216,7 @@ bool watch_sessions_take(struct watch_sessions *sessions, const char *session, s
         note_early(sessions, session, addr);
         return false;
     }
-    *addr = sessions->rows[*link].addr;
-    forget(sessions, link);
-    return true;
+    return end(sessions, &sessions->rows[*link], addr);
 }
 
 bool watch_sessions_take_oldest(struct watch_sessions *sessions, const char *service,
@@ -211,16 +224,25 @@ bool watch_sessions_take_oldest(struct watch_sessions *sessions, const char *ser
 {
     size_t i = sessions->oldest;
 
-    while (i != NONE && strcmp(sessions->rows[i].service, service) != 0) {
+    while (i != NONE &&
+           (sessions->rows[i].is_ended || strcmp(sessions->rows[i].service, service) != 0)) {
         i = sessions->rows[i].younger;
     }
     if (i == NONE) {
         return false;
     }
     (void)snprintf(session_out, LOGIN_SESSION_MAX + 1, "%s", sessions->rows[i].session);
-    *addr_out = sessions->rows[i].addr;
-    forget(sessions, find(sessions, session_out, addr_out));
-    return true;
+    return end(sessions, &sessions->rows[i], addr_out);
+}
+
+void watch_sessions_settle(struct watch_sessions *sessions, const char *session,
+                           const struct netaddr *addr)
+{
+    size_t *link = find(sessions, session, addr);
+
+    if (*link != NONE && sessions->rows[*link].is_ended) {
+        forget(sessions, link);
+    }
 }
 
 void watch_sessions_save(const struct watch_sessions *sessions, struct strbuf *out)

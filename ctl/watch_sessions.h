@@ -37,17 +37,22 @@ void watch_sessions_free(struct watch_sessions **sessions);
 bool watch_sessions_add(struct watch_sessions *sessions, const char *session,
                         const struct netaddr *addr, const char *service);
 
-/* Forgets a session; *addr becomes its address if it is NETADDR_NONE. False: it is not known, or not yet: this may be an end that came first. */
+/* A session ends; *addr becomes its address if it is NETADDR_NONE. False: it is not known, or not yet: this may be an end that came first. */
 bool watch_sessions_take(struct watch_sessions *sessions, const char *session,
                          struct netaddr *addr);
 
-/* Forgets the oldest session of a service, and says which it was. False: there is none. */
+/* The oldest session of a service ends; says which it was. False: there is none. */
 bool watch_sessions_take_oldest(struct watch_sessions *sessions, const char *service,
                                 char session_out[LOGIN_SESSION_MAX + 1], struct netaddr *addr_out);
 
+/* Forgets a session that has ended: this is known where it must be, and the text needs not have it any more. */
+void watch_sessions_settle(struct watch_sessions *sessions, const char *session,
+                           const struct netaddr *addr);
+
+/* How many are open. */
 size_t watch_sessions_count(const struct watch_sessions *sessions);
 
-/* Appends all, oldest first. */
+/* Appends all, oldest first, with those that have ended and are not settled. */
 void watch_sessions_save(const struct watch_sessions *sessions, struct strbuf *out);
 
 /* Adds those of such a text; lines that are none are left out. */

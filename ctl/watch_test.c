@@ -86,6 +86,9 @@ static void take_line(struct test *test, const struct log_line *line)
     switch (login_patterns_find(test->patterns, line->text, line->len, &found, &why)) {
     case STATUS_OK:
         why = watch_open_follow(test->open, &found);
+        if (found.is_logout) {
+            watch_open_settle(test->open, found.session, &found.addr);
+        }
         test->logins += found.is_logout ? 0 : 1;
         test->logouts += found.is_logout ? 1 : 0;
         print_found(test, &found, why);

@@ -55,6 +55,23 @@ class Lines(Watch):
         self.append(*[f"Nov 22 10:01:00 mx1 dovecot: imap(u{number})<7><s{number}>: Disconnected: Logged out in=1\n" for number in numbers])
         self.wait_for(*[f"logout 10.0.0.{number} user=u{number} service=imap session=s{number}" for number in numbers])
 
+    def test_end_of_a_session_that_could_not_be_told(self):
+        """The line is read again by the next watcher, who must know the session."""
+        self.log.touch()
+        self.start("--state", self.state)
+        self.append(login(2, session="abc"))
+        self.wait_until(lambda: len(self.listener.requests) == 1)
+        self.listener.stop()
+        self.append("Nov 22 10:01:00 mx1 dovecot: imap(u2)<7><abc>: Disconnected: Logged out in=1\n")
+        time.sleep(2.5)
+        self.stop()
+        self.assertIn("logins=1 logouts=1", self.said.read_text())
+        self.listener.start()
+        self.start("--state", self.state)
+        self.wait_for("logout 10.0.0.2 user=u2 service=imap session=abc")
+        self.stop()
+        self.assertNotIn("abc", self.state.with_name("state.sessions").read_text())
+
     def test_end_of_a_session_before_its_begin(self):
         """Several processes of Dovecot write one log: of a short session the end may stand there first, and it must not stay open."""
         self.log.touch()

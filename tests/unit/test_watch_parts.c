@@ -166,6 +166,7 @@ static void check_taken(struct watch_sessions *sessions, const char *session, co
     } else {
         assert_true(watch_sessions_take(sessions, session, &addr));
         assert_string_equal(relay_entry_key(&addr, key), expected);
+        watch_sessions_settle(sessions, session, &addr);
     }
 }
 
@@ -216,6 +217,39 @@ static void test_sessions_of_one_name(void **state)
     check_taken(sessions, "41", "192.0.2.3"); /* the youngest */
     check_taken(sessions, "41", "192.0.2.2");
     assert_int_equal(watch_sessions_count(sessions), 0);
+    watch_sessions_free(&sessions);
+}
+
+/* Until somebody knows of its end, it must not be lost with the program. */
+static void test_sessions_that_ended(void **state)
+{
+    struct watch_sessions *sessions = watch_sessions_new(2);
+    struct netaddr one = address("192.0.2.1");
+    struct netaddr none = {.family = NETADDR_NONE};
+    struct strbuf text;
+
+    (void)state;
+    strbuf_init(&text);
+    assert_true(watch_sessions_add(sessions, "a", &one, "imap"));
+    watch_sessions_settle(sessions, "a", &one); /* it is open */
+    assert_true(watch_sessions_take(sessions, "a", &none));
+    assert_int_equal(watch_sessions_count(sessions), 0);
+    watch_sessions_save(sessions, &text);
+    assert_string_equal(text.data, "a 192.0.2.1 imap\n");
+    none.family = NETADDR_NONE;
+    assert_false(watch_sessions_take(sessions, "a", &none));
+    assert_int_equal(none.family, NETADDR_NONE);
+    /* Another one, of the same name, begins before that: it stays. */
+    assert_true(watch_sessions_add(sessions, "a", &one, "imap"));
+    assert_int_equal(watch_sessions_count(sessions), 1);
+    watch_sessions_settle(sessions, "a", &one);
+    assert_true(watch_sessions_take(sessions, "a", &one));
+    watch_sessions_settle(sessions, "a", &one);
+    watch_sessions_settle(sessions, "a", &one);
+    strbuf_reset(&text);
+    watch_sessions_save(sessions, &text);
+    assert_int_equal(text.len, 0);
+    strbuf_fini(&text);
     watch_sessions_free(&sessions);
 }
 
@@ -408,12 +442,16 @@ static void test_open_as_text(void **state)
 static void test_requests(void **state)
 {
     struct login_found found = {.addr = address("::ffff:192.0.2.1")};
+    char session[LOGIN_SESSION_MAX + 1];
+    struct netaddr addr;
     struct strbuf text;
 
     (void)state;
     strbuf_init(&text);
     watch_request_format(&found, &text);
     assert_string_equal(text.data, "login 192.0.2.1 keep=no\n");
+    assert_false(watch_request_read_logout("login 192.0.2.1 session=a keep=no", session, &addr));
+    assert_false(watch_request_read_logout("logout 192.0.2.1", session, &addr));
     strbuf_reset(&text);
     (void)snprintf(found.user, sizeof(found.user), "%s", "a b%\xc3\xa9");
     (void)snprintf(found.service, sizeof(found.service), "%s", "imap");
@@ -422,6 +460,10 @@ static void test_requests(void **state)
     watch_request_format(&found, &text);
     assert_string_equal(text.data,
                         "logout 192.0.2.1 user=a%20b%25%C3%A9 service=imap session=x=%41\n");
+    text.data[text.len - 1] = '\0';
+    assert_true(watch_request_read_logout(text.data, session, &addr));
+    assert_string_equal(session, "x=%41");
+    assert_true(netaddr_equal(&addr, &found.addr));
     strbuf_fini(&text);
 }
 
@@ -462,6 +504,7 @@ int main(void)
         cmocka_unit_test(test_files_that_are_renamed_meanwhile),
         cmocka_unit_test(test_sessions_make_room),
         cmocka_unit_test(test_sessions_of_one_name),
+        cmocka_unit_test(test_sessions_that_ended),
         cmocka_unit_test(test_sessions_many),
         cmocka_unit_test(test_sessions_whose_end_stands_before_their_begin),
         cmocka_unit_test(test_sessions_as_text),
