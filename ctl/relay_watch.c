@@ -18,7 +18,8 @@ static const char help[] =
     "out again. Runs until it gets SIGTERM, or standard input ends; SIGHUP has it read its patterns again.\n"
     "\n"
     "  --patterns FILE     what the lines mean, instead of " POSTERN_SYSCONFDIR "/login-patterns\n"
-    "  --state FILE        keeps there up to where the log was read, to go on there after a restart\n"
+    "  --state FILE        keeps there up to where the log was read, to go on there after a restart, and in FILE.sessions\n"
+    "                      which sessions are open; of standard input these alone\n"
     "  --catch-up SECONDS  lines that may be older than so many seconds are left out (default 300): a login is granted\n"
     "                      as of when it is told. That is so after a restart, and when the daemon was away\n"
     "  --from-start        begins with the first line of the log as it is, however old it is\n"
@@ -147,8 +148,5 @@ int relay_watch_run(struct ctl *ctl, int argc, char **argv)
         return ctl_usage(ctl, count == 0 ? "watch which log?" : "one log at a time");
     }
     arguments.options.log = argv[optind];
-    if (strcmp(arguments.options.log, "-") == 0 && arguments.options.state != NULL) {
-        return ctl_usage(ctl, "standard input has no place to go on at: --state is for a log");
-    }
     return watch(ctl, &arguments.options);
 }

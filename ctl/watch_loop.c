@@ -5,8 +5,8 @@
 #include "ctl/log_follow.h"
 #include "ctl/popauth_link.h"
 #include "ctl/watch_log.h"
+#include "ctl/watch_open.h"
 #include "ctl/watch_request.h"
-#include "ctl/watch_sessions.h"
 #include "ctl/watch_state.h"
 #include "lib/base/diag.h"
 #include "lib/relay/login_patterns.h"
@@ -20,6 +20,8 @@
 #define MAX_SESSIONS 100000u
 #define LINES_A_ROUND 1000u
 #define SAVE_MS 1000
+/* So many are written as often as the place, more of them seldom: each time all are written. */
+#define FEW_SESSIONS 5000u
 #define SAVE_SESSIONS_MS 60000
 /* How long the daemon may take for what is on its way when the end comes. */
 #define FINISH_MS 3000
@@ -33,7 +35,7 @@ struct watch {
     struct login_patterns *patterns;
     struct log_follow *follow;
     struct popauth_link *link;
-    struct watch_sessions *sessions;
+    struct watch_open *open;
     bool is_pipe;
     bool is_first_sweep; /* of a log that is read from its start: its lines may be old */
     bool has_more;       /* lines that can be read now */
@@ -139,6 +141,9 @@ static void save_place(struct watch *watch)
 
     watch->saved_at = log_files_now();
     watch->is_changed = false;
+    if (watch->is_pipe) {
+        return; /* it has none to go on at */
+    }
     strbuf_init(&text);
     log_follow_save(watch->follow, &text);
     (void)write_state(watch, "", &text);
@@ -152,7 +157,7 @@ static void save_sessions(struct watch *watch)
     watch->sessions_saved_at = log_files_now();
     watch->is_sessions_changed = false;
     strbuf_init(&text);
-    watch_sessions_save(watch->sessions, &text);
+    watch_open_save(watch->open, &text);
     (void)write_state(watch, SESSIONS, &text);
     strbuf_fini(&text);
 }
@@ -165,20 +170,23 @@ static int64_t idle_save_ms(const struct watch *watch)
     return tenth < SAVE_MS ? SAVE_MS : tenth > 30 * SAVE_MS ? 30 * SAVE_MS : tenth;
 }
 
+/* The sessions first: what stands behind the place is read again after a crash, and what stands before it is not. */
 static void save_if_due(struct watch *watch, bool is_end)
 {
     int64_t now = log_files_now();
     int64_t pause = watch->is_changed ? SAVE_MS : idle_save_ms(watch);
+    bool is_due = is_end || now - watch->saved_at >= pause;
+    bool are_few = watch_open_count(watch->open) < FEW_SESSIONS;
 
     if (watch->options->state == NULL) {
         return;
     }
-    if (is_end || now - watch->saved_at >= pause) {
-        save_place(watch);
-    }
     if (watch->is_sessions_changed &&
-        (is_end || now - watch->sessions_saved_at >= SAVE_SESSIONS_MS)) {
+        (is_end || (is_due && are_few) || now - watch->sessions_saved_at >= SAVE_SESSIONS_MS)) {
         save_sessions(watch);
+    }
+    if (is_due) {
+        save_place(watch);
     }
 }
 
@@ -208,10 +216,10 @@ static bool restore(struct watch *watch)
     }
     strbuf_init(&text);
     if (read_state(watch, SESSIONS, &text)) {
-        watch_sessions_restore(watch->sessions, text.data);
+        watch_open_restore(watch->open, text.data);
     }
     strbuf_reset(&text);
-    if (!watch->options->from_start && read_state(watch, "", &text)) {
+    if (!watch->is_pipe && !watch->options->from_start && read_state(watch, "", &text)) {
         is_restored = log_follow_restore(watch->follow, text.data);
         if (!is_restored) {
             log_printf(watch->logger, LOG_LEVEL_WARNING,
@@ -265,30 +273,32 @@ static void report_found(struct watch *watch, const struct log_line *line,
 {
     struct strbuf request;
 
-    if (found->is_logout) {
-        struct netaddr addr;
-        bool is_known = *found->session != '\0' &&
-                        watch_sessions_take(watch->sessions, found->session, &addr);
-
-        if (found->addr.family == NETADDR_NONE && is_known) {
-            found->addr = addr;
-        }
-        if (found->addr.family == NETADDR_NONE || *found->session == '\0') {
-            return; /* nobody's session ends */
-        }
-        watch->logouts++;
-    } else {
-        if (*found->session != '\0' &&
-            !watch_sessions_add(watch->sessions, found->session, &found->addr)) {
-            found->session[0] = '\0'; /* its end came first: the window begins now */
-        }
-        watch->logins++;
-    }
     watch->is_sessions_changed = watch->is_sessions_changed || *found->session != '\0';
+    if (watch_open_follow(watch->open, found) != NULL) {
+        return; /* nobody's session ends */
+    }
+    watch->logins += !found->is_logout;
+    watch->logouts += found->is_logout;
     strbuf_init(&request);
     watch_request_format(found, &request);
     log_file_hold(line);
     popauth_link_add(watch->link, request.data, expiry(watch), line->file, line->end);
+    strbuf_fini(&request);
+}
+
+/* No line tells of these ends. */
+static void end_sessions(struct watch *watch)
+{
+    struct login_found found;
+    struct strbuf request;
+
+    strbuf_init(&request);
+    while (!popauth_link_is_full(watch->link) && watch_open_next_end(watch->open, &found)) {
+        watch->is_sessions_changed = true;
+        strbuf_reset(&request);
+        watch_request_format(&found, &request);
+        popauth_link_add(watch->link, request.data, INT64_MAX, NULL, 0);
+    }
     strbuf_fini(&request);
 }
 
@@ -319,8 +329,16 @@ static void request_ended(void *owner, void *ctx, int64_t mark, enum popauth_end
                           const char *request, const char *text)
 {
     struct watch *watch = owner;
+    char session[LOGIN_SESSION_MAX + 1];
+    struct netaddr addr;
 
-    log_file_settle(ctx, mark);
+    if (watch_request_read_logout(request, session, &addr)) {
+        watch_open_settle(watch->open, session, &addr);
+        watch->is_sessions_changed = true;
+    }
+    if (ctx != NULL) {
+        log_file_settle(ctx, mark);
+    }
     watch->is_changed = true;
     if (end == POPAUTH_REFUSED) {
         watch->refused++;
@@ -405,6 +423,7 @@ static void follow_log(struct watch *watch, const sigset_t *signals)
         if (!watch->is_ended) {
             read_lines(watch);
         }
+        end_sessions(watch);
         popauth_link_work(watch->link, 0);
         save_if_due(watch, false);
         wait_for_news(watch, false, signals);
@@ -446,7 +465,7 @@ bool watch_loop_run(const struct watch_options *options, struct logger *logger)
     }
     catch_signals(&signals);
     watch.follow = log_follow_new(options->log, logger);
-    watch.sessions = watch_sessions_new(MAX_SESSIONS);
+    watch.open = watch_open_new(MAX_SESSIONS, logger);
     watch.link = popauth_link_new(options->socket, MAX_WAITING, request_ended, &watch, logger);
     find_begin(&watch);
     tell(&watch, "started");
@@ -454,7 +473,7 @@ bool watch_loop_run(const struct watch_options *options, struct logger *logger)
     save_if_due(&watch, true);
     tell(&watch, "stopped");
     popauth_link_free(&watch.link);
-    watch_sessions_free(&watch.sessions);
+    watch_open_free(&watch.open);
     log_follow_free(&watch.follow);
     login_patterns_free(&watch.patterns);
     return true;

@@ -16,7 +16,7 @@
 struct watch_options {
     const char *log;      /* "-": standard input */
     const char *patterns; /* a file */
-    const char *state;    /* a file; NULL: the place is not kept */
+    const char *state;    /* a file; NULL: neither place nor sessions are kept */
     const char *socket;
     int64_t catch_up_seconds;
     bool from_start;

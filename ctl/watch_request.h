@@ -8,7 +8,13 @@
 #include "lib/base/strbuf.h"
 #include "lib/relay/login_patterns.h"
 
+#include <stdbool.h>
+
 /* Appends `login ADDR user=U service=S session=ID` or `logout ...`, with a newline; the address must be known. */
 void watch_request_format(const struct login_found *found, struct strbuf *out);
+
+/* Whose session ends, if such a request (without its newline) is a logout. */
+bool watch_request_read_logout(const char *request, char session_out[LOGIN_SESSION_MAX + 1],
+                               struct netaddr *addr_out);
 
 #endif

@@ -2,7 +2,7 @@
 #include "ctl/watch_test.h"
 
 #include "ctl/log_file.h"
-#include "ctl/watch_sessions.h"
+#include "ctl/watch_open.h"
 #include "lib/base/log.h"
 #include "lib/base/strbuf.h"
 #include "lib/relay/login_patterns.h"
@@ -21,7 +21,7 @@ struct test {
     struct ctl *ctl;
     const char *patterns_path;
     struct login_patterns *patterns;
-    struct watch_sessions *sessions;
+    struct watch_open *open;
     json_t *list; /* NULL without --json */
     unsigned long lines;
     unsigned long logins;
@@ -77,32 +77,6 @@ static void print_found(struct test *test, const struct login_found *found, cons
     strbuf_fini(&line);
 }
 
-/* As the watcher itself: a logout of which neither address nor session is known is nobody's. */
-static const char *follow_session(struct test *test, struct login_found *found)
-{
-    struct netaddr addr;
-
-    if (!found->is_logout) {
-        if (*found->session != '\0' &&
-            !watch_sessions_add(test->sessions, found->session, &found->addr)) {
-            found->session[0] = '\0'; /* its end came first: the window begins now */
-        }
-        return NULL;
-    }
-    if (*found->session == '\0') {
-        return "no session is named: ignored";
-    }
-    if (!watch_sessions_take(test->sessions, found->session, &addr)) {
-        return found->addr.family == NETADDR_NONE
-                   ? "the login of this session is not in the log: ignored"
-                   : NULL;
-    }
-    if (found->addr.family == NETADDR_NONE) {
-        found->addr = addr;
-    }
-    return NULL;
-}
-
 static void take_line(struct test *test, const struct log_line *line)
 {
     struct login_found found;
@@ -111,7 +85,10 @@ static void take_line(struct test *test, const struct log_line *line)
     test->lines++;
     switch (login_patterns_find(test->patterns, line->text, line->len, &found, &why)) {
     case STATUS_OK:
-        why = follow_session(test, &found);
+        why = watch_open_follow(test->open, &found);
+        if (found.is_logout) {
+            watch_open_settle(test->open, found.session, &found.addr);
+        }
         test->logins += found.is_logout ? 0 : 1;
         test->logouts += found.is_logout ? 1 : 0;
         print_found(test, &found, why);
@@ -201,7 +178,9 @@ int watch_test_run(struct ctl *ctl, const char *log, const char *patterns)
     if (fd >= 0) {
         struct log_file *file = log_file_new(fd, 0);
 
-        test.sessions = watch_sessions_new(MAX_SESSIONS);
+        struct logger *logger = log_new(LOG_TARGET_STDERR, "posternctl", "mail", LOG_LEVEL_INFO);
+
+        test.open = watch_open_new(MAX_SESSIONS, logger);
         test.list = ctl->json ? json_array() : NULL;
         if (read_log(&test, file)) {
             code = print_summary(&test, file->long_lines);
@@ -210,7 +189,8 @@ int watch_test_run(struct ctl *ctl, const char *log, const char *patterns)
         }
         json_decref(test.list);
         log_file_free(&file);
-        watch_sessions_free(&test.sessions);
+        watch_open_free(&test.open);
+        log_free(&logger);
     }
     login_patterns_free(&test.patterns);
     return code;

@@ -40,6 +40,38 @@ class Lines(Watch):
         self.start("--state", self.state)
         self.wait_for("logout 10.0.0.2 user=u2 service=imap session=abc")
 
+    def test_sessions_outlive_a_watcher_that_is_killed(self):
+        """The place that is kept never stands behind a login whose session is not."""
+        self.log.touch()
+        self.start("--state", self.state)
+        numbers = range(1, 4)
+        for number in numbers:
+            self.append(login(number, session=f"s{number}"))
+            time.sleep(1.5)
+        self.wait_until(lambda: len(self.listener.requests) == 3)
+        time.sleep(2.5)  # the place is saved once a second
+        self.stop(signal.SIGKILL)
+        self.start("--state", self.state)
+        self.append(*[f"Nov 22 10:01:00 mx1 dovecot: imap(u{number})<7><s{number}>: Disconnected: Logged out in=1\n" for number in numbers])
+        self.wait_for(*[f"logout 10.0.0.{number} user=u{number} service=imap session=s{number}" for number in numbers])
+
+    def test_end_of_a_session_that_could_not_be_told(self):
+        """The line is read again by the next watcher, who must know the session."""
+        self.log.touch()
+        self.start("--state", self.state)
+        self.append(login(2, session="abc"))
+        self.wait_until(lambda: len(self.listener.requests) == 1)
+        self.listener.stop()
+        self.append("Nov 22 10:01:00 mx1 dovecot: imap(u2)<7><abc>: Disconnected: Logged out in=1\n")
+        time.sleep(2.5)
+        self.stop()
+        self.assertIn("logins=1 logouts=1", self.said.read_text())
+        self.listener.start()
+        self.start("--state", self.state)
+        self.wait_for("logout 10.0.0.2 user=u2 service=imap session=abc")
+        self.stop()
+        self.assertNotIn("abc", self.state.with_name("state.sessions").read_text())
+
     def test_end_of_a_session_before_its_begin(self):
         """Several processes of Dovecot write one log: of a short session the end may stand there first, and it must not stay open."""
         self.log.touch()
@@ -47,6 +79,28 @@ class Lines(Watch):
         self.append("Nov 22 10:01:00 mx1 dovecot: imap(u2)<7><abc>: Disconnected: Logged out in=1\n", login(2, session="abc"), login(3))
         self.wait_for(request(3))
         self.assertEqual(self.listener.requests, [request(2), request(3)])
+
+    def test_sessions_whose_ends_are_not_logged(self):
+        """As with Dovecot 2.2: they would be open for session_max_hours. One end that is seen has the next sessions counted."""
+        self.log.touch()
+        self.start("--state", self.state)
+        begun = [f"{request(number).replace(' keep=no', '')} session=s{number} keep=no" for number in range(1, 26)]
+        ended = [f"logout 10.0.0.{number} service=imap session=s{number}" for number in range(1, 21)]
+        self.append(*[login(number, session=f"s{number}") for number in range(1, 16)])
+        self.wait_for(*begun[:15])
+        self.stop()
+        self.start("--state", self.state)
+        self.append(*[login(number, session=f"s{number}") for number in range(16, 23)])
+        self.wait_for(*ended)
+        self.assertEqual(sorted(self.listener.requests), sorted([*begun[:20], *ended, request(21), request(22)]))
+        self.stop()
+        self.start("--state", self.state)
+        self.append(login(23, session="s23"), "Nov 22 10:01:00 mx1 dovecot: imap(u3)<7><other>: Disconnected: Logged out in=1\n",
+                    login(24, session="s24"))
+        self.wait_for(request(23), begun[23])
+        self.assertEqual(len(self.listener.requests), 44)
+        self.stop()
+        self.assertEqual(re.findall("state=(uncounted|counted) service=imap reason=", self.said.read_text()), ["uncounted", "counted"])
 
     def test_users_are_escaped(self):
         self.start()
@@ -103,6 +157,22 @@ class Input(Watch):
         self.process.stdin.close()
         self.assertEqual(self.process.wait(timeout=DEADLINE), 0)
         self.expect_once([1, 2])  # a line without an end may have been cut off
+
+    def test_sessions_outlive_the_watcher(self):
+        """There is no place to be kept, and --from-start says nothing new."""
+        end = "Nov 22 10:01:00 mx1 dovecot: imap(u{0})<7><s{0}>: Disconnected: Logged out in=1\n"
+        for number, killed, lines in ((1, False, [login(1, session="s1")]), (2, True, [end.format(1), login(2, session="s2")]),
+                                      (3, False, [end.format(2)])):
+            self.start("--state", self.state, *(["--from-start"] if number == 2 else []), log="-", stdin=subprocess.PIPE)
+            self.process.stdin.write("".join(lines).encode())
+            self.process.stdin.flush()
+            self.wait_for(f"logout 10.0.0.{number - 1} user=u{number - 1} service=imap session=s{number - 1}" if number > 1 else
+                          "login 10.0.0.1 user=u1 service=imap session=s1 keep=no")
+            time.sleep(2.5 if killed else 0)  # they are saved once a second
+            self.stop(signal.SIGKILL if killed else signal.SIGTERM)
+            self.process.stdin.close()
+        self.assertFalse(self.state.exists())
+        self.assertNotIn("state=forgotten", self.said.read_text())
 
     def test_file(self):
         self.append(*[login(number) for number in range(1, 20001)])
@@ -193,7 +263,7 @@ class Test(Watch):
 
     def test_usage(self):
         for words in ((), ("a", "b"), ("--catch-up", "x", "a"), ("--catch-up", "-1", "a"), ("--catch-up", "99999999", "a"),
-                      ("--state", "s", "-"), ("--test", "a", "b"), ("--nonsense", "a")):
+                      ("--test", "a", "b"), ("--nonsense", "a")):
             done = self.run_ctl("relay", "watch", *words)
             self.assertEqual(done.returncode, 2, words)
             self.assertIn("usage: posternctl", done.stderr)
