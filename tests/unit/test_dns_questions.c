@@ -30,7 +30,7 @@ static const char zone[] =
     "silent.test SILENT\nquiet.test SILENT\n"
     "1.2.1.10.bl.test SILENT\n1.2.1.10.bl2.test SILENT\n1.2.1.10.bl3.test SILENT\n"
     "2.2.1.10.bl.test DELAY 100\n2.2.1.10.bl.test A 127.0.0.2\n"
-    "4.2.1.10.bl.test DELAY 800\n4.2.1.10.bl.test A 127.0.0.2\n";
+    "4.2.1.10.bl.test DELAY 1800\n4.2.1.10.bl.test A 127.0.0.2\n";
 
 struct fixture {
     struct site site;
