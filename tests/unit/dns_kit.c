@@ -273,14 +273,23 @@ struct dns_server dns_kit_server(const struct dns_kit *kit)
     return server;
 }
 
+/* The options with `server` alone, which must outlive them. */
+static struct resolver_options with_server(const struct resolver_options *options,
+                                           const struct dns_server *server)
+{
+    struct resolver_options own = *options;
+
+    own.servers = server;
+    own.server_count = 1;
+    return own;
+}
+
 struct resolver *dns_kit_resolver(const struct dns_kit *kit, const struct resolver_options *options)
 {
     const struct dns_server server = dns_kit_server(kit);
-    struct resolver_options own = *options;
+    const struct resolver_options own = with_server(options, &server);
     struct strbuf why;
 
-    own.servers = &server;
-    own.server_count = 1;
     strbuf_init(&why);
     struct resolver *resolver = resolver_new(&own, NULL, &why);
 
@@ -295,11 +304,9 @@ void dns_kit_take_over(const struct dns_kit *kit, struct resolver *resolver,
                        const struct resolver_options *options)
 {
     const struct dns_server server = dns_kit_server(kit);
-    struct resolver_options own = *options;
+    const struct resolver_options own = with_server(options, &server);
     struct strbuf why;
 
-    own.servers = &server;
-    own.server_count = 1;
     strbuf_init(&why);
     if (resolver_configure(resolver, &own, &why) != STATUS_OK) {
         die(why.data);
